@@ -1,0 +1,130 @@
+# postfix-odmr: one Makefile, no recursion.
+#
+#   make                 the programs, in build/
+#   make SAN=1           the same under ASan and UBSan, in build/san/
+#   make check           every test; make demo: see it work
+#   make lint            formatter, analysers, man pages
+#   make install DESTDIR= PREFIX=/usr/local
+
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+CONFDIR ?= /etc/odmr
+
+ifdef SAN
+BUILD    := build/san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
+else
+BUILD    := build
+HARDEN   := -D_FORTIFY_SOURCE=2
+endif
+
+PKGS     := libevent_openssl libevent libssl libcrypto libgsasl sqlite3 \
+	    libbsd-overlay libidn2
+WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	    -Wmissing-prototypes -Wformat=2 -Wvla -Wwrite-strings
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen \
+	    -DCONFDIR='"$(CONFDIR)"' $(shell pkg-config --cflags $(PKGS))
+ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
+	    -fstack-protector-strong -fPIE -pthread
+ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \
+	    -Wl,--as-needed -pthread
+LDLIBS   := $(shell pkg-config --libs $(PKGS))
+
+PROGRAMS := odmrd odmr-milter odmrctl
+DIR_odmrd       := odmrd
+DIR_odmr-milter := milter
+DIR_odmrctl     := odmrctl
+LIBS_odmr-milter := -lmilter
+
+objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))
+LIB      := $(BUILD)/libodmr.a
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
+	    $(wildcard tests/unit/test_*.c))
+
+.DELETE_ON_ERROR:
+.PHONY: all unit
+all: $(PROGRAMS:%=$(BUILD)/%)
+
+define program
+$(BUILD)/$(1): $(call objects,$(DIR_$(1))) $(LIB)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $$(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(LIB): $(call objects,lib)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The schemas travel inside the programs: each .sql file is one C string.
+$(BUILD)/obj/lib/schema.o: $(BUILD)/gen/schema.inc
+$(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
+	@mkdir -p $(@D)
+	sh sql/embed.sh $(filter %.sql,$^) > $@
+
+UNIT_test_message := milter/message.c
+
+unit: $(UNIT)
+# A unit test links the library and, through UNIT_<test>, the objects of the
+# role that it tests.
+.SECONDEXPANSION:
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
+	    $$(addprefix $(BUILD)/obj/,$$(addsuffix .o,$$(basename $$(UNIT_$$*)))) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- tests, demonstration, installation ------------------------------------
+
+.PHONY: deps check demo lint install
+export ODMR_BUILD = $(abspath $(BUILD))
+export CC
+
+# DEPS=lint adds what "make lint" and a clang build need.
+deps:
+	tests/deps.sh $(DEPS)
+
+# check and demo install what is missing before they build: see the scripts.
+check:
+	+MAKE='$(MAKE)' tests/check.sh
+
+demo:
+	+MAKE='$(MAKE)' tests/demo.sh
+
+lint: export CPPFLAGS := $(CPPFLAGS)
+lint: $(BUILD)/gen/schema.inc
+	tests/lint.sh
+
+# The map files are for CONFDIR as they are; the lines for main.cf and
+# master.cf are for the operator to read and take over.
+DOCDIR ?= $(PREFIX)/share/doc/postfix-odmr
+MAPS   := relay_domains.cf transport.cf fast_flush_domains.cf
+
+install: all
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \
+	    $(DESTDIR)$(DOCDIR)/postfix-conf
+	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
+	for page in man/*.[1-8]; do \
+		install -D -m 644 "$$page" \
+		    "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || \
+		    exit 1; \
+	done
+	for file in main.cf master.cf $(MAPS); do \
+		sed 's|/etc/odmr|$(CONFDIR)|g' "postfix-conf/$$file" \
+		    > "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" || exit 1; \
+	done
+	for file in $(MAPS); do \
+		test -e "$(DESTDIR)$(CONFDIR)/$$file" || \
+		    install -m 644 "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" \
+			"$(DESTDIR)$(CONFDIR)" || exit 1; \
+	done

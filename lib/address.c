@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "address.h"
+
+static bool
+resolve(const char *host, const char *port, struct address *out)
+{
+	struct addrinfo hints = {
+		.ai_family = AF_UNSPEC,
+		.ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+	};
+	struct addrinfo *found;
+
+	if (strcmp(host, "*") == 0) {
+		hints.ai_family = AF_INET;
+		host = NULL;
+	}
+	if (port[0] == '\0' || getaddrinfo(host, port, &hints, &found) != 0)
+		return false;
+	memcpy(&out->addr, found->ai_addr, found->ai_addrlen);
+	out->len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return true;
+}
+
+/* Splits "host:port" and "[host]:port" in place; NULL if there is no port. */
+static char *
+split(char *text, char **host)
+{
+	char *colon = strrchr(text, ':');
+	size_t len;
+
+	if (colon == NULL)
+		return NULL;
+	*colon = '\0';
+	len = strlen(text);
+	*host = text;
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		text[len - 1] = '\0';
+		*host = text + 1;
+	} else if (strchr(text, ':') != NULL)
+		return NULL;
+	return colon + 1;
+}
+
+int
+address_next(const char **list, struct address *out, char *error, size_t size)
+{
+	char text[sizeof(out->text)], *host, *port;
+	size_t len;
+
+	*list += strspn(*list, ", \t");
+	if (**list == '\0')
+		return 0;
+	len = strcspn(*list, ", \t");
+	if (len < sizeof(text)) {
+		memcpy(text, *list, len);
+		text[len] = '\0';
+		strcpy(out->text, text);
+		port = split(text, &host);
+		if (port != NULL && resolve(host, port, out)) {
+			*list += len;
+			return 1;
+		}
+	}
+	snprintf(error, size,
+	    "\"%.*s\" is no address such as *:366, 192.0.2.1:366 or [::]:366",
+	    (int)(len < 80 ? len : 80), *list);
+	return -1;
+}

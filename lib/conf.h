@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmr.conf(5): "name = value" lines in main.cf's syntax. '#' begins a comment
+ * line, a line that begins with white space continues the one before. Every
+ * name has a default that works; an unknown name, a name given twice or a bad
+ * value is an error that names file and line.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONF_DEFAULT_PATH CONFDIR "/odmr.conf"
+
+enum { CONF_ERROR_SIZE = 512 };
+
+/* Times are in seconds, sizes in bytes. Strings are owned by the struct; an
+ * empty string stands for "not set". */
+struct conf {
+	/* every program */
+	char *myhostname;
+	char *relay_database;
+	char *state_database;
+	char *log;
+	char *user;
+	char *postfix_config_directory;
+	char *postfix_user;
+	char *postqueue_path;
+
+	/* odmr-milter */
+	char *milter_socket;
+	char *milter_pid_file;
+
+	/* odmrd */
+	char *listen;
+	char *listen_tls;
+	char *pid_file;
+	char *socket_directory;
+	char *flush_group;
+	char *tls_cert_file;
+	char *tls_key_file;
+	long line_length_limit;
+	long auth_time_limit;
+	long command_time_limit;
+	long customer_timeout;
+	long data_done_timeout;
+	long drain_wait;
+	long stop_timeout;
+	long message_buffer;
+	long flush_timeout;
+};
+
+/*
+ * Fills `conf` with the defaults and then what `path` says. On failure returns
+ * false with one line in `error`; `conf` is then empty. conf_free releases
+ * what conf_load allocated and may be called on either.
+ */
+bool conf_load(
+    struct conf *conf, const char *path, char error[CONF_ERROR_SIZE]);
+void conf_free(struct conf *conf);
+
+/* Calls `each` with the name, default and kind of every setting, so that a
+ * test can hold the manual page against them. */
+void conf_describe(void (*each)(const char *name, const char *value));
+
+#endif

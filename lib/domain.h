@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Domain names as RFC 2645 5.2.1 has them in ATRN: letters, digits, hyphens,
+ * two labels at least. One canonical form everywhere: lower case, A-labels, no
+ * trailing dot. What cannot be brought into that form is no domain.
+ */
+#ifndef DOMAIN_H
+#define DOMAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for the longest canonical name and its NUL. */
+enum { DOMAIN_SIZE = 254 };
+
+/*
+ * Writes the canonical form of the `len` bytes at `name` into `out`. Pure
+ * ASCII only. On failure returns false and `*why` (may be NULL) tells, e.g.
+ * "has only one label".
+ */
+bool domain_canonical(
+    const char *name, size_t len, char out[DOMAIN_SIZE], const char **why);
+
+/* The same for what an operator types: an internationalised name in UTF-8 is
+ * turned into its A-label form first (IDNA 2008, libidn2). */
+bool domain_from_operator(
+    const char *name, char out[DOMAIN_SIZE], const char **why);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The log: one line an event, in Postfix's style,
+ *
+ *	odmrd[4711]: 7F3A01: text key=value ...
+ *
+ * to syslog (facility mail) or to standard error. Under systemd, standard
+ * error carries the priority in front and leaves time and name to journald.
+ * Whatever stands in a line that is not printable ASCII is written as \ooo, so
+ * that a peer cannot forge lines. May be called from any thread.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
+
+/* Until log_open is called, lines go to standard error. `program` is kept. */
+void log_open(const char *program, enum log_target target);
+
+/* `id` is the session or message that the line is about, or NULL. */
+void log_info(const char *id, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void log_warning(const char *id, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void log_error(const char *id, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Only before a daemon's loop starts: logs and exits with a sysexits code. */
+_Noreturn void fatal(int exit_code, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

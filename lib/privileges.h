@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Giving up root. A daemon opens what only root may open, then becomes its own
+ * user for good and can never gain a privilege again, not by setuid programs
+ * either. Without root only the latter is done.
+ */
+#ifndef PRIVILEGES_H
+#define PRIVILEGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Becomes `user`, with its own group and `extra` as the only other one. False,
+ * with one line in `error`, if that cannot be. */
+bool privileges_drop(const char *user, gid_t extra, char *error, size_t size);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is kept of a password: a SCRAM-SHA-256 verifier in the form of RFC
+ * 5803, "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>", from which
+ * the password cannot be read back. Both functions hash thousands of times:
+ * not for a daemon's main thread.
+ */
+#ifndef SECRET_H
+#define SECRET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { SECRET_KEY_SIZE = 32, SECRET_SALT_SIZE = 16, SECRET_ITERATIONS = 4096 };
+
+struct verifier {
+	unsigned iterations;
+	unsigned char salt[64];
+	size_t salt_len;
+	unsigned char stored_key[SECRET_KEY_SIZE];
+	unsigned char server_key[SECRET_KEY_SIZE];
+};
+
+/* A new verifier with a random salt, to be freed by the caller; NULL on
+ * failure (the password is no valid UTF-8, or no randomness). */
+char *secret_verifier(const char *password);
+
+/* Reads a stored verifier; false if it is damaged. */
+bool secret_parse(const char *text, struct verifier *out);
+
+/* Does `password` match? In constant time once the key is derived. */
+bool secret_matches(const struct verifier *verifier, const char *password);
+
+#endif

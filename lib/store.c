@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store as a whole: its life, its transactions, and store_init. What is
+ * kept in it is in store_domain.c, store_account.c, store_tag.c and
+ * store_session.c; how SQLite is used in store_base.c and store_query.c.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "schema.h"
+#include "store_internal.h"
+
+struct store *
+store_new(const struct conf *conf, int busy_ms)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store == NULL)
+		return NULL;
+	store->conf = conf;
+	store->busy_ms = busy_ms;
+	store->bases[RELAY] = (struct base) {
+		.path = conf->relay_database,
+		.journal = "delete",
+		.schema = schema_relay,
+		.pragmas = "PRAGMA foreign_keys = ON",
+	};
+	store->bases[STATE] = (struct base) {
+		.path = conf->state_database,
+		.journal = "wal",
+		.schema = schema_state,
+		.pragmas = "PRAGMA foreign_keys = ON;"
+			   "PRAGMA synchronous = NORMAL",
+	};
+	return store;
+}
+
+void
+store_free(struct store **store)
+{
+	if (*store == NULL)
+		return;
+	for (int i = 0; i < BASES; i++)
+		base_close(&(*store)->bases[i]);
+	free(*store);
+	*store = NULL;
+}
+
+const char *
+store_error(const struct store *store)
+{
+	return store->error;
+}
+
+enum store_result
+store_init(struct store *store)
+{
+	for (int i = 0; i < BASES; i++) {
+		base_close(&store->bases[i]);
+		if (!file_prepare(store, (enum base_name)i) ||
+		    !base_open(store, &store->bases[i], true))
+			return STORE_FAILED;
+	}
+	return STORE_OK;
+}
+
+/* IMMEDIATE: the wait for other writers is here, not in the middle. */
+enum store_result
+store_begin(struct store *store)
+{
+	struct base *state = &store->bases[STATE];
+	int rc;
+
+	assert(!store->in_transaction);
+	if (!base_ready(store, STATE))
+		return STORE_FAILED;
+	rc = sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (rc != SQLITE_OK) {
+		base_fault(store, state, rc);
+		return STORE_FAILED;
+	}
+	store->in_transaction = true;
+	store->spoiled = false;
+	return STORE_OK;
+}
+
+enum store_result
+store_commit(struct store *store)
+{
+	struct base *state = &store->bases[STATE];
+	int rc;
+
+	assert(store->in_transaction);
+	if (base_ready(store, STATE)) {
+		rc = sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL);
+		if (rc == SQLITE_OK) {
+			store->in_transaction = false;
+			return STORE_OK;
+		}
+		base_fault(store, state, rc);
+	}
+	store_rollback(store);
+	return STORE_FAILED;
+}
+
+void
+store_rollback(struct store *store)
+{
+	if (!store->in_transaction)
+		return;
+	sqlite3_exec(store->bases[STATE].db, "ROLLBACK", NULL, NULL, NULL);
+	store->in_transaction = false;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store: both databases, and the only SQL of the toolkit.
+ *
+ * A struct store is one thread's pair of connections; never share one between
+ * threads. Databases are opened at first use, and opened anew after a failure
+ * or when the file was moved away, so a daemon outlives a missing database.
+ *
+ * Law: anything but DONE or ROW is failure, and failure means "later": a
+ * caller answers 451 or lets mail pass, it never takes STORE_FAILED for "no".
+ * store_error() then has one line that names the database and the fault.
+ *
+ * Domains in arguments are canonical (domain.h). Strings handed to a visitor
+ * are borrowed for the call. A visitor may use the store itself.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+
+struct store;
+
+enum store_result {
+	STORE_OK,
+	STORE_NONE,   /* no such row */
+	STORE_EXISTS, /* the row is there already */
+	STORE_FAILED, /* the database could not be used: "later" */
+};
+
+/* `busy_ms`: how long a call may wait for another process's lock. NULL only
+ * when out of memory. `conf` is borrowed for the life of the store. */
+struct store *store_new(const struct conf *conf, int busy_ms);
+void store_free(struct store **store);
+const char *store_error(const struct store *store);
+
+/* Creates what is missing, applies upgrades, and gives the files their owner
+ * and mode (relay.db conf->user:postfix 0640, state.db conf->user 0600) when
+ * run as root. Opening a newer schema fails with a clear message. */
+enum store_result store_init(struct store *store);
+
+/* One transaction over state.db; calls between are all done or none. */
+enum store_result store_begin(struct store *store);
+enum store_result store_commit(struct store *store);
+void store_rollback(struct store *store);
+
+/* ---- domains (relay.db) ---------------------------------------------- */
+
+enum domain_mode { MODE_ODMR, MODE_BACKUP, MODE_HOLD };
+
+/* "odmr", "backup", "hold"; domain_mode_parse returns false for others. */
+const char *domain_mode_name(enum domain_mode mode);
+bool domain_mode_parse(const char *text, enum domain_mode *mode);
+
+enum { SOCKET_NAME_MAX = 100 };
+
+struct domain {
+	const char *name;
+	enum domain_mode mode;
+	const char *nexthop; /* NULL: by MX */
+	const char *socket;  /* file name: the domain, or d<id> if too long */
+	int64_t created;
+};
+
+typedef void domain_visit(const struct domain *domain, void *arg);
+
+enum store_result store_domain_add(struct store *, const char *name,
+    enum domain_mode mode, const char *nexthop);
+enum store_result store_domain_set(struct store *, const char *name,
+    enum domain_mode mode, const char *nexthop);
+/* Also takes the domain out of every account's grants. */
+enum store_result store_domain_remove(struct store *, const char *name);
+/* `visit` may be NULL: is it there? */
+enum store_result store_domain_get(
+    struct store *, const char *name, domain_visit *visit, void *arg);
+enum store_result store_domain_each(
+    struct store *, domain_visit *visit, void *arg);
+
+/* ---- accounts (state.db) --------------------------------------------- */
+
+struct account {
+	int64_t id;
+	const char *login;
+	const char *scram;    /* SCRAM-SHA-256 verifier, see secret.h */
+	const char *password; /* NULL unless CRAM-MD5 was asked for */
+	long linger;
+	bool disabled;
+	int64_t created;
+};
+
+typedef void account_visit(const struct account *account, void *arg);
+typedef void name_visit(const char *name, void *arg);
+
+/* id and created are ignored. */
+enum store_result store_account_add(struct store *, const struct account *);
+/* Replaces both secrets; password NULL removes the reversible one. */
+enum store_result store_account_secret(
+    struct store *, const char *login, const char *scram, const char *password);
+enum store_result store_account_disable(
+    struct store *, const char *login, bool disabled);
+enum store_result store_account_remove(struct store *, const char *login);
+enum store_result store_account_get(
+    struct store *, const char *login, account_visit *visit, void *arg);
+enum store_result store_account_each(
+    struct store *, account_visit *visit, void *arg);
+
+/* STORE_NONE: no such account. Granting twice is STORE_EXISTS, revoking what
+ * was not granted STORE_NONE. */
+enum store_result store_grant(
+    struct store *, int64_t account, const char *domain);
+enum store_result store_revoke(
+    struct store *, int64_t account, const char *domain);
+/* STORE_OK: granted; STORE_NONE: not. */
+enum store_result store_granted(
+    struct store *, int64_t account, const char *domain);
+/* All grants of an account, in the order of the names. */
+enum store_result store_grants(
+    struct store *, int64_t account, name_visit *visit, void *arg);
+
+/* ---- tags (state.db) ------------------------------------------------- */
+
+struct tag {
+	const char *queue_id;
+	const char *domain;
+	const char *sender;     /* "" for the null sender */
+	const char *recipients; /* one a line, each only once */
+	long recipient_count;
+	int64_t size;
+	const char *client;
+	int64_t arrived;
+	/* what a visitor sees besides: */
+	const char *state;
+	long open;
+	long attempts;
+	const char *last_answer; /* or NULL */
+};
+
+typedef void tag_visit(const struct tag *tag, void *arg);
+
+/* A tag that is there already stays as it is (STORE_OK). */
+enum store_result store_tag_add(struct store *, const struct tag *);
+/* Held tags, oldest first; `domain` NULL: of every domain. */
+enum store_result store_tag_each(
+    struct store *, const char *domain, tag_visit *visit, void *arg);
+/* Adds to *count the held tags of `domain`; with `session`, only those that
+ * still have a recipient which that session has not attempted. */
+enum store_result store_tag_count(
+    struct store *, const char *domain, const char *session, int64_t *count);
+
+/* What came of one transaction: recipients answered 2xx, 5xx, 4xx. A tag with
+ * no open recipient left becomes delivered (or refused, if none was taken). A
+ * message that was never tagged gets its tag here if nothing of it stays open.
+ * Feeds `collected` as well. */
+struct settlement {
+	const char *queue_id;
+	const char *domain;
+	const char *session;
+	long delivered;
+	long refused;
+	long kept;
+	int64_t bytes;
+	int64_t when;
+	const char *answer; /* the last that was not 2xx, or the 2xx */
+};
+
+enum store_result store_settle(struct store *, const struct settlement *);
+
+/* ---- sessions (state.db) --------------------------------------------- */
+
+struct session_row {
+	const char *id;
+	long pid;
+	const char *account;
+	const char *client;
+	const char *domains; /* one a line */
+	const char *state;
+	int64_t delivered;
+	int64_t bytes;
+	int64_t since;
+};
+
+typedef void session_visit(const struct session_row *session, void *arg);
+
+/* Inserts or replaces. */
+enum store_result store_session_put(struct store *, const struct session_row *);
+enum store_result store_session_drop(struct store *, const char *id);
+enum store_result store_session_clear(struct store *);
+enum store_result store_session_each(
+    struct store *, session_visit *visit, void *arg);
+
+/* ---- status ---------------------------------------------------------- */
+
+struct domain_status {
+	struct domain domain;
+	int64_t held;
+	int64_t bytes;
+	int64_t oldest;         /* arrival time, 0: none held */
+	int64_t last_collected; /* 0: never */
+	int64_t delivered;
+};
+
+typedef void status_visit(const struct domain_status *status, void *arg);
+
+enum store_result store_status_each(
+    struct store *, status_visit *visit, void *arg);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Accounts and what they may collect (state.db).
+ */
+#include <time.h>
+
+#include "store_internal.h"
+
+enum store_result
+store_account_add(struct store *store, const struct account *account)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO account "
+		"(login, scram, password, linger, disabled, created) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))
+		return STORE_FAILED;
+	query_text(&query, account->login);
+	query_text(&query, account->scram);
+	query_text(&query, account->password);
+	query_int(&query, account->linger);
+	query_int(&query, account->disabled);
+	query_int(&query, time(NULL));
+	return query_run(&query);
+}
+
+enum store_result
+store_account_secret(struct store *store, const char *login, const char *scram,
+    const char *password)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE account SET scram = ?1, password = ?2 "
+		"WHERE login = ?3"))
+		return STORE_FAILED;
+	query_text(&query, scram);
+	query_text(&query, password);
+	query_text(&query, login);
+	return query_change(&query);
+}
+
+enum store_result
+store_account_disable(struct store *store, const char *login, bool disabled)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE account SET disabled = ?1 WHERE login = ?2"))
+		return STORE_FAILED;
+	query_int(&query, disabled);
+	query_text(&query, login);
+	return query_change(&query);
+}
+
+/* The grants follow by ON DELETE CASCADE. */
+enum store_result
+store_account_remove(struct store *store, const char *login)
+{
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, "DELETE FROM account WHERE login = ?1"))
+		return STORE_FAILED;
+	query_text(&query, login);
+	return query_change(&query);
+}
+
+static bool
+read_account(struct query *query, struct account *account)
+{
+	account->id = query_int_at(query, 0);
+	account->login = query_text_at(query, 1);
+	account->scram = query_text_at(query, 2);
+	account->password = query_text_at(query, 3);
+	account->linger = (long)query_int_at(query, 4);
+	account->disabled = query_int_at(query, 5) != 0;
+	account->created = query_int_at(query, 6);
+	return query_sound(query);
+}
+
+enum store_result
+store_account_get(
+    struct store *store, const char *login, account_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct account account;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT id, login, scram, password, linger, disabled, created "
+		"FROM account WHERE login = ?1"))
+		return STORE_FAILED;
+	query_text(&query, login);
+	result = query_row(&query);
+	if (result == STORE_OK && !read_account(&query, &account))
+		result = query_row(&query);
+	else if (result == STORE_OK && visit != NULL)
+		visit(&account, arg);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_account_each(struct store *store, account_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct account account;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT id, login, scram, password, linger, disabled, created "
+		"FROM account ORDER BY login"))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_account(&query, &account))
+			visit(&account, arg);
+	return query_end(&query, result);
+}
+
+enum store_result
+store_grant(struct store *store, int64_t account, const char *domain)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO access (account, domain) VALUES (?1, ?2)"))
+		return STORE_FAILED;
+	query_int(&query, account);
+	query_text(&query, domain);
+	return query_run(&query);
+}
+
+enum store_result
+store_revoke(struct store *store, int64_t account, const char *domain)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"DELETE FROM access WHERE account = ?1 AND domain = ?2"))
+		return STORE_FAILED;
+	query_int(&query, account);
+	query_text(&query, domain);
+	return query_change(&query);
+}
+
+enum store_result
+store_granted(struct store *store, int64_t account, const char *domain)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT 1 FROM access WHERE account = ?1 AND domain = ?2"))
+		return STORE_FAILED;
+	query_int(&query, account);
+	query_text(&query, domain);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_grants(struct store *store, int64_t account, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *name;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT domain FROM access WHERE account = ?1 "
+		"ORDER BY domain"))
+		return STORE_FAILED;
+	query_int(&query, account);
+	while ((result = query_row(&query)) == STORE_OK) {
+		name = query_text_at(&query, 0);
+		if (query_sound(&query))
+			visit(name, arg);
+	}
+	return query_end(&query, result);
+}

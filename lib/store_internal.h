@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of the store share: a struct base is one of the databases
+ * with its connection and prepared statements, a struct query one use of a
+ * statement. Errors end in base_fault, which writes the text for store_error
+ * and decides whether the connection can be kept.
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "store.h"
+
+enum { STORE_ERROR_SIZE = 512 };
+
+enum base_name { RELAY, STATE, BASES };
+
+struct statement {
+	const char *sql; /* compared by address */
+	sqlite3_stmt *handle;
+	struct statement *next;
+};
+
+struct base {
+	const char *path;
+	const char *journal;
+	const char *const *schema; /* see schema.h */
+	const char *pragmas;
+	sqlite3 *db; /* NULL: closed */
+	struct statement *statements;
+	int queries;  /* open now; while any is, the connection stays */
+	bool damaged; /* to be closed before its next use */
+};
+
+struct store {
+	const struct conf *conf;
+	int busy_ms;
+	struct base bases[BASES];
+	bool in_transaction; /* over STATE */
+	bool spoiled;        /* a call in the transaction failed */
+	char error[STORE_ERROR_SIZE];
+};
+
+/* ---- store_base.c ---- */
+
+/* Connects, and with `upgrade` applies the schema steps that are missing;
+ * without, an older schema is a failure. A newer one always is. */
+bool base_open(struct store *, struct base *, bool upgrade);
+void base_close(struct base *);
+/* Connected, still the file at its path, and its transaction alive. */
+bool base_ready(struct store *, enum base_name);
+/* Records the fault `rc` of the last call on the connection. */
+void base_fault(struct store *, struct base *, int rc);
+/* The same for a fault that SQLite knows nothing about. */
+void base_complain(struct store *, struct base *, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- store_file.c ---- */
+
+/* Creates the database's file, and its directory, where they are missing, and
+ * as root gives the file owner, group and mode. */
+bool file_prepare(struct store *, enum base_name);
+
+/* ---- store_query.c ---- */
+
+struct query {
+	struct store *store;
+	struct base *base;
+	sqlite3_stmt *stmt;
+	int rc;
+	int bound;
+};
+
+/* `sql` must be a string that lives as long as the program: its address is
+ * the key under which the prepared statement is kept. */
+bool query_open(
+    struct query *, struct store *, enum base_name, const char *sql);
+void query_close(struct query *);
+
+/* Bind the next parameter. Faults show at the first step. */
+void query_int(struct query *, int64_t value);
+void query_text(struct query *, const char *value);
+
+/* STORE_OK: a row is there; STORE_NONE: no further one. */
+enum store_result query_row(struct query *);
+int64_t query_int_at(struct query *, int column);
+/* NULL for NULL, and for a fault, which `query_sound` and the next query_row
+ * report. */
+const char *query_text_at(struct query *, int column);
+bool query_sound(const struct query *);
+
+/* Run a statement without rows to its end and close it. query_change answers
+ * STORE_NONE where nothing was changed. */
+enum store_result query_run(struct query *);
+enum store_result query_change(struct query *);
+
+/* The result of a loop that ended with `last`, and closes. */
+enum store_result query_end(struct query *, enum store_result last);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Tags: one row for each message and relay domain (state.db). The milter adds
+ * them, odmrd settles them. `open` counts the recipients without a final
+ * answer; `tried` those of them that the session named in the tag has had a
+ * 4xx for, so that tried >= open means: nothing left for that session to do.
+ */
+#include "store_internal.h"
+
+/* Not OR IGNORE, which would pass over every other constraint as well. */
+enum store_result
+store_tag_add(struct store *store, const struct tag *tag)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
+		"size, client, arrived) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
+		"ON CONFLICT (queue_id, domain) DO NOTHING"))
+		return STORE_FAILED;
+	query_text(&query, tag->queue_id);
+	query_text(&query, tag->domain);
+	query_text(&query, tag->sender);
+	query_text(&query, tag->recipients);
+	query_int(&query, tag->recipient_count);
+	query_int(&query, tag->size);
+	query_text(&query, tag->client);
+	query_int(&query, tag->arrived);
+	return query_run(&query);
+}
+
+/* Separated by newlines, with or without one at the end. */
+static long
+count_lines(const char *text)
+{
+	long lines = 0;
+	char before = '\n';
+
+	for (; *text != '\0'; before = *text++)
+		lines += before == '\n';
+	return lines;
+}
+
+static bool
+read_tag(struct query *query, struct tag *tag)
+{
+	tag->queue_id = query_text_at(query, 0);
+	tag->domain = query_text_at(query, 1);
+	tag->sender = query_text_at(query, 2);
+	tag->recipients = query_text_at(query, 3);
+	tag->size = query_int_at(query, 4);
+	tag->client = query_text_at(query, 5);
+	tag->arrived = query_int_at(query, 6);
+	tag->state = query_text_at(query, 7);
+	tag->open = (long)query_int_at(query, 8);
+	tag->attempts = (long)query_int_at(query, 9);
+	tag->last_answer = query_text_at(query, 10);
+	if (!query_sound(query))
+		return false;
+	tag->recipient_count = count_lines(tag->recipients);
+	return true;
+}
+
+#define SELECT_HELD                                                            \
+	"SELECT queue_id, domain, sender, recipients, size, client, "          \
+	"arrived, state, open, attempts, last_answer FROM tag "                \
+	"WHERE state = 'held' "
+
+enum store_result
+store_tag_each(
+    struct store *store, const char *domain, tag_visit *visit, void *arg)
+{
+	static const char all[] = SELECT_HELD "ORDER BY arrived, id";
+	static const char one[] =
+	    SELECT_HELD "AND domain = ?1 ORDER BY arrived, id";
+	enum store_result result;
+	struct query query;
+	struct tag tag;
+
+	if (!query_open(&query, store, STATE, domain == NULL ? all : one))
+		return STORE_FAILED;
+	if (domain != NULL)
+		query_text(&query, domain);
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_tag(&query, &tag))
+			visit(&tag, arg);
+	return query_end(&query, result);
+}
+
+enum store_result
+store_tag_count(struct store *store, const char *domain, const char *session,
+    int64_t *count)
+{
+	static const char all[] =
+	    "SELECT count(*) FROM tag WHERE domain = ?1 AND state = 'held'";
+	static const char unattempted[] =
+	    "SELECT count(*) FROM tag WHERE domain = ?1 AND state = 'held' "
+	    "AND (session IS NOT ?2 OR tried < open)";
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, session == NULL ? all : unattempted))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	if (session != NULL)
+		query_text(&query, session);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*count += query_int_at(&query, 0);
+	return query_end(&query, result);
+}
+
+/* Every right-hand side sees the row as it was before. */
+static enum store_result
+settle_tag(struct store *store, const struct settlement *settlement)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET "
+		"attempts = attempts + (session IS NOT ?1), "
+		"tried = iif(session IS ?1, tried, 0) + ?2, "
+		"session = ?1, "
+		"open = max(0, open - ?3 - ?4), "
+		"delivered = delivered + ?3, "
+		"last_answer = ?5, "
+		"state = iif(?3 + ?4 = 0 OR open > ?3 + ?4, state, "
+		"iif(delivered + ?3 > 0, 'delivered', 'refused')), "
+		"settled = iif(?3 + ?4 = 0 OR open > ?3 + ?4, settled, ?6) "
+		"WHERE queue_id = ?7 AND domain = ?8"))
+		return STORE_FAILED;
+	query_text(&query, settlement->session);
+	query_int(&query, settlement->kept);
+	query_int(&query, settlement->delivered);
+	query_int(&query, settlement->refused);
+	query_text(&query, settlement->answer);
+	query_int(&query, settlement->when);
+	query_text(&query, settlement->queue_id);
+	query_text(&query, settlement->domain);
+	return query_change(&query);
+}
+
+/* So that the milter, should its tag come only now, finds it settled. */
+static enum store_result
+add_settled_tag(struct store *store, const struct settlement *settlement)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO tag (queue_id, domain, sender, recipients, size, "
+		"client, arrived, state, open, delivered, attempts, session, "
+		"last_answer, settled) "
+		"VALUES (?1, ?2, '', '', ?3, '', ?4, "
+		"iif(?5 > 0, 'delivered', 'refused'), 0, ?5, 1, ?6, ?7, ?4)"))
+		return STORE_FAILED;
+	query_text(&query, settlement->queue_id);
+	query_text(&query, settlement->domain);
+	query_int(&query, settlement->bytes);
+	query_int(&query, settlement->when);
+	query_int(&query, settlement->delivered);
+	query_text(&query, settlement->session);
+	query_text(&query, settlement->answer);
+	return query_run(&query);
+}
+
+static enum store_result
+add_collected(struct store *store, const struct settlement *settlement)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO collected (domain, last, delivered, bytes) "
+		"VALUES (?1, ?2, 1, ?3) "
+		"ON CONFLICT (domain) DO UPDATE SET "
+		"last = max(last, excluded.last), delivered = delivered + 1, "
+		"bytes = bytes + excluded.bytes"))
+		return STORE_FAILED;
+	query_text(&query, settlement->domain);
+	query_int(&query, settlement->when);
+	query_int(&query, settlement->bytes);
+	return query_run(&query);
+}
+
+static enum store_result
+settle(struct store *store, const struct settlement *settlement)
+{
+	enum store_result result = settle_tag(store, settlement);
+
+	if (result == STORE_NONE && settlement->kept == 0)
+		result = add_settled_tag(store, settlement);
+	if (result == STORE_FAILED || settlement->delivered == 0)
+		return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
+	return add_collected(store, settlement);
+}
+
+enum store_result
+store_settle(struct store *store, const struct settlement *settlement)
+{
+	if (store->in_transaction)
+		return settle(store, settlement);
+	if (store_begin(store) != STORE_OK)
+		return STORE_FAILED;
+	if (settle(store, settlement) == STORE_OK)
+		return store_commit(store);
+	store_rollback(store);
+	return STORE_FAILED;
+}

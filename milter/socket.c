@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <libmilter/mfapi.h>
+
+#include "log.h"
+#include "socket.h"
+
+/* More than Postfix has SMTP servers: where the queue of connections is full,
+ * their mail passes untagged. */
+enum { BACKLOG = 1024 };
+
+/* The path of a unix socket; NULL for one of the Internet. */
+static const char *
+socket_path(const char *name)
+{
+	if (strncmp(name, "unix:", 5) == 0)
+		return name + 5;
+	if (strncmp(name, "local:", 6) == 0)
+		return name + 6;
+	return NULL;
+}
+
+bool
+socket_check(const char *name, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name), *fault = NULL;
+	struct sockaddr_un addr;
+
+	if (path == NULL) {
+		if (strncmp(name, "inet:", 5) != 0 &&
+		    strncmp(name, "inet6:", 6) != 0)
+			fault = "is neither unix:/path nor inet:port@host";
+	} else if (path[0] != '/')
+		fault = "needs an absolute path";
+	else if (strlen(path) >= sizeof(addr.sun_path))
+		fault = "has a longer path than a socket can have";
+	if (fault != NULL)
+		snprintf(error, SOCKET_ERROR_SIZE,
+		    "milter_socket: \"%.256s\" %s", name, fault);
+	return fault == NULL;
+}
+
+/* Is a process listening there? -1 and errno when that cannot be told. */
+static int
+is_answered(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd, rc, reason;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
+	rc = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+	reason = errno;
+	close(fd);
+	if (rc == 0 || reason == EAGAIN)
+		return 1;
+	errno = reason;
+	return reason == ECONNREFUSED || reason == ENOENT ? 0 : -1;
+}
+
+/* Makes way for a new socket; returns NULL or what stands in the way. */
+static const char *
+remove_stale(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT ? NULL : strerror(errno);
+	if (!S_ISSOCK(st.st_mode))
+		return "is there already and is no socket";
+	switch (is_answered(path)) {
+	case 0:
+		break;
+	case 1:
+		return "another process answers there";
+	default:
+		return strerror(errno);
+	}
+	if (unlink(path) == -1 && errno != ENOENT)
+		return strerror(errno);
+	return NULL;
+}
+
+static bool
+listen_on(const char *name)
+{
+	char *owned = strdup(name);
+	bool ok;
+
+	errno = 0;
+	ok = owned != NULL && smfi_setconn(owned) == MI_SUCCESS &&
+	    smfi_setbacklog(BACKLOG) == MI_SUCCESS &&
+	    smfi_opensocket(false) == MI_SUCCESS;
+	free(owned);
+	return ok;
+}
+
+bool
+socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name), *fault = NULL;
+	mode_t mask;
+
+	if (path != NULL)
+		fault = remove_stale(path);
+	if (fault == NULL) {
+		mask = umask(0117);
+		if (!listen_on(name))
+			fault = errno != 0 ? strerror(errno)
+					   : "cannot be listened on";
+		umask(mask);
+	}
+	if (fault != NULL) {
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
+		return false;
+	}
+	if (path != NULL && group != (gid_t)-1 &&
+	    chown(path, (uid_t)-1, group) == -1)
+		log_warning(NULL,
+		    "%s: not given to the mail system's group: %s", path,
+		    strerror(errno));
+	return true;
+}
+
+void
+socket_remove(const char *name)
+{
+	const char *path = socket_path(name);
+
+	if (path != NULL)
+		unlink(path);
+}

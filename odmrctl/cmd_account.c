@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl account: the customers' logins and the domains that each may
+ * collect. A secret is read from standard input and leaves this process only
+ * for state.db.
+ */
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "odmrctl.h"
+#include "password.h"
+#include "secret.h"
+#include "table.h"
+
+enum { LOGIN_MAX = 64, LOGIN_WIDTH = 36 };
+
+/* A login may be a domain name of any length: some servers know no other. */
+static int
+take_login(const char *login)
+{
+	char domain[DOMAIN_SIZE];
+	const char *fault = NULL;
+	size_t len = strlen(login);
+
+	if (domain_canonical(login, len, domain, NULL))
+		return EX_OK;
+	if (len == 0)
+		fault = "is empty";
+	else if (len > LOGIN_MAX)
+		fault = "is longer than 64 octets and no domain name";
+	for (const char *s = login; fault == NULL && *s != '\0'; s++)
+		if (!isascii(*s) || !isgraph(*s))
+			fault = "has a character that is no printable ASCII";
+	if (fault != NULL)
+		return complain(EX_DATAERR, "login \"%s\" %s", login, fault);
+	return EX_OK;
+}
+
+static int
+no_such_account(const char *login)
+{
+	return complain(EX_NOUSER, "no such account: %s", login);
+}
+
+/* The code for what the store says to a change of one account. */
+static int
+account_code(struct context *ctx, const char *login, enum store_result result)
+{
+	switch (result) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_NONE:
+		return no_such_account(login);
+	case STORE_EXISTS:
+		return complain(
+		    EX_DATAERR, "account exists already: %s", login);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+static int
+take_linger(const char *text, long *linger)
+{
+	const char *fault;
+
+	*linger = 0;
+	if (text == NULL)
+		return EX_OK;
+	*linger = (long)strtonum(text, 0, INT_MAX, &fault);
+	if (fault != NULL)
+		return complain(EX_USAGE,
+		    "--linger \"%s\" is no number of seconds: %s", text, fault);
+	return EX_OK;
+}
+
+/* Reads a password and derives what is kept of it. */
+static int
+take_secrets(char password[PASSWORD_SIZE], char **verifier)
+{
+	int code = password_read(password);
+
+	if (code != EX_OK)
+		return code;
+	*verifier = secret_verifier(password);
+	if (*verifier == NULL)
+		return complain(EX_DATAERR,
+		    "the password is no UTF-8, or has a character that "
+		    "RFC 4013 prohibits");
+	return EX_OK;
+}
+
+static void
+wipe_secrets(char password[PASSWORD_SIZE], char *verifier)
+{
+	explicit_bzero(password, PASSWORD_SIZE);
+	if (verifier != NULL)
+		explicit_bzero(verifier, strlen(verifier));
+	free(verifier);
+}
+
+int
+cmd_account_add(struct context *ctx, const struct arguments *args)
+{
+	struct account account = { .login = args->operands[0] };
+	char password[PASSWORD_SIZE], *verifier = NULL;
+	int code = take_login(account.login);
+
+	if (code == EX_OK)
+		code = take_linger(args->linger, &account.linger);
+	if (code == EX_OK)
+		code = take_secrets(password, &verifier);
+	if (code == EX_OK) {
+		account.scram = verifier;
+		account.password = args->cram_md5 ? password : NULL;
+		code = account_code(ctx, account.login,
+		    store_account_add(ctx->store, &account));
+	}
+	wipe_secrets(password, verifier);
+	return code;
+}
+
+/* Says what became of CRAM-MD5: a forgotten option would lock fetchmail
+ * out. */
+int
+cmd_account_passwd(struct context *ctx, const struct arguments *args)
+{
+	const char *login = args->operands[0];
+	char password[PASSWORD_SIZE], *verifier = NULL;
+	int code = account_code(
+	    ctx, login, store_account_get(ctx->store, login, NULL, NULL));
+
+	if (code != EX_OK)
+		return code;
+	code = take_secrets(password, &verifier);
+	if (code == EX_OK)
+		code = account_code(ctx, login,
+		    store_account_secret(ctx->store, login, verifier,
+			args->cram_md5 ? password : NULL));
+	wipe_secrets(password, verifier);
+	if (code == EX_OK)
+		fprintf(ctx->out, "%s: password changed, CRAM-MD5 is %s\n",
+		    login,
+		    args->cram_md5 ? "on" : "off (--cram-md5 allows it)");
+	return code;
+}
+
+int
+cmd_account_disable(struct context *ctx, const struct arguments *args)
+{
+	const char *login = args->operands[0];
+
+	return account_code(
+	    ctx, login, store_account_disable(ctx->store, login, true));
+}
+
+int
+cmd_account_enable(struct context *ctx, const struct arguments *args)
+{
+	const char *login = args->operands[0];
+
+	return account_code(
+	    ctx, login, store_account_disable(ctx->store, login, false));
+}
+
+int
+cmd_account_remove(struct context *ctx, const struct arguments *args)
+{
+	const char *login = args->operands[0];
+
+	return account_code(
+	    ctx, login, store_account_remove(ctx->store, login));
+}
+
+static void
+copy_id(const struct account *account, void *arg)
+{
+	*(int64_t *)arg = account->id;
+}
+
+/* Is every domain one of ours? Complains about the first that is not. */
+static int
+check_domains(struct context *ctx, const struct arguments *args)
+{
+	char name[DOMAIN_SIZE];
+	int code = EX_OK;
+
+	for (int i = 1; code == EX_OK && i < args->count; i++)
+		code = take_known_domain(ctx, args->operands[i], name);
+	return code;
+}
+
+/* Grants, or revokes, one domain within the transaction. To grant what is
+ * granted changes nothing, and a script may do so; to revoke what is not would
+ * leave someone believing that a door is shut. */
+static int
+change_grant(struct context *ctx, const char *login, int64_t id,
+    const char *typed, bool grant)
+{
+	char name[DOMAIN_SIZE];
+	int code = take_domain(typed, name);
+
+	if (code != EX_OK)
+		return code;
+	switch (grant ? store_grant(ctx->store, id, name)
+		      : store_revoke(ctx->store, id, name)) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_EXISTS:
+		fprintf(ctx->out, "%s has %s already\n", login, name);
+		return EX_OK;
+	case STORE_NONE:
+		return grant
+		    ? no_such_account(login)
+		    : complain(EX_DATAERR, "%s does not have %s", login, name);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+/* All the domains or none. */
+static int
+change_grants(struct context *ctx, const struct arguments *args, bool grant)
+{
+	const char *login = args->operands[0];
+	int64_t id = 0;
+	int code = account_code(
+	    ctx, login, store_account_get(ctx->store, login, copy_id, &id));
+
+	if (code == EX_OK && grant)
+		code = check_domains(ctx, args);
+	if (code != EX_OK)
+		return code;
+	if (store_begin(ctx->store) != STORE_OK)
+		return complain_store(ctx);
+	for (int i = 1; code == EX_OK && i < args->count; i++)
+		code = change_grant(ctx, login, id, args->operands[i], grant);
+	if (code == EX_OK && store_commit(ctx->store) != STORE_OK)
+		return complain_store(ctx);
+	store_rollback(ctx->store);
+	return code;
+}
+
+int
+cmd_account_grant(struct context *ctx, const struct arguments *args)
+{
+	return change_grants(ctx, args, true);
+}
+
+int
+cmd_account_revoke(struct context *ctx, const struct arguments *args)
+{
+	return change_grants(ctx, args, false);
+}
+
+struct listing {
+	struct context *ctx;
+	enum store_result result;
+};
+
+static void
+count_name(const char *name, void *arg)
+{
+	(void)name;
+	++*(int *)arg;
+}
+
+static void
+print_row(const struct account *account, void *arg)
+{
+	struct listing *listing = arg;
+	FILE *out = listing->ctx->out;
+	int domains = 0;
+
+	if (store_grants(listing->ctx->store, account->id, count_name,
+		&domains) != STORE_OK)
+		listing->result = STORE_FAILED;
+	table_name(out, account->login, LOGIN_WIDTH);
+	fprintf(out, " %-8s %-8s %10ld %8d\n",
+	    account->disabled ? "disabled" : "enabled",
+	    account->password != NULL ? "yes" : "no", account->linger, domains);
+}
+
+int
+cmd_account_list(struct context *ctx, const struct arguments *args)
+{
+	struct listing listing = { .ctx = ctx, .result = STORE_OK };
+
+	(void)args;
+	fprintf(ctx->out, "%-*s %-8s %-8s %10s %8s\n", LOGIN_WIDTH, "LOGIN",
+	    "STATE", "CRAM-MD5", "LINGER", "DOMAINS");
+	if (store_account_each(ctx->store, print_row, &listing) != STORE_OK ||
+	    listing.result != STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+static void
+print_grant(const char *name, void *arg)
+{
+	fprintf(arg, "domain    %s\n", name);
+}
+
+static void
+print_account(const struct account *account, void *arg)
+{
+	struct listing *listing = arg;
+	FILE *out = listing->ctx->out;
+	char created[TABLE_TIME_SIZE];
+
+	fprintf(out, "login     %s\n", account->login);
+	fprintf(
+	    out, "state     %s\n", account->disabled ? "disabled" : "enabled");
+	fprintf(out, "cram-md5  %s\n",
+	    account->password != NULL ? "yes (password kept readable)" : "no");
+	fprintf(out, "linger    %ld s\n", account->linger);
+	fprintf(out, "created   %s\n", table_time(account->created, created));
+	listing->result =
+	    store_grants(listing->ctx->store, account->id, print_grant, out);
+}
+
+int
+cmd_account_show(struct context *ctx, const struct arguments *args)
+{
+	struct listing listing = { .ctx = ctx, .result = STORE_OK };
+	const char *login = args->operands[0];
+	int code = account_code(ctx, login,
+	    store_account_get(ctx->store, login, print_account, &listing));
+
+	if (code == EX_OK && listing.result != STORE_OK)
+		return complain_store(ctx);
+	return code;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl domain: the mail domains that the relay holds mail for.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "nexthop.h"
+#include "odmrctl.h"
+#include "table.h"
+
+enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };
+
+struct settings {
+	enum domain_mode mode;
+	char nexthop[NEXTHOP_SIZE]; /* "": by MX */
+};
+
+int
+take_domain(const char *typed, char out[DOMAIN_SIZE])
+{
+	const char *why;
+
+	if (domain_from_operator(typed, out, &why))
+		return EX_OK;
+	return complain(
+	    EX_DATAERR, "\"%s\" is no domain name: it %s", typed, why);
+}
+
+static int
+no_such_domain(const char *name)
+{
+	return complain(EX_NOHOST, "no such domain: %s", name);
+}
+
+int
+take_known_domain(struct context *ctx, const char *typed, char out[DOMAIN_SIZE])
+{
+	int code = take_domain(typed, out);
+
+	if (code != EX_OK)
+		return code;
+	switch (store_domain_get(ctx->store, out, NULL, NULL)) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_NONE:
+		return no_such_domain(out);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+static int
+take_nexthop(const char *typed, struct settings *settings)
+{
+	const char *fault = typed[0] == '\0' ? NULL : nexthop_fault(typed);
+
+	if (fault == NULL &&
+	    strlcpy(settings->nexthop, typed, NEXTHOP_SIZE) >= NEXTHOP_SIZE)
+		fault = "is too long";
+	if (fault != NULL)
+		return complain(EX_DATAERR, "next hop \"%s\" %s", typed, fault);
+	return EX_OK;
+}
+
+/* Lays the options over what the domain has. In mode odmr mail goes to the
+ * customer's own connection, and a next hop would mislead. */
+static int
+take_settings(const struct arguments *args, struct settings *settings)
+{
+	int code = EX_OK;
+
+	if (args->mode != NULL &&
+	    !domain_mode_parse(args->mode, &settings->mode))
+		return complain(EX_USAGE,
+		    "\"%s\" is no mode: it must be odmr, backup or hold",
+		    args->mode);
+	if (args->nexthop != NULL)
+		code = take_nexthop(args->nexthop, settings);
+	else if (settings->mode == MODE_ODMR)
+		settings->nexthop[0] = '\0';
+	if (code == EX_OK && settings->mode == MODE_ODMR &&
+	    settings->nexthop[0] != '\0')
+		return complain(EX_USAGE,
+		    "a domain in mode odmr has no next hop: --nexthop goes "
+		    "with --mode backup or hold");
+	return code;
+}
+
+static const char *
+nexthop_or_null(const struct settings *settings)
+{
+	return settings->nexthop[0] != '\0' ? settings->nexthop : NULL;
+}
+
+int
+cmd_domain_add(struct context *ctx, const struct arguments *args)
+{
+	struct settings settings = { .mode = MODE_ODMR };
+	char name[DOMAIN_SIZE];
+	int code = take_domain(args->operands[0], name);
+
+	if (code == EX_OK)
+		code = take_settings(args, &settings);
+	if (code != EX_OK)
+		return code;
+	switch (store_domain_add(
+	    ctx->store, name, settings.mode, nexthop_or_null(&settings))) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_EXISTS:
+		return complain(EX_DATAERR, "domain exists already: %s", name);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+static void
+copy_settings(const struct domain *domain, void *arg)
+{
+	struct settings *settings = arg;
+
+	settings->mode = domain->mode;
+	if (domain->nexthop != NULL)
+		strlcpy(settings->nexthop, domain->nexthop, NEXTHOP_SIZE);
+}
+
+int
+cmd_domain_set(struct context *ctx, const struct arguments *args)
+{
+	struct settings settings = { .mode = MODE_ODMR };
+	enum store_result result;
+	char name[DOMAIN_SIZE];
+	int code = take_domain(args->operands[0], name);
+
+	if (code != EX_OK)
+		return code;
+	if (args->mode == NULL && args->nexthop == NULL)
+		return complain(
+		    EX_USAGE, "nothing to set: give --mode or --nexthop");
+	result = store_domain_get(ctx->store, name, copy_settings, &settings);
+	if (result == STORE_OK) {
+		code = take_settings(args, &settings);
+		if (code != EX_OK)
+			return code;
+		result = store_domain_set(ctx->store, name, settings.mode,
+		    nexthop_or_null(&settings));
+	}
+	if (result == STORE_NONE)
+		return no_such_domain(name);
+	return result == STORE_OK ? EX_OK : complain_store(ctx);
+}
+
+static void
+print_row(const struct domain *domain, void *arg)
+{
+	FILE *out = arg;
+
+	table_name(out, domain->name, NAME_WIDTH);
+	fprintf(out, " %-6s  %s\n", domain_mode_name(domain->mode),
+	    domain->nexthop != NULL ? domain->nexthop : "-");
+}
+
+int
+cmd_domain_list(struct context *ctx, const struct arguments *args)
+{
+	(void)args;
+	fprintf(ctx->out, "%-*s %-6s  %s\n", NAME_WIDTH, "DOMAIN", "MODE",
+	    "NEXT HOP");
+	if (store_domain_each(ctx->store, print_row, ctx->out) != STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+static void
+print_domain(const struct domain *domain, void *arg)
+{
+	char created[TABLE_TIME_SIZE];
+	FILE *out = arg;
+
+	fprintf(out, "domain    %s\n", domain->name);
+	fprintf(out, "mode      %s\n", domain_mode_name(domain->mode));
+	if (domain->mode != MODE_ODMR)
+		fprintf(out, "next hop  %s\n",
+		    domain->nexthop != NULL ? domain->nexthop : "by MX");
+	else
+		fprintf(out, "socket    %s\n", domain->socket);
+	fprintf(out, "created   %s\n", table_time(domain->created, created));
+}
+
+struct holders {
+	struct context *ctx;
+	const char *domain;
+	bool failed;
+};
+
+static void
+print_holder(const struct account *account, void *arg)
+{
+	struct holders *holders = arg;
+	enum store_result result =
+	    store_granted(holders->ctx->store, account->id, holders->domain);
+
+	if (result == STORE_OK)
+		fprintf(holders->ctx->out, "account   %s\n", account->login);
+	else if (result == STORE_FAILED)
+		holders->failed = true;
+}
+
+int
+cmd_domain_show(struct context *ctx, const struct arguments *args)
+{
+	struct holders holders = { .ctx = ctx };
+	char name[DOMAIN_SIZE];
+	int64_t held = 0;
+	int code = take_known_domain(ctx, args->operands[0], name);
+
+	if (code != EX_OK)
+		return code;
+	holders.domain = name;
+	if (store_domain_get(ctx->store, name, print_domain, ctx->out) !=
+		STORE_OK ||
+	    store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
+		return complain_store(ctx);
+	fprintf(ctx->out, "held      %" PRId64 "\n", held);
+	if (store_account_each(ctx->store, print_holder, &holders) !=
+		STORE_OK ||
+	    holders.failed)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+int
+cmd_domain_remove(struct context *ctx, const struct arguments *args)
+{
+	char name[DOMAIN_SIZE];
+	int64_t held = 0;
+	int code = take_domain(args->operands[0], name);
+
+	if (code != EX_OK)
+		return code;
+	if (store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
+		return complain_store(ctx);
+	switch (store_domain_remove(ctx->store, name)) {
+	case STORE_OK:
+		break;
+	case STORE_NONE:
+		return no_such_domain(name);
+	default:
+		return complain_store(ctx);
+	}
+	if (held > 0)
+		fprintf(ctx->out,
+		    "held messages of %s stay in the Postfix queue: %" PRId64
+		    "\n",
+		    name, held);
+	return EX_OK;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl(8): finds the command in the table, checks its options and operands
+ * against it, and runs it.
+ */
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "odmrctl.h"
+
+enum { BUSY_MS = 5000, MANY = 1 << 16 };
+
+/* Options that a command takes. */
+enum { MODE = 1, NEXTHOP = 2, LINGER = 4, CRAM_MD5 = 8, JSON = 16 };
+
+struct command {
+	const char *noun;
+	const char *verb; /* NULL: the noun is the command */
+	command_run *run;
+	int options;
+	int least, most; /* operands */
+	const char *usage;
+};
+
+static int
+cmd_init(struct context *ctx, const struct arguments *args)
+{
+	(void)args;
+	if (store_init(ctx->store) == STORE_OK)
+		return EX_OK;
+	return complain(EX_CANTCREAT, "%s", store_error(ctx->store));
+}
+
+static const struct command commands[] = {
+	{ "init", NULL, cmd_init, 0, 0, 0, "" },
+	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
+	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
+	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
+	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
+	{ "domain", "list", cmd_domain_list, 0, 0, 0, "" },
+	{ "domain", "show", cmd_domain_show, 0, 1, 1, "NAME" },
+	{ "domain", "remove", cmd_domain_remove, 0, 1, 1, "NAME" },
+	{ "account", "add", cmd_account_add, CRAM_MD5 | LINGER, 1, 1,
+	    "LOGIN [--cram-md5] [--linger SECONDS]" },
+	{ "account", "grant", cmd_account_grant, 0, 2, MANY,
+	    "LOGIN DOMAIN..." },
+	{ "account", "revoke", cmd_account_revoke, 0, 2, MANY,
+	    "LOGIN DOMAIN..." },
+	{ "account", "list", cmd_account_list, 0, 0, 0, "" },
+	{ "account", "show", cmd_account_show, 0, 1, 1, "LOGIN" },
+	{ "account", "passwd", cmd_account_passwd, CRAM_MD5, 1, 1,
+	    "LOGIN [--cram-md5]" },
+	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN" },
+	{ "account", "enable", cmd_account_enable, 0, 1, 1, "LOGIN" },
+	{ "account", "remove", cmd_account_remove, 0, 1, 1, "LOGIN" },
+	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
+	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
+};
+
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+int
+complain(int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vwarnx(fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+int
+complain_store(const struct context *ctx)
+{
+	return complain(EX_TEMPFAIL, "%s", store_error(ctx->store));
+}
+
+static void
+print_command(FILE *out, const struct command *command)
+{
+	fprintf(out, "       odmrctl [-c FILE] %s", command->noun);
+	if (command->verb != NULL)
+		fprintf(out, " %s", command->verb);
+	if (command->usage[0] != '\0')
+		fprintf(out, " %s", command->usage);
+	putc('\n', out);
+}
+
+/* Of the commands of one noun, or of all. */
+static int
+print_usage(FILE *out, const char *noun)
+{
+	fprintf(out, "usage:\n");
+	for (int i = 0; i < COMMANDS; i++)
+		if (noun == NULL || strcmp(commands[i].noun, noun) == 0)
+			print_command(out, &commands[i]);
+	return EX_USAGE;
+}
+
+/* NULL after saying what was wrong. */
+static const struct command *
+find_command(int argc, char **argv)
+{
+	bool noun_known = false;
+
+	for (int i = 0; argc > 0 && i < COMMANDS; i++) {
+		if (strcmp(commands[i].noun, argv[0]) != 0)
+			continue;
+		if (commands[i].verb == NULL)
+			return &commands[i];
+		noun_known = true;
+		if (argc > 1 && strcmp(commands[i].verb, argv[1]) == 0)
+			return &commands[i];
+	}
+	if (noun_known && argc > 1)
+		warnx("unknown command \"%s %s\"", argv[0], argv[1]);
+	else if (argc > 0 && !noun_known)
+		warnx("unknown command \"%s\"", argv[0]);
+	print_usage(stderr, noun_known ? argv[0] : NULL);
+	return NULL;
+}
+
+static bool
+take_options(const struct command *command, int argc, char **argv,
+    struct arguments *args)
+{
+	static const struct option options[] = {
+		{ "mode", required_argument, NULL, MODE },
+		{ "nexthop", required_argument, NULL, NEXTHOP },
+		{ "linger", required_argument, NULL, LINGER },
+		{ "cram-md5", no_argument, NULL, CRAM_MD5 },
+		{ "json", no_argument, NULL, JSON },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option, which;
+
+	optind = 0; /* makes glibc start anew */
+	while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
+		if (option == '?')
+			return false;
+		if ((option & command->options) == 0) {
+			warnx("--%s is no option of this command",
+			    options[which].name);
+			return false;
+		}
+		args->cram_md5 |= option == CRAM_MD5;
+		args->json |= option == JSON;
+		if (option == MODE)
+			args->mode = optarg;
+		else if (option == NEXTHOP)
+			args->nexthop = optarg;
+		else if (option == LINGER)
+			args->linger = optarg;
+	}
+	args->operands = argv + optind;
+	args->count = argc - optind;
+	return true;
+}
+
+/* `argv` begins with the command's own words. */
+static bool
+take_arguments(const struct command *command, int argc, char **argv,
+    struct arguments *args)
+{
+	int words = command->verb != NULL ? 1 : 0;
+
+	argv[words] = program_invocation_short_name; /* for getopt's messages */
+	if (take_options(command, argc - words, argv + words, args) &&
+	    args->count >= command->least && args->count <= command->most)
+		return true;
+	fprintf(stderr, "usage:\n");
+	print_command(stderr, command);
+	return false;
+}
+
+static int
+write_output(const char *text, size_t len)
+{
+	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) == EOF)
+		return complain(EX_IOERR, "standard output: write error");
+	return EX_OK;
+}
+
+static int
+run(struct context *ctx, const struct command *command,
+    const struct arguments *args)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int code;
+
+	ctx->store = store_new(&ctx->conf, BUSY_MS);
+	ctx->out = open_memstream(&text, &len);
+	if (ctx->store == NULL || ctx->out == NULL)
+		err(EX_OSERR, "out of memory");
+	code = command->run(ctx, args);
+	store_free(&ctx->store);
+	if (fclose(ctx->out) == EOF)
+		err(EX_OSERR, "out of memory");
+	if (code == EX_OK)
+		code = write_output(text, len);
+	free(text);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = CONF_DEFAULT_PATH;
+	struct arguments args = { 0 };
+	const struct command *command;
+	char error[CONF_ERROR_SIZE];
+	struct context ctx;
+	int option, code;
+
+	while ((option = getopt(argc, argv, "+c:h")) != -1) {
+		if (option == 'h') {
+			print_usage(stdout, NULL);
+			return EX_OK;
+		}
+		if (option != 'c')
+			return print_usage(stderr, NULL);
+		path = optarg;
+	}
+	argc -= optind;
+	argv += optind;
+	command = find_command(argc, argv);
+	if (command == NULL || !take_arguments(command, argc, argv, &args))
+		return EX_USAGE;
+	if (!conf_load(&ctx.conf, path, error))
+		return complain(EX_CONFIG, "%s", error);
+	code = run(&ctx, command, &args);
+	conf_free(&ctx.conf);
+	return code;
+}

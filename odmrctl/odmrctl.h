@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl(8): what its commands share. A command gets its arguments parsed and
+ * counted by the table in main.c, writes what it has to say to `out`, and
+ * returns a sysexits code. `out` reaches standard output when all went well
+ * and the databases are released: half a JSON text is none, and a slow pager
+ * must not hold a lock that Postfix waits for. Every refusal is one line on
+ * standard error, by complain().
+ */
+#ifndef ODMRCTL_H
+#define ODMRCTL_H
+
+#include <stdio.h>
+
+#include "conf.h"
+#include "domain.h"
+#include "store.h"
+
+struct context {
+	struct conf conf;
+	struct store *store;
+	FILE *out;
+};
+
+/* NULL or false where the option was not given. */
+struct arguments {
+	const char *mode;
+	const char *nexthop;
+	const char *linger;
+	bool cram_md5;
+	bool json;
+	char **operands;
+	int count;
+};
+
+typedef int command_run(struct context *, const struct arguments *);
+
+command_run cmd_domain_add, cmd_domain_set, cmd_domain_list, cmd_domain_show,
+    cmd_domain_remove;
+command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
+    cmd_account_list, cmd_account_show, cmd_account_passwd, cmd_account_disable,
+    cmd_account_enable, cmd_account_remove;
+command_run cmd_status, cmd_queue;
+
+/* Prints "odmrctl: ..." and returns the code. */
+int complain(int code, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same for STORE_FAILED: "try again later". */
+int complain_store(const struct context *);
+
+/* EX_OK with the canonical form in `out`, else complains. */
+int take_domain(const char *typed, char out[DOMAIN_SIZE]);
+/* The same, and the domain must be one of ours. */
+int take_known_domain(
+    struct context *, const char *typed, char out[DOMAIN_SIZE]);
+
+#endif

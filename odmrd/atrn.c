@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atrn.h"
+#include "domain.h"
+#include "log.h"
+#include "registry.h"
+#include "session.h"
+#include "store.h"
+
+struct wanted {
+	char name[DOMAIN_SIZE];
+	char socket[DOMAIN_SIZE];
+	bool odmr; /* held for ATRN */
+};
+
+/* One request. It belongs to the worker until done() has it back. */
+struct atrn {
+	struct job job;
+	struct session *session; /* NULL: it has ended */
+	int64_t account;
+	struct wanted *wanted;
+	size_t count;
+	enum store_result result; /* STORE_NONE: refused[] is not theirs */
+	const struct wanted *refused;
+	int64_t held;
+	bool out_of_memory;
+	char error[256];
+};
+
+static void
+atrn_free(struct atrn *atrn)
+{
+	free(atrn->wanted);
+	free(atrn);
+}
+
+void
+atrn_cancel(struct atrn **atrn)
+{
+	if (*atrn != NULL)
+		(*atrn)->session = NULL;
+	*atrn = NULL;
+}
+
+/* A domain that is named twice counts once. */
+static bool
+want(struct atrn *atrn, const char *name)
+{
+	struct wanted *wanted;
+
+	for (size_t i = 0; i < atrn->count; i++)
+		if (strcmp(atrn->wanted[i].name, name) == 0)
+			return true;
+	wanted = reallocarray(atrn->wanted, atrn->count + 1, sizeof(*wanted));
+	if (wanted == NULL)
+		return false;
+	atrn->wanted = wanted;
+	memset(&wanted[atrn->count], 0, sizeof(*wanted));
+	strcpy(wanted[atrn->count++].name, name);
+	return true;
+}
+
+/* ---- on the worker ----------------------------------------------------- */
+
+static void
+on_grant(const char *name, void *arg)
+{
+	struct atrn *atrn = arg;
+
+	if (!want(atrn, name))
+		atrn->out_of_memory = true;
+}
+
+static void
+on_domain(const struct domain *domain, void *arg)
+{
+	struct wanted *wanted = arg;
+
+	wanted->odmr = domain->mode == MODE_ODMR;
+	snprintf(wanted->socket, sizeof(wanted->socket), "%s", domain->socket);
+}
+
+/* Without an argument ATRN means all that the account has and may collect so.
+ */
+static enum store_result
+want_all(struct atrn *atrn, struct store *store)
+{
+	enum store_result result =
+	    store_grants(store, atrn->account, on_grant, atrn);
+	size_t kept = 0;
+
+	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++) {
+		struct wanted *wanted = &atrn->wanted[i];
+
+		result =
+		    store_domain_get(store, wanted->name, on_domain, wanted);
+		if (result == STORE_NONE)
+			result = STORE_OK;
+		if (wanted->odmr)
+			atrn->wanted[kept++] = *wanted;
+	}
+	atrn->count = kept;
+	return result;
+}
+
+/* RFC 2645 5.2.1: one domain that is not theirs refuses the whole command. */
+static enum store_result
+check(struct atrn *atrn, struct store *store)
+{
+	for (size_t i = 0; i < atrn->count; i++) {
+		struct wanted *wanted = &atrn->wanted[i];
+		enum store_result result =
+		    store_granted(store, atrn->account, wanted->name);
+
+		if (result == STORE_OK)
+			result = store_domain_get(
+			    store, wanted->name, on_domain, wanted);
+		if (result == STORE_OK && !wanted->odmr)
+			result = STORE_NONE;
+		if (result != STORE_OK) {
+			atrn->refused = wanted;
+			return result;
+		}
+	}
+	return STORE_OK;
+}
+
+static void
+work(struct job *job, struct store *store)
+{
+	struct atrn *atrn = (struct atrn *)job;
+	enum store_result result =
+	    atrn->count == 0 ? want_all(atrn, store) : check(atrn, store);
+
+	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
+		result = store_tag_count(
+		    store, atrn->wanted[i].name, NULL, &atrn->held);
+	atrn->result = atrn->out_of_memory ? STORE_FAILED : result;
+	if (atrn->result == STORE_FAILED)
+		snprintf(atrn->error, sizeof(atrn->error), "%s",
+		    atrn->out_of_memory ? "out of memory" : store_error(store));
+}
+
+/* ---- in the loop ------------------------------------------------------- */
+
+/* The domains, one a line; NULL: out of memory. */
+static char *
+list(const struct atrn *atrn)
+{
+	char *text = malloc(atrn->count * DOMAIN_SIZE + 1), *at = text;
+
+	if (text == NULL)
+		return NULL;
+	*at = '\0';
+	for (size_t i = 0; i < atrn->count; i++) {
+		if (i > 0)
+			*at++ = '\n';
+		at = stpcpy(at, atrn->wanted[i].name);
+	}
+	return text;
+}
+
+/* Gives `c` all the domains, or says to the session why not. */
+static bool
+claim_all(struct session *s, struct customer *c, const struct atrn *atrn)
+{
+	for (size_t i = 0; i < atrn->count; i++)
+		switch (registry_claim(s->server->registry, c,
+		    atrn->wanted[i].name, atrn->wanted[i].socket)) {
+		case CLAIM_OK:
+			break;
+		case CLAIM_TAKEN:
+			log_warning(s->who.id,
+			    "refused: ATRN %s client=%s account=%s: another "
+			    "session has it",
+			    atrn->wanted[i].name, s->who.client, s->who.login);
+			session_reply(s, "450 4.3.2 %s is being collected now",
+			    atrn->wanted[i].name);
+			return false;
+		case CLAIM_FAILED:
+			session_reply(s, "451 4.3.0 Cannot process ATRN now");
+			return false;
+		}
+	return true;
+}
+
+static void
+turn(struct session *s, const struct atrn *atrn)
+{
+	struct server *server = s->server;
+	char *domains = list(atrn);
+	struct identity who = s->who;
+	struct customer *c = NULL;
+
+	if (domains != NULL && (who.login = strdup(s->who.login)) != NULL)
+		c = customer_new(server, &who, domains);
+	free(domains);
+	if (c == NULL) {
+		free(who.login);
+		session_reply(s, "451 4.3.0 Out of memory");
+		session_continue(s, SESSION_KNOWN);
+		return;
+	}
+	if (!claim_all(s, c, atrn)) {
+		customer_lost(c, "no-claim");
+		session_continue(s, SESSION_KNOWN);
+		return;
+	}
+	/* One line: fetchmail cannot take more. */
+	session_reply(s, "250 2.0.0 OK now reversing the connection");
+	customer_turn(c, s->link);
+	session_turned(s);
+}
+
+static void
+refuse(struct session *s, const struct atrn *atrn)
+{
+	switch (atrn->result) {
+	case STORE_FAILED:
+		log_error(s->who.id, "ATRN: %s", atrn->error);
+		session_reply(s, "451 4.3.0 Cannot process ATRN now");
+		break;
+	case STORE_NONE:
+		log_warning(s->who.id,
+		    "refused: ATRN %s client=%s account=%s: not granted",
+		    atrn->refused->name, s->who.client, s->who.login);
+		session_reply(s, "450 4.7.0 %s is not yours to collect",
+		    atrn->refused->name);
+		break;
+	case STORE_OK:
+	case STORE_EXISTS:
+		session_reply(s, "453 4.0.0 You have no mail");
+		break;
+	}
+}
+
+static void
+done(struct job *job)
+{
+	struct atrn *atrn = (struct atrn *)job;
+	struct session *s = atrn->session;
+
+	if (s == NULL) {
+		atrn_free(atrn);
+		return;
+	}
+	s->atrn = NULL;
+	if (link_has_input(s->link)) {
+		/* Whatever it is, it was not said to the server that the
+		 * client is to become. */
+		session_reply(s, "503 5.5.1 Nothing may follow ATRN");
+		session_end(s, "input-behind-atrn");
+	} else if (atrn->result == STORE_OK && atrn->held > 0)
+		turn(s, atrn);
+	else {
+		refuse(s, atrn);
+		session_continue(s, SESSION_KNOWN);
+	}
+	atrn_free(atrn);
+}
+
+/* Reads the list; NULL or what is wrong with it. */
+static const char *
+parse(struct atrn *atrn, const char *args)
+{
+	char name[DOMAIN_SIZE];
+	const char *why = NULL;
+	size_t len;
+
+	while (*args != '\0') {
+		args += strspn(args, " \t");
+		len = strcspn(args, ", \t");
+		if (!domain_canonical(args, len, name, &why))
+			return why;
+		if (!want(atrn, name))
+			return "does not fit into memory";
+		args += len;
+		args += strspn(args, " \t");
+		if (*args == '\0')
+			break;
+		if (*args != ',')
+			return "is not followed by a comma";
+		if (*++args == '\0')
+			return "is missing behind a comma";
+	}
+	return NULL;
+}
+
+void
+atrn_command(struct session *s, char *args)
+{
+	struct atrn *atrn = calloc(1, sizeof(*atrn));
+	const char *fault;
+
+	if (atrn == NULL) {
+		session_reply(s, "451 4.3.0 Out of memory");
+		return;
+	}
+	fault = parse(atrn, args);
+	if (fault != NULL) {
+		atrn_free(atrn);
+		session_refuse(s, "501 5.5.4 A domain %s", fault);
+		return;
+	}
+	atrn->job.work = work;
+	atrn->job.done = done;
+	atrn->session = s;
+	atrn->account = s->who.account;
+	atrn->result = STORE_FAILED;
+	s->atrn = atrn;
+	session_set_state(s, SESSION_ASKING);
+	worker_submit(s->server->worker, &atrn->job);
+}

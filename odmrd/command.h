@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The commands of port 366 before the turn. The table in command.c is the
+ * dispatch: verb, handler, the states where it is allowed.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+struct session;
+
+/* `line` may be changed. */
+void command_line(struct session *session, char *line);
+
+#endif

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <strings.h>
+#include <time.h>
+
+#include "customer.h"
+#include "lmtp.h"
+#include "log.h"
+#include "registry.h"
+#include "settle.h"
+
+enum { REPLY_LINE_MAX = 4096, QUIT_MS = 60000, NOTE_MS = 1000, FIFO_MIN = 16 };
+
+static const char *const state_names[] = { "claimed", "greeting", "greeting",
+	"greeting", "delivering", "quitting", "ended" };
+
+/* Tells status of the session. */
+static void
+note(struct customer *c)
+{
+	struct session_row row = {
+		.id = c->who.id,
+		.pid = (long)getpid(),
+		.account = c->who.login,
+		.client = c->who.client,
+		.domains = c->domains,
+		.state = state_names[c->state],
+		.delivered = c->tally.delivered,
+		.bytes = c->tally.bytes,
+		.since = c->began,
+	};
+
+	c->noted_ms = loop_now_ms();
+	settle_session(c->server->settle, &row);
+}
+
+static void
+set_state(struct customer *c, enum customer_state state)
+{
+	bool news = state_names[state] != state_names[c->state];
+
+	c->state = state;
+	if (news && state != CUSTOMER_ENDED)
+		note(c);
+}
+
+/* ---- what is expected -------------------------------------------------- */
+
+static void
+arm(struct customer *c)
+{
+	const struct conf *conf = c->server->conf;
+	bool waiting = c->fifo_count > 0 || c->pipeline.current != NULL;
+	enum expect next =
+	    c->fifo_count > 0 ? c->fifo[c->fifo_head].what : EXPECT_CHUNK;
+
+	if (c->state == CUSTOMER_ENDED)
+		return;
+	if (!waiting)
+		timer_stop(c->timer);
+	else if (next == EXPECT_QUIT)
+		timer_set(c->timer, QUIT_MS);
+	else if (next == EXPECT_LAST)
+		timer_set(c->timer, conf->data_done_timeout * 1000);
+	else
+		timer_set(c->timer, conf->customer_timeout * 1000);
+}
+
+static bool
+grow_fifo(struct customer *c)
+{
+	size_t size = c->fifo_size > 0 ? 2 * c->fifo_size : FIFO_MIN;
+	struct expected *fifo = calloc(size, sizeof(*fifo));
+
+	if (fifo == NULL)
+		return false;
+	for (size_t i = 0; i < c->fifo_count; i++)
+		fifo[i] = c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
+	free(c->fifo);
+	c->fifo = fifo;
+	c->fifo_head = 0;
+	c->fifo_size = size;
+	return true;
+}
+
+bool
+customer_expect(
+    struct customer *c, enum expect what, struct transaction *tx, size_t rcpt)
+{
+	size_t at;
+
+	if (c->fifo_count == c->fifo_size && !grow_fifo(c)) {
+		customer_lost(c, "out-of-memory");
+		return false;
+	}
+	at = (c->fifo_head + c->fifo_count++) & (c->fifo_size - 1);
+	c->fifo[at] = (struct expected) { what, tx, rcpt };
+	if (tx != NULL)
+		tx->expected++;
+	return true;
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct customer *c = arg;
+
+	customer_lost(c, "timeout");
+}
+
+/* ---- greeting and EHLO ------------------------------------------------- */
+
+static void
+learn(struct customer *c, const char *line)
+{
+	static const struct {
+		const char *keyword;
+		unsigned cap;
+	} known[] = {
+		{ "PIPELINING", CAP_PIPELINING },
+		{ "CHUNKING", CAP_CHUNKING },
+		{ "8BITMIME", CAP_8BITMIME },
+		{ "SMTPUTF8", CAP_SMTPUTF8 },
+		{ "DSN", CAP_DSN },
+		{ "SIZE", CAP_SIZE },
+	};
+	size_t len = strcspn(line, " ");
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].keyword) == len &&
+		    strncasecmp(line, known[i].keyword, len) == 0)
+			c->caps |= known[i].cap;
+	if (len == 4 && strncasecmp(line, "SIZE ", 5) == 0)
+		c->size_limit = strtoll(line + 5, NULL, 10);
+}
+
+static void
+be_ready(struct customer *c)
+{
+	struct lmtp *lmtp, *next;
+	const unsigned both = CAP_PIPELINING | CAP_CHUNKING;
+
+	if ((c->caps & both) == both)
+		c->pipeline.plan = PLAN_CHUNKING;
+	else if (c->caps & CAP_PIPELINING)
+		c->pipeline.plan = PLAN_PIPELINING;
+	set_state(c, CUSTOMER_READY);
+	drain_begin(c);
+	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
+	lmtp_greet(lmtp);
+}
+
+static void
+on_greeting(struct customer *c, const struct reply *reply)
+{
+	if (reply->code != 220) {
+		customer_lost(c, "greeting-refused");
+		return;
+	}
+	set_state(c, CUSTOMER_EHLO);
+	link_printf(c->link, "EHLO %s\r\n", c->server->conf->myhostname);
+	customer_expect(c, EXPECT_EHLO, NULL, 0);
+}
+
+static void
+on_ehlo_reply(struct customer *c, const struct reply *reply)
+{
+	if (reply_class(reply) == 2)
+		be_ready(c);
+	else if (reply_class(reply) == 5) {
+		/* RFC 5321 3.2: an old server is greeted the old way. */
+		set_state(c, CUSTOMER_HELO);
+		link_printf(
+		    c->link, "HELO %s\r\n", c->server->conf->myhostname);
+		customer_expect(c, EXPECT_HELO, NULL, 0);
+	} else
+		customer_lost(c, "ehlo-refused");
+}
+
+/* ---- replies ----------------------------------------------------------- */
+
+static void
+dispatch(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	switch (e->what) {
+	case EXPECT_GREETING:
+		on_greeting(c, reply);
+		break;
+	case EXPECT_EHLO:
+		on_ehlo_reply(c, reply);
+		break;
+	case EXPECT_HELO:
+		if (reply_class(reply) == 2)
+			be_ready(c);
+		else
+			customer_lost(c, "helo-refused");
+		break;
+	case EXPECT_QUIT:
+		customer_lost(c, "quit");
+		break;
+	case EXPECT_RSET:
+	case EXPECT_MAIL:
+	case EXPECT_RCPT:
+	case EXPECT_DATA:
+	case EXPECT_CHUNK:
+	case EXPECT_LAST:
+		pipeline_reply(c, e, reply);
+		break;
+	}
+}
+
+static void
+on_reply(struct customer *c)
+{
+	struct reply reply = c->reply;
+	struct expected e;
+
+	c->reply = (struct reply) { 0 };
+	if (c->fifo_count == 0) {
+		log_warning(
+		    c->who.id, "unasked for: %d %s", reply.code, reply.text);
+		customer_lost(c,
+		    reply.code == 421 ? "closed-by-customer" : "unasked-reply");
+		return;
+	}
+	e = c->fifo[c->fifo_head];
+	/* RFC 5321 3.8: 421 may come at any point, the line closes then. What
+	 * the reply was for is still in the FIFO and hears the reason. */
+	if (reply.code == 421 && e.what != EXPECT_QUIT) {
+		log_info(c->who.id, "customer closes: %s", reply.text);
+		if (e.tx != NULL)
+			tx_answer_rest(e.tx, false, 451, reply.text);
+		customer_lost(c, "closed-by-customer");
+		return;
+	}
+	if (!pipeline_understands(&e, &reply)) {
+		log_warning(c->who.id, "unexpected reply: %d %s", reply.code,
+		    reply.text);
+		customer_lost(c, "bad-reply");
+		return;
+	}
+	c->fifo_head = (c->fifo_head + 1) & (c->fifo_size - 1);
+	c->fifo_count--;
+	dispatch(c, &e, &reply);
+}
+
+static void
+on_reply_line(struct customer *c, const char *line, size_t len)
+{
+	bool first = c->reply.lines == 0;
+
+	switch (reply_line(&c->reply, line, len)) {
+	case REPLY_MORE:
+	case REPLY_DONE:
+		break;
+	case REPLY_BAD:
+		log_warning(c->who.id, "no SMTP reply: %.100s", line);
+		customer_lost(c, "bad-reply");
+		return;
+	}
+	if (!first && len > 4 && c->fifo_count > 0 &&
+	    c->fifo[c->fifo_head].what == EXPECT_EHLO && c->reply.code == 250)
+		learn(c, line + 4);
+	if (len < 4 || line[3] == ' ')
+		on_reply(c);
+}
+
+static void
+on_input(void *owner)
+{
+	struct customer *c = owner;
+	char *line;
+	size_t len;
+
+	while (c->state != CUSTOMER_ENDED)
+		switch (link_line(c->link, REPLY_LINE_MAX, true, &line, &len)) {
+		case LINE_NONE:
+			pipeline_run(c);
+			arm(c);
+			return;
+		case LINE_OK:
+			on_reply_line(c, line, len);
+			break;
+		case LINE_LONG:
+		case LINE_BAD:
+			customer_lost(c, "bad-reply");
+			break;
+		}
+}
+
+static void
+on_drained(void *owner)
+{
+	struct customer *c = owner;
+
+	pipeline_run(c);
+	arm(c);
+}
+
+static void
+on_ended(void *owner, const char *why)
+{
+	struct customer *c = owner;
+
+	if (c->state != CUSTOMER_QUITTING)
+		log_info(c->who.id, "line lost: %s", why);
+	customer_lost(c, "lost");
+}
+
+static const struct link_role customer_role = {
+	.input = on_input,
+	.drained = on_drained,
+	.ended = on_ended,
+};
+
+/* ---- life -------------------------------------------------------------- */
+
+static void
+bury_customer(void *dead)
+{
+	struct customer *c = dead;
+
+	drain_free(&c->drain);
+	timer_free(&c->timer);
+	free(c->domains);
+	free(c->fifo);
+	free(c->who.login);
+	free(c);
+}
+
+struct customer *
+customer_new(struct server *server, struct identity *who, const char *domains)
+{
+	struct customer *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->server = server;
+	TAILQ_INIT(&c->claims);
+	TAILQ_INIT(&c->lmtps);
+	pipeline_init(&c->pipeline);
+	c->domains = strdup(domains);
+	c->timer = timer_new(server->loop, on_timeout, c);
+	if (!drain_init(&c->drain, c) || c->domains == NULL ||
+	    c->timer == NULL) {
+		bury_customer(c);
+		return NULL;
+	}
+	c->who = *who;
+	who->login = NULL;
+	c->began = time(NULL);
+	c->began_ms = loop_now_ms();
+	TAILQ_INSERT_TAIL(&server->customers, c, entry);
+	return c;
+}
+
+void
+customer_turn(struct customer *c, struct link *link)
+{
+	c->link = link;
+	link_hand_over(link, &customer_role, c);
+	set_state(c, CUSTOMER_GREETING);
+	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
+		arm(c);
+}
+
+void
+customer_count(struct customer *c, const struct transaction *tx)
+{
+	bool delivered = tx_count(tx, 2) > 0, refused = tx_count(tx, 5) > 0;
+
+	c->tally.delivered += delivered;
+	c->tally.refused += refused;
+	c->tally.kept += tx_count(tx, 4) > 0;
+	c->tally.bytes += delivered ? tx->bytes : 0;
+	if (delivered || refused)
+		drain_progress(c);
+	if (c->state == CUSTOMER_READY &&
+	    loop_now_ms() - c->noted_ms >= NOTE_MS)
+		note(c);
+}
+
+static void
+dismiss_lmtps(struct customer *c, bool lost)
+{
+	struct lmtp *lmtp, *next;
+
+	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
+	lmtp_dismiss(lmtp, lost);
+}
+
+static void
+log_end(const struct customer *c)
+{
+	char domains[1024];
+	const char *tls = link_tls_version(c->link);
+
+	snprintf(domains, sizeof(domains), "%s", c->domains);
+	for (char *p = domains; *p != '\0'; p++)
+		if (*p == '\n')
+			*p = ',';
+	log_info(c->who.id,
+	    "session account=%s client=%s tls=%s mech=%s domains=%s plan=%s "
+	    "delivered=%ld kept=%ld refused=%ld bytes=%lld seconds=%.1f "
+	    "reason=%s",
+	    c->who.login, c->who.client, tls != NULL ? tls : "no", c->who.mech,
+	    domains, pipeline_plan_name(c->pipeline.plan), c->tally.delivered,
+	    c->tally.kept, c->tally.refused, (long long)c->tally.bytes,
+	    (double)(loop_now_ms() - c->began_ms) / 1000, c->reason);
+}
+
+void
+customer_quit(struct customer *c, const char *reason)
+{
+	c->reason = reason;
+	drain_stop(&c->drain);
+	registry_release(c->server->registry, c);
+	set_state(c, CUSTOMER_QUITTING);
+	dismiss_lmtps(c, false);
+	link_printf(c->link, "QUIT\r\n");
+	if (customer_expect(c, EXPECT_QUIT, NULL, 0))
+		arm(c);
+}
+
+void
+customer_stop(struct customer *c)
+{
+	if (c->state < CUSTOMER_READY) {
+		customer_lost(c, "stopping");
+		return;
+	}
+	if (c->state != CUSTOMER_READY)
+		return;
+	registry_release(c->server->registry, c);
+	dismiss_lmtps(c, false);
+	if (TAILQ_EMPTY(&c->lmtps))
+		customer_quit(c, "stopping");
+}
+
+void
+customer_lost(struct customer *c, const char *reason)
+{
+	struct server *server = c->server;
+
+	if (c->state == CUSTOMER_ENDED)
+		return;
+	set_state(c, CUSTOMER_ENDED);
+	if (c->reason == NULL)
+		c->reason = reason;
+	if (c->link != NULL)
+		log_end(c);
+	drain_stop(&c->drain);
+	timer_stop(c->timer);
+	registry_release(server->registry, c);
+	link_close(&c->link);
+	pipeline_fail(c, 451, "4.4.2 The line to the customer was lost");
+	dismiss_lmtps(c, true);
+	settle_end(server->settle, c->who.id);
+	TAILQ_REMOVE(&server->customers, c, entry);
+	loop_bury(server->loop, bury_customer, c);
+	server_one_less(server);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The customer after the turn (RFC 2645 5.3): an SMTP server that we, the
+ * provider, speak to as its client over the connection that it opened.
+ *
+ * customer.c holds the line: greeting, EHLO, the FIFO of replies that are
+ * still expected, QUIT, and the end. What goes on the wire for messages is the
+ * pipeline's; when the session is done is drain's.
+ */
+#ifndef CUSTOMER_H
+#define CUSTOMER_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drain.h"
+#include "link.h"
+#include "pipeline.h"
+#include "reply.h"
+#include "server.h"
+#include "transaction.h"
+
+struct claim;
+struct lmtp;
+
+enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24 };
+
+enum customer_state {
+	CUSTOMER_CLAIMED,  /* owns its domains; the line is not turned yet */
+	CUSTOMER_GREETING, /* the line is turned; the customer's 220 comes */
+	CUSTOMER_EHLO,     /* EHLO is sent */
+	CUSTOMER_HELO,     /* EHLO was refused, HELO is sent */
+	CUSTOMER_READY,    /* mail may flow */
+	CUSTOMER_QUITTING, /* no domains any more; QUIT is sent */
+	CUSTOMER_ENDED,    /* waits for its burial */
+};
+
+/* The extensions of the customer's EHLO reply that matter here. */
+enum {
+	CAP_PIPELINING = 1 << 0,
+	CAP_CHUNKING = 1 << 1,
+	CAP_8BITMIME = 1 << 2,
+	CAP_SMTPUTF8 = 1 << 3,
+	CAP_DSN = 1 << 4,
+	CAP_SIZE = 1 << 5,
+};
+
+enum expect {
+	EXPECT_GREETING,
+	EXPECT_EHLO,
+	EXPECT_HELO,
+	EXPECT_RSET,
+	EXPECT_MAIL,
+	EXPECT_RCPT,
+	EXPECT_DATA,
+	EXPECT_CHUNK, /* a BDAT that is not the last */
+	EXPECT_LAST,  /* BDAT LAST, or the dot */
+	EXPECT_QUIT,
+};
+
+struct expected {
+	enum expect what;
+	struct transaction *tx; /* NULL for the session's own */
+	size_t rcpt;
+};
+
+/* Who opened the connection: known before the turn, kept for the log. */
+struct identity {
+	char id[SESSION_ID_SIZE];
+	char client[CLIENT_SIZE];
+	char mech[MECH_SIZE];
+	char *login;
+	int64_t account;
+	long linger;
+};
+
+struct tally {
+	long delivered; /* messages that some recipient's 2xx was given for */
+	long refused;   /* ... 5xx */
+	long kept;      /* ... 4xx */
+	int64_t bytes;  /* of delivered messages */
+};
+
+struct customer {
+	TAILQ_ENTRY(customer) entry;
+	struct server *server;
+	struct identity who;
+	enum customer_state state;
+	struct link *link;
+	char *domains; /* one a line */
+	TAILQ_HEAD(, claim) claims;
+	TAILQ_HEAD(, lmtp) lmtps;
+	unsigned caps;
+	int64_t size_limit; /* of CAP_SIZE; 0: not told */
+	struct reply reply; /* being put together */
+	struct expected *fifo;
+	size_t fifo_head, fifo_count, fifo_size; /* size: a power of two */
+	struct pipeline pipeline;
+	struct drain drain;
+	struct timer *timer; /* how long the next reply may take */
+	struct tally tally;
+	const char *reason; /* of the end; the first one counts */
+	int64_t began;      /* wall clock, for status */
+	int64_t began_ms;   /* monotonic, for the log */
+	int64_t noted_ms;   /* when status was last told */
+};
+
+/*
+ * A customer that owns nothing yet; registry_claim gives it its domains.
+ * Takes over who->login. `domains`: one a line, copied. NULL: out of memory.
+ */
+struct customer *customer_new(
+    struct server *server, struct identity *who, const char *domains);
+
+/* Turns the line: `link` is now the customer's, its greeting is awaited. */
+void customer_turn(struct customer *customer, struct link *link);
+
+/* A command went out: one more reply to expect. False: out of memory, the
+ * line is lost (the caller stops sending). */
+bool customer_expect(struct customer *customer, enum expect what,
+    struct transaction *tx, size_t rcpt);
+
+/* All is delivered: gives the domains back and says QUIT. */
+void customer_quit(struct customer *customer, const char *reason);
+/* odmrd stops: what is in flight may finish, nothing new begins. */
+void customer_stop(struct customer *customer);
+/* The line is dead, or must die: everything unanswered becomes 4xx. Also for
+ * a customer whose line was never turned. */
+void customer_lost(struct customer *customer, const char *reason);
+
+/* A message has its answers: counts it. */
+void customer_count(struct customer *customer, const struct transaction *tx);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+#include <stddef.h>
+
+#include "customer.h"
+#include "drain.h"
+#include "flusher.h"
+#include "lmtp.h"
+#include "log.h"
+#include "registry.h"
+#include "settle.h"
+
+/* Postfix sends the next message within a millisecond of an answer; the tags
+ * are asked only when it has been quiet for longer. */
+enum { QUIET_MS = 30 };
+
+static bool
+busy(const struct customer *c)
+{
+	const struct lmtp *lmtp;
+
+	if (!pipeline_idle(&c->pipeline))
+		return true;
+	TAILQ_FOREACH(lmtp, &c->lmtps, entry)
+	if (lmtp_busy(lmtp))
+		return true;
+	return false;
+}
+
+static void
+flush_all(struct customer *c)
+{
+	struct claim *claim;
+
+	c->drain.ask = false;
+	TAILQ_FOREACH(claim, &c->claims, entry)
+	flusher_flush(c->server->flusher, claim->name, c->who.id);
+	timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
+}
+
+static void
+on_count(long unattempted, void *arg)
+{
+	struct customer *c = arg;
+
+	c->drain.question = NULL;
+	if (c->state != CUSTOMER_READY || busy(c))
+		return;
+	if (unattempted == 0) {
+		customer_quit(c, "drained");
+		return;
+	}
+	/* Postfix may just be about to deliver; give it a while. */
+	c->drain.ask = false;
+	timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
+}
+
+static void
+ask(struct customer *c)
+{
+	if (c->drain.question == NULL)
+		c->drain.question = settle_ask(
+		    c->server->settle, c->domains, c->who.id, on_count, c);
+	/* Out of memory: look again later. */
+	if (c->drain.question == NULL)
+		timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct customer *c = arg;
+	struct drain *d = &c->drain;
+
+	if (c->state != CUSTOMER_READY || busy(c))
+		return;
+	if (d->ask)
+		ask(c);
+	else if (!d->again) {
+		d->again = true;
+		log_info(c->who.id,
+		    "mail remains but Postfix is silent, flushing once more");
+		flush_all(c);
+	} else
+		customer_quit(c, "tags-without-mail");
+}
+
+bool
+drain_init(struct drain *d, struct customer *c)
+{
+	*d = (struct drain) { 0 };
+	d->timer = timer_new(c->server->loop, on_timer, c);
+	return d->timer != NULL;
+}
+
+void
+drain_stop(struct drain *d)
+{
+	timer_stop(d->timer);
+	if (d->question != NULL)
+		question_forget(&d->question);
+}
+
+void
+drain_free(struct drain *d)
+{
+	if (d->question != NULL)
+		question_forget(&d->question);
+	timer_free(&d->timer);
+}
+
+void
+drain_begin(struct customer *c)
+{
+	flush_all(c);
+}
+
+void
+drain_progress(struct customer *c)
+{
+	c->drain.again = false;
+}
+
+void
+drain_check(struct customer *c)
+{
+	if (c->state != CUSTOMER_READY || busy(c))
+		return;
+	if (c->server->stopping) {
+		customer_quit(c, "stopping");
+		return;
+	}
+	c->drain.ask = true;
+	timer_set(c->drain.timer, QUIET_MS);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * When is a session done? When nothing is in flight and the tags show no held
+ * message of its domains that it has not attempted. Postfix is asked to
+ * deliver (postqueue -s) at the start, and once more if tags remain while
+ * nothing comes; if that brings nothing either, the session ends all the same.
+ */
+#ifndef DRAIN_H
+#define DRAIN_H
+
+#include <stdbool.h>
+
+struct customer;
+struct question;
+struct timer;
+
+struct drain {
+	struct timer *timer;
+	struct question *question; /* asked, not answered yet */
+	bool again; /* flushed once more since a message left the queue */
+	bool ask;   /* the timer asks the tags, rather than giving up */
+};
+
+/* False: out of memory. */
+bool drain_init(struct drain *drain, struct customer *customer);
+void drain_free(struct drain *drain);
+
+/* The customer is ready for mail. */
+void drain_begin(struct customer *customer);
+/* A message has left the queue for good. */
+void drain_progress(struct customer *customer);
+/* A message was answered: if that was the last in flight, are we done? */
+void drain_check(struct customer *customer);
+void drain_stop(struct drain *drain);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A link: one stream connection with its buffers, its lines and its TLS. Every
+ * role (session, customer, lmtp) sits on one and hears of it through a table
+ * of callbacks. Input that a role does not take stays here and, from a bound
+ * on, in the peer's socket: a slow reader slows its writer and costs nothing.
+ *
+ * A role lets go of its link by link_close (what is written goes out first,
+ * bounded in time) or link_abort; after either it hears nothing more.
+ */
+#ifndef LINK_H
+#define LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "loop.h"
+#include "tls.h"
+
+struct link;
+
+struct link_role {
+	/* New input is there. Called once for any number of bytes: the role
+	 * takes what it can and comes back by itself for what it left. */
+	void (*input)(void *owner);
+	/* Little unsent output is left (link_unsent() <= LINK_LOW_WATER). */
+	void (*drained)(void *owner);
+	/* The TLS handshake that link_start_tls began is done. */
+	void (*secured)(void *owner);
+	/* The peer is gone; `why` is for the log. The role must let go. */
+	void (*ended)(void *owner, const char *why);
+};
+
+enum { LINK_LOW_WATER = 32 * 1024, LINK_INPUT_MAX = 64 * 1024 };
+
+/* Takes the non-blocking `fd`, also on failure (NULL: out of memory). */
+struct link *link_new(
+    struct loop *loop, int fd, const struct link_role *role, void *owner);
+
+/* Another role goes on with the same connection: nothing is copied. */
+void link_hand_over(
+    struct link *link, const struct link_role *role, void *owner);
+
+/*
+ * Begins a TLS handshake once all output is sent. The caller has made sure
+ * that no input waits (law: nothing read before the handshake survives it).
+ * False: out of memory.
+ */
+bool link_start_tls(struct link *link, struct tls *tls, enum tls_side side);
+/* "TLSv1.3" and such, or NULL on a clear link. */
+const char *link_tls_version(const struct link *link);
+
+enum line_result {
+	LINE_NONE, /* none is complete yet */
+	LINE_OK,
+	LINE_LONG, /* longer than `limit` without its end */
+	LINE_BAD,  /* NUL, bare CR, or (unless lenient) bare LF */
+};
+
+/*
+ * The next line without its CRLF, as a string of `*len` bytes that is valid
+ * until the next call on this link. A line that is not LINE_OK stays.
+ */
+enum line_result link_line(
+    struct link *link, size_t limit, bool lenient, char **line, size_t *len);
+
+/* The first contiguous run of input, and how to use it up. */
+size_t link_peek(struct link *link, const char **bytes);
+void link_consume(struct link *link, size_t n);
+bool link_has_input(struct link *link);
+
+void link_write(struct link *link, const void *bytes, size_t n);
+void link_printf(struct link *link, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* A line of text, with its CRLF, in a TLS record of its own. */
+void link_record(struct link *link, const char *line);
+size_t link_unsent(const struct link *link);
+
+/* `*link` becomes NULL; NULL is fine. */
+void link_close(struct link **link);
+void link_abort(struct link **link);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * LMTP (RFC 2033) with Postfix's lmtp(8) as the client, over the socket of one
+ * domain. MAIL and RCPT are always taken; what the customer says of each
+ * recipient is the reply after the data. The LHLO reply mirrors what the
+ * customer can do, so that Postfix converts or bounces as it would for any
+ * server. XFORWARD IDENT tells the queue id.
+ *
+ * Law: Postfix hears 250 for a recipient only after the customer's own 2xx for
+ * the message. A lost customer is 4xx or a closed connection, never silence.
+ */
+#ifndef LMTP_H
+#define LMTP_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+
+#include "domain.h"
+#include "dot.h"
+#include "link.h"
+
+struct customer;
+struct transaction;
+
+enum lmtp_state {
+	LMTP_HELD,      /* connected, but the customer is not ready yet */
+	LMTP_GREETED,   /* 220 is sent, LHLO awaited */
+	LMTP_IDLE,      /* no transaction */
+	LMTP_ENVELOPE,  /* MAIL was taken */
+	LMTP_BODY,      /* 354 is sent, the body comes */
+	LMTP_ANSWERING, /* the body is read, the customer's answer awaited */
+	LMTP_ENDED,     /* waits for its burial */
+};
+
+enum { QUEUE_ID_SIZE = 64 };
+
+struct lmtp {
+	TAILQ_ENTRY(lmtp) entry;
+	struct customer *customer;
+	struct link *link;
+	enum lmtp_state state;
+	struct transaction *tx;
+	struct timer *timer; /* how long Postfix may be silent */
+	struct dot dot;
+	char queue_id[QUEUE_ID_SIZE];
+	char domain[DOMAIN_SIZE];
+};
+
+/* A connection from Postfix on the socket of `domain`; takes `fd`. */
+void lmtp_accept(struct customer *customer, const char *domain, int fd);
+/* The customer is ready: greets. */
+void lmtp_greet(struct lmtp *lmtp);
+/* The transaction has its answers. */
+void lmtp_answered(struct lmtp *lmtp);
+/* There is room in the transaction again. */
+void lmtp_resume(struct lmtp *lmtp);
+/* Is there a transaction, begun or waiting for its answer? */
+bool lmtp_busy(const struct lmtp *lmtp);
+/* The customer takes no more: an idle connection is closed, and a busy one
+ * too if the customer is lost. */
+void lmtp_dismiss(struct lmtp *lmtp, bool lost);
+
+#endif

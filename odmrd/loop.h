@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The event loop: timers, signals, wake-ups from other threads, and burial.
+ * With link.c, listener.c and tls.c the only code that knows libevent.
+ *
+ * Law: nothing is freed within a callback. An object that ends is unlinked
+ * from its owners at once and handed to loop_bury(); its memory goes when the
+ * current turn of the loop is over, so every caller up the stack may still
+ * look at it.
+ */
+#ifndef LOOP_H
+#define LOOP_H
+
+#include <stdint.h>
+
+struct event_base;
+struct loop;
+struct timer;
+struct wakeup;
+
+typedef void loop_call(void *arg);
+
+/* NULL when out of memory. */
+struct loop *loop_new(void);
+void loop_free(struct loop **loop);
+/* For link.c and listener.c. */
+struct event_base *loop_base(struct loop *loop);
+
+/* Returns when loop_stop() was called; 0, or -1 if the loop broke. */
+int loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+
+/* Calls bury(dead) at the end of this turn. */
+void loop_bury(struct loop *loop, loop_call *bury, void *dead);
+
+/* Monotonic. */
+int64_t loop_now_ms(void);
+
+/* A timer starts stopped; setting it again moves it. NULL: out of memory. */
+struct timer *timer_new(struct loop *loop, loop_call *call, void *arg);
+void timer_set(struct timer *timer, int64_t ms);
+void timer_stop(struct timer *timer);
+void timer_free(struct timer **timer);
+
+/* 0, or -1 if the handler could not be installed. */
+int loop_on_signal(struct loop *loop, int signo, loop_call *call, void *arg);
+
+/* wakeup_ring may be called from any thread; `call` runs in the loop, once
+ * for any number of rings. */
+struct wakeup *wakeup_new(struct loop *loop, loop_call *call, void *arg);
+void wakeup_ring(struct wakeup *wakeup);
+void wakeup_free(struct wakeup **wakeup);
+
+#endif

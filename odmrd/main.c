@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrd(8): on-demand mail relay, RFC 2645, in front of a Postfix queue.
+ *
+ * Starting: what only root may do (ports, keys, the pid file) is done first,
+ * then odmrd becomes its own user; from then on a bad peer costs one session
+ * and nothing else. Every fault of the set-up shows before the loop begins.
+ */
+#include <sys/file.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "auth.h"
+#include "customer.h"
+#include "flusher.h"
+#include "listener.h"
+#include "log.h"
+#include "options.h"
+#include "pidfile.h"
+#include "privileges.h"
+#include "registry.h"
+#include "server.h"
+#include "session.h"
+#include "settle.h"
+#include "tls.h"
+
+enum { ERROR_SIZE = 512, WORKERS = 2, LISTENERS_MAX = 32 };
+
+struct front {
+	struct server *server;
+	bool implicit_tls;
+	struct listener *listener;
+};
+
+static struct front fronts[LISTENERS_MAX];
+static size_t front_count;
+
+/* ---- listening --------------------------------------------------------- */
+
+static void
+on_client(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
+{
+	struct front *front = arg;
+
+	session_accept(front->server, fd, peer, len, front->implicit_tls);
+}
+
+static void
+listen_at(struct server *server, const struct address *address, bool tls)
+{
+	struct front *front = &fronts[front_count];
+
+	if (front_count == LISTENERS_MAX)
+		fatal(
+		    EX_CONFIG, "listen: more than %d addresses", LISTENERS_MAX);
+	*front = (struct front) { server, tls, NULL };
+	front->listener =
+	    listener_tcp(server->loop, (const struct sockaddr *)&address->addr,
+		address->len, on_client, front);
+	if (front->listener != NULL)
+		front_count++;
+	else if (errno == EAFNOSUPPORT)
+		log_warning(
+		    NULL, "listen: %s: %s", address->text, strerror(errno));
+	else
+		fatal(EX_UNAVAILABLE, "listen: %s: %s", address->text,
+		    strerror(errno));
+}
+
+/* With `server` NULL the list is only checked. */
+static void
+listen_all(struct server *server, const char *name, const char *list, bool tls)
+{
+	char error[ERROR_SIZE];
+	struct address address;
+	int found;
+
+	while (
+	    (found = address_next(&list, &address, error, sizeof(error))) > 0)
+		if (server != NULL)
+			listen_at(server, &address, tls);
+	if (found < 0)
+		fatal(EX_CONFIG, "%s: %s", name, error);
+}
+
+static void
+stop_listening(void)
+{
+	while (front_count > 0)
+		listener_free(&fronts[--front_count].listener);
+}
+
+/* ---- the end ----------------------------------------------------------- */
+
+void
+server_one_less(struct server *server)
+{
+	if (server->stopping && TAILQ_EMPTY(&server->sessions) &&
+	    TAILQ_EMPTY(&server->customers))
+		loop_stop(server->loop);
+}
+
+static void
+on_stop_timeout(void *arg)
+{
+	struct server *server = arg;
+	struct customer *c;
+
+	log_warning(NULL, "stop_timeout: the rest goes back to Postfix");
+	while ((c = TAILQ_FIRST(&server->customers)) != NULL)
+		customer_lost(c, "stop-timeout");
+	loop_stop(server->loop);
+}
+
+/* No new sessions; what is in flight may finish, within stop_timeout. */
+static void
+on_terminate(void *arg)
+{
+	struct server *server = arg;
+	struct customer *c, *next;
+	struct session *s;
+
+	if (server->stopping)
+		return;
+	log_info(NULL, "stopping");
+	server->stopping = true;
+	stop_listening();
+	while ((s = TAILQ_FIRST(&server->sessions)) != NULL)
+		session_stop(s);
+	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
+	customer_stop(c);
+	timer_set(server->stop_timer, server->conf->stop_timeout * 1000);
+	server_one_less(server);
+}
+
+/* ---- the start --------------------------------------------------------- */
+
+static struct tls *
+load_tls(const struct conf *conf)
+{
+	char error[ERROR_SIZE];
+	struct tls *tls;
+
+	if (conf->tls_cert_file[0] == '\0') {
+		if (conf->listen_tls[0] != '\0')
+			fatal(EX_CONFIG,
+			    "listen_tls: needs tls_cert_file to be set");
+		return NULL;
+	}
+	tls = tls_new(
+	    conf->tls_cert_file, conf->tls_key_file, error, sizeof(error));
+	if (tls == NULL)
+		fatal(EX_CONFIG, "tls_cert_file: %s", error);
+	return tls;
+}
+
+/* The directory becomes ours: its sockets are bound by bare names, and the
+ * lock keeps a second odmrd from sweeping away the first one's. */
+static void
+enter_socket_directory(const struct conf *conf)
+{
+	int dir =
+	    open(conf->socket_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir == -1 || fchdir(dir) == -1)
+		fatal(EX_CONFIG, "socket_directory: %s: %s",
+		    conf->socket_directory, strerror(errno));
+	if (flock(dir, LOCK_EX | LOCK_NB) == -1)
+		fatal(EX_TEMPFAIL,
+		    "socket_directory: %s: another odmrd is running",
+		    conf->socket_directory);
+}
+
+static void
+become_user(const struct conf *conf)
+{
+	char error[ERROR_SIZE];
+	struct group *group = getgrnam(conf->flush_group);
+
+	if (group == NULL && geteuid() == 0)
+		fatal(EX_NOUSER, "flush_group: no such group: %s",
+		    conf->flush_group);
+	if (!privileges_drop(conf->user, group != NULL ? group->gr_gid : 0,
+		error, sizeof(error)))
+		fatal(EX_OSERR, "%s", error);
+	if (access(".", R_OK | W_OK | X_OK) == -1)
+		fatal(EX_NOPERM, "socket_directory: %s: %s",
+		    conf->socket_directory, strerror(errno));
+}
+
+static uid_t
+postfix_uid(const struct conf *conf)
+{
+	struct passwd *pw = getpwnam(conf->postfix_user);
+
+	if (pw == NULL)
+		fatal(EX_NOUSER, "postfix_user: no such user: %s",
+		    conf->postfix_user);
+	return pw->pw_uid;
+}
+
+static void
+start_parts(struct server *server)
+{
+	const struct conf *conf = server->conf;
+
+	if (gsasl_init(&server->sasl) != GSASL_OK)
+		fatal(EX_OSERR, "cannot start GNU SASL");
+	gsasl_callback_set(server->sasl, auth_callback);
+	server->worker = worker_new(server->loop, conf, WORKERS);
+	server->settle = settle_new(server->loop, conf);
+	server->flusher = flusher_new(server->loop, conf);
+	server->registry = registry_new(server);
+	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
+	if (server->worker == NULL || server->settle == NULL ||
+	    server->flusher == NULL || server->registry == NULL ||
+	    server->stop_timer == NULL ||
+	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
+	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
+		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
+}
+
+static void
+free_parts(struct server *server)
+{
+	worker_free(&server->worker);
+	settle_free(&server->settle);
+	flusher_free(&server->flusher);
+	registry_free(&server->registry);
+	timer_free(&server->stop_timer);
+	gsasl_done(server->sasl);
+	tls_free(&server->tls);
+	loop_free(&server->loop);
+}
+
+static void
+check(const struct conf *conf)
+{
+	struct tls *tls = load_tls(conf);
+
+	listen_all(NULL, "listen", conf->listen, false);
+	listen_all(NULL, "listen_tls", conf->listen_tls, true);
+	tls_free(&tls);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = options_parse("odmrd", argc, argv);
+	struct server server = { 0 };
+	char error[ERROR_SIZE];
+	struct conf conf;
+	int pid_fd;
+
+	log_open("odmrd", LOG_TO_STDERR);
+	if (!conf_load(&conf, options.conf_path, error))
+		fatal(EX_CONFIG, "%s", error);
+	if (options.test) {
+		check(&conf);
+		conf_free(&conf);
+		return EX_OK;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	server.conf = &conf;
+	server.loop = loop_new();
+	TAILQ_INIT(&server.sessions);
+	TAILQ_INIT(&server.customers);
+	if (server.loop == NULL)
+		fatal(EX_OSERR, "cannot start the event loop");
+	server.tls = load_tls(&conf);
+	server.postfix_uid = postfix_uid(&conf);
+	listen_all(&server, "listen", conf.listen, false);
+	listen_all(&server, "listen_tls", conf.listen_tls, true);
+	pid_fd = pid_file_open(conf.pid_file, error);
+	if (pid_fd == -1)
+		fatal(EX_CANTCREAT, "pid_file: %s", error);
+	enter_socket_directory(&conf);
+	if (!options.foreground && daemon(1, 0) == -1)
+		fatal(
+		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
+	if (!options.foreground && strcmp(conf.log, "syslog") == 0)
+		log_open("odmrd", LOG_TO_SYSLOG);
+	become_user(&conf);
+	registry_sweep();
+	start_parts(&server);
+	if (!pid_file_write(pid_fd))
+		fatal(EX_CANTCREAT, "pid_file: %s: %s", conf.pid_file,
+		    strerror(errno));
+	log_info(NULL, "started");
+	loop_run(server.loop);
+	stop_listening();
+	free_parts(&server);
+	log_info(NULL, "stopped");
+	pid_file_remove(conf.pid_file, pid_fd);
+	conf_free(&conf);
+	return EX_OK;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A session: a client on port 366 before the turn (RFC 2645 5.1, 5.2), where
+ * it is the client and we are the server. It ends when the client goes, breaks
+ * a rule, or turns the line: then struct customer goes on with the link.
+ */
+#ifndef SESSION_H
+#define SESSION_H
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <stdbool.h>
+
+#include "customer.h"
+#include "link.h"
+#include "server.h"
+
+struct auth;
+struct atrn;
+
+enum session_state {
+	SESSION_NEW,      /* greeted by us; EHLO or HELO awaited */
+	SESSION_GREETED,  /* EHLO was given; nobody is authenticated */
+	SESSION_SASL,     /* the next line belongs to the AUTH exchange */
+	SESSION_KNOWN,    /* authenticated as who.login */
+	SESSION_ASKING,   /* a worker has the next word; input waits */
+	SESSION_SECURING, /* the TLS handshake runs */
+	SESSION_ENDED,    /* waits for its burial */
+};
+
+struct session {
+	TAILQ_ENTRY(session) entry;
+	struct server *server;
+	struct link *link;
+	enum session_state state;
+	struct identity who;
+	struct auth *auth;   /* the exchange that runs, or NULL */
+	struct atrn *atrn;   /* the request at the worker, or NULL */
+	struct timer *timer; /* how long the client may take */
+	int64_t began_ms;
+	bool implicit_tls;
+	unsigned errors;
+};
+
+/* A client has connected; takes `fd`. `implicit_tls`: it begins with a TLS
+ * handshake (RFC 8314). */
+void session_accept(struct server *server, int fd, const struct sockaddr *peer,
+    socklen_t len, bool implicit_tls);
+
+/* The only writer of replies; fmt is a whole reply without its last CRLF. */
+void session_reply(struct session *session, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The same for what the client did wrong: it may do so a few times only. */
+void session_refuse(struct session *session, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+void session_set_state(struct session *session, enum session_state state);
+/* The worker has answered: goes on with the input that waited. */
+void session_continue(struct session *session, enum session_state state);
+
+/* Ends the session; what was written still goes out. */
+void session_end(struct session *session, const char *reason);
+/* Ends it without closing the line, which is another role's now. */
+void session_turned(struct session *session);
+/* odmrd stops. */
+void session_stop(struct session *session);
+
+#endif

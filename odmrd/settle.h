@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Settling: what became of messages and sessions is written to state.db by a
+ * thread of its own, in the order in which it was told and many at a time, so
+ * that no message waits for a disk. Tags are an index: when the database stays
+ * unusable, notes are given up after a while, with a line in the log, and
+ * reconcile mends the tags later. At settle_free all notes are written first.
+ */
+#ifndef SETTLE_H
+#define SETTLE_H
+
+#include "conf.h"
+#include "loop.h"
+#include "store.h"
+
+struct question;
+struct settle;
+
+/* NULL if the thread could not be started. Forgets the sessions that a dead
+ * odmrd left in the database. */
+struct settle *settle_new(struct loop *loop, const struct conf *conf);
+void settle_free(struct settle **settle);
+
+/* All three copy what they are given. */
+void settle_tx(struct settle *settle, const struct settlement *settlement);
+void settle_session(struct settle *settle, const struct session_row *row);
+void settle_end(struct settle *settle, const char *session);
+
+/*
+ * Asks how many held messages of the domains (one a line) the session has not
+ * attempted, after all that was told before is written. -1: cannot be known
+ * now. The asker forgets the question if it ends first. NULL: out of memory.
+ */
+typedef void settle_answer(long unattempted, void *arg);
+struct question *settle_ask(struct settle *settle, const char *domains,
+    const char *session, settle_answer *answer, void *arg);
+void question_forget(struct question **question);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A transaction: one message on its way from a Postfix lmtp(8) to the
+ * customer, with its envelope, a bounded stretch of its body, and one answer
+ * for each recipient. odmrd never owns mail: this is all that is ever held of
+ * a message, and it goes when either side does.
+ *
+ * Two roles look at it: lmtp fills it and waits for the answers, the pipeline
+ * empties it and brings them. Either may vanish first; the other then finishes
+ * alone, and who is last frees it.
+ */
+#ifndef TRANSACTION_H
+#define TRANSACTION_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dot.h"
+#include "reply.h"
+
+struct lmtp;
+
+/* What is true of a transaction as the pipeline sees it. */
+enum tx_state {
+	TX_FILLING, /* lmtp reads it; nothing of it is on the wire */
+	TX_WAITING, /* in the pipeline's line, ready to be sent */
+	TX_SENDING, /* some of it is on the wire, some is not */
+	TX_SENT,    /* all that will be sent is on the wire */
+	TX_DONE,    /* every recipient has its answer */
+};
+
+struct recipient {
+	char *args;    /* what stands behind "RCPT TO:" */
+	int code;      /* the customer's answer; 0: none yet */
+	char *text;    /* of that answer */
+	bool accepted; /* RCPT was answered 2xx; the message decides */
+};
+
+struct transaction {
+	TAILQ_ENTRY(transaction) entry;
+	enum tx_state state;
+	struct lmtp *lmtp; /* NULL once Postfix's side is gone */
+	char *queue_id;    /* by XFORWARD IDENT; NULL if not told */
+	char *mail_args;   /* what stands behind "MAIL FROM:" */
+	struct recipient *rcpts;
+	size_t rcpt_count;
+	size_t next;       /* the pipeline's: recipient to be named next */
+	unsigned expected; /* replies outstanding */
+	bool mail_refused;
+	bool discard; /* the rest of the body interests nobody */
+	bool whole;   /* the end of the body was read */
+	char *body;   /* decoded, not yet on the wire */
+	size_t body_len;
+	size_t body_size; /* allocated */
+	size_t body_max;
+	int64_t bytes;  /* of body seen so far */
+	struct dot dot; /* where the outgoing body stands, for DATA */
+};
+
+TAILQ_HEAD(transactions, transaction);
+
+/* `mail_args` is copied. NULL: out of memory. */
+struct transaction *tx_new(struct lmtp *lmtp, const char *mail_args,
+    const char *queue_id, size_t body_max);
+void tx_free(struct transaction **tx);
+
+/* False: out of memory. */
+bool tx_add_recipient(struct transaction *tx, const char *args);
+
+/* Room for that many more bytes of body; tx_room() is 0 while it is full.
+ * NULL: out of memory. tx_filled() says how many came. */
+size_t tx_room(const struct transaction *tx);
+char *tx_space(struct transaction *tx, size_t n);
+void tx_filled(struct transaction *tx, size_t n);
+
+/* The first answer that a recipient gets stays. */
+void tx_answer(struct transaction *tx, size_t rcpt, int code, const char *text);
+/* Answers all that have none; with `accepted_only`, those alone whose RCPT
+ * was taken. */
+void tx_answer_rest(
+    struct transaction *tx, bool accepted_only, int code, const char *text);
+size_t tx_accepted(const struct transaction *tx);
+/* Recipients whose answer is of that class (2, 4, 5). */
+size_t tx_count(const struct transaction *tx, int class);
+
+#endif

@@ -1,0 +1,12 @@
+-- relay.db, version 1: what Postfix may read through its sqlite maps.
+-- It holds no secret. Rollback journal, never WAL: a reader that may not
+-- write cannot open a WAL database whose writer is gone.
+
+CREATE TABLE domain (
+	id      INTEGER PRIMARY KEY,
+	name    TEXT NOT NULL UNIQUE,       -- A-label form, lower case
+	mode    TEXT NOT NULL CHECK (mode IN ('odmr', 'backup', 'hold')),
+	nexthop TEXT,                       -- as in transport(5); NULL: its MX
+	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
+	created INTEGER NOT NULL
+);
