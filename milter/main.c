@@ -9,7 +9,6 @@
  * takes connections. SIGTERM ends it.
  */
 #include <errno.h>
-#include <grp.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -25,58 +23,12 @@
 
 #include "conf.h"
 #include "log.h"
+#include "options.h"
 #include "pidfile.h"
+#include "privileges.h"
 #include "record.h"
 #include "socket.h"
 #include "stages.h"
-
-struct options {
-	const char *conf_path;
-	bool foreground;
-	bool test;
-};
-
-static const char usage[] =
-    "usage: odmr-milter [-fht] [-c file]\n"
-    "  -c file  read this configuration instead of " CONF_DEFAULT_PATH "\n"
-    "  -f       stay in the foreground and log to standard error\n"
-    "  -h       show this\n"
-    "  -t       check the configuration and exit\n";
-
-static struct options
-parse_options(int argc, char **argv)
-{
-	struct options options = { .conf_path = CONF_DEFAULT_PATH };
-	int option;
-
-	while ((option = getopt(argc, argv, "c:fht")) != -1) {
-		switch (option) {
-		case 'c':
-			options.conf_path = optarg;
-			break;
-		case 'f':
-			options.foreground = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(EX_OK);
-		case 't':
-			options.test = true;
-			break;
-		default:
-			fputs(usage, stderr);
-			exit(EX_USAGE);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr,
-		    "odmr-milter: \"%s\": no argument is expected\n",
-		    argv[optind]);
-		fputs(usage, stderr);
-		exit(EX_USAGE);
-	}
-	return options;
-}
 
 static void
 load(struct conf *conf, const char *path)
@@ -103,21 +55,6 @@ postfix_group(const struct conf *conf)
 	return (gid_t)-1;
 }
 
-/* Becomes conf->user, who may enter Postfix's group's directories. */
-static void
-drop_root(const struct conf *conf, gid_t postfix)
-{
-	const struct passwd *pw = getpwnam(conf->user);
-
-	if (pw == NULL)
-		fatal(EX_NOUSER, "user: no such user: %s", conf->user);
-	if (setgroups(1, &postfix) == -1 ||
-	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
-		fatal(EX_OSERR, "cannot become user %s: %s", conf->user,
-		    strerror(errno));
-}
-
 static bool
 logs_to_stderr(const struct conf *conf)
 {
@@ -135,10 +72,8 @@ start(const struct conf *conf, bool foreground)
 
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "milter_pid_file: %s", pid_error);
-	if (geteuid() == 0)
-		drop_root(conf, group);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		fatal(EX_OSERR, "no_new_privs: %s", strerror(errno));
+	if (!privileges_drop(conf->user, group, error, sizeof(error)))
+		fatal(EX_OSERR, "%s", error);
 	if (!stages_register())
 		fatal(EX_SOFTWARE, "libmilter does not take the filter");
 	if (!socket_open(conf->milter_socket, group, error))
@@ -190,7 +125,7 @@ serve_until_told(void)
 int
 main(int argc, char **argv)
 {
-	struct options options = parse_options(argc, argv);
+	struct options options = options_parse("odmr-milter", argc, argv);
 	struct conf conf;
 	int pid_fd;
 	bool ok;

@@ -1,0 +1,497 @@
+# SPDX-License-Identifier: ISC
+"""odmr-milter against miltertest(8), which plays the mail system."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from odmr.sandbox import BUILD, FAULT, temporary_directory
+from odmr.wait import wait_for
+
+MILTER = BUILD / "odmr-milter"
+EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 0, 64, 69, 73, 78
+CONTINUE = "c"
+UNTAGGED = "passes untagged"
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("miltertest"), reason="needs miltertest")
+
+
+def lua(text):
+    return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'
+
+
+def message(recipients, queue_id="4Zq1aB0001z", sender="<s@sender.test>",
+            parameters=("SIZE=1234",), end="eom"):
+    """One message as a part of a miltertest script; `end` may be abort."""
+    argv = ", ".join(map(lua, [sender, *parameters]))
+    lines = [f'ok(mt.macro(c, SMFIC_MAIL, "i", {lua(queue_id)}))'
+             if queue_id else "", f"ok(mt.mailfrom(c, {argv}))"]
+    lines += [f"ok(mt.rcptto(c, {lua(rcpt)}))" for rcpt in recipients]
+    lines.append(f"ok(mt.{end}(c))")
+    if end == "eom":
+        lines.append('mt.echo("reply " .. string.char(mt.getreply(c)))')
+    return "\n".join(lines)
+
+
+CONNECT = """
+function ok(fault) if fault then error(fault) end end
+mt.set_timeout(20)
+c = mt.connect({socket}, 1, 0)
+if not c then error("no connection") end
+ok(mt.negotiate(c, nil, nil, nil))
+ok(mt.conninfo(c, "client.test", {address}))
+"""
+
+
+class Milter:
+    """A milter with databases of its own in a temporary directory."""
+
+    def __init__(self):
+        self.directory = temporary_directory()
+        self.conf = self.directory / "odmr.conf"
+        self.relay = self.directory / "relay.db"
+        self.state = self.directory / "state.db"
+        self.socket_path = self.directory / "milter"
+        self.socket = f"unix:{self.socket_path}"
+        self.pid_file = self.directory / "pid"
+        self.log_path = self.directory / "log"
+        self.process = None
+        me = pwd.getpwuid(os.getuid()).pw_name
+        user = "nobody" if me == "root" else me
+        if me == "root":
+            shutil.chown(self.directory, user)
+        self.settings = {
+            "relay_database": self.relay, "state_database": self.state,
+            "milter_socket": self.socket, "milter_pid_file": self.pid_file,
+            "user": user, "postfix_user": user, "log": "stderr"}
+        self.configure()
+        self.odmrctl("init")
+        for domain in ("example.org", "example.net"):
+            self.odmrctl("domain", "add", domain)
+
+    def configure(self, path=None, **settings):
+        lines = dict(self.settings, **settings).items()
+        (path or self.conf).write_text(
+            "".join(f"{name} = {value}\n" for name, value in lines))
+
+    def odmrctl(self, *arguments):
+        subprocess.run([BUILD / "odmrctl", "-c", self.conf, *arguments],
+                       check=True, timeout=20)
+
+    def command(self, *options, conf=None):
+        """Runs it to its end: (exit status, what it said)."""
+        done = subprocess.run(
+            [MILTER, "-c", conf or self.conf, *options], timeout=20,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            check=False)
+        return done.returncode, done.stdout
+
+    def start(self):
+        with self.log_path.open("a") as log:
+            self.process = subprocess.Popen(
+                [MILTER, "-f", "-c", self.conf], stderr=log)
+        wait_for(self.is_up, 20, f"milter up\n{self.log}")
+
+    def is_up(self):
+        assert self.process.poll() is None, self.log
+        return self.pid_in_file() == self.process.pid
+
+    def pid_in_file(self):
+        try:
+            return int(self.pid_file.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def end(self):
+        if self.process and self.process.poll() is None:
+            assert self.stop() == EX_OK, self.log
+        assert not FAULT.search(self.log), self.log
+        shutil.rmtree(self.directory)
+
+    @property
+    def log(self):
+        return self.log_path.read_text() if self.log_path.exists() else ""
+
+    def untagged_lines(self):
+        return [line for line in self.log.splitlines() if UNTAGGED in line]
+
+    def script(self, text, address="192.0.2.7"):
+        head = CONNECT.format(socket=lua(self.socket), address=lua(address))
+        return subprocess.run(
+            ["miltertest"], input=head + text, timeout=60, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+
+    def send(self, *messages, address="192.0.2.7"):
+        """All on one connection; every message must be let through."""
+        done = self.script("\n".join(messages) + "\nmt.disconnect(c)\n",
+                           address)
+        assert done.returncode == 0, done.stdout
+        ends = sum("mt.eom" in text for text in messages)
+        assert done.stdout.split() == ["reply", CONTINUE] * ends
+
+    def tags(self):
+        with contextlib.closing(sqlite3.connect(self.state)) as database:
+            return database.execute(
+                "SELECT queue_id, domain, recipients, open FROM tag "
+                "ORDER BY queue_id, domain").fetchall()
+
+    def column(self, name):
+        with contextlib.closing(sqlite3.connect(self.state)) as database:
+            return [row[0] for row in database.execute(
+                f"SELECT {name} FROM tag ORDER BY queue_id, domain")]
+
+
+@pytest.fixture(name="stopped")
+def fixture_stopped():
+    milter = Milter()
+    yield milter
+    milter.end()
+
+
+@pytest.fixture(name="milter")
+def fixture_milter(stopped):
+    stopped.start()
+    return stopped
+
+
+# ---- tags
+
+def test_a_message_to_two_relay_domains_has_a_tag_for_each(milter):
+    before = int(time.time())
+    milter.send(message(["<b@example.org>", "<x@example.net>",
+                         "<a@EXAMPLE.ORG>", "<y@elsewhere.test>"]))
+    assert milter.tags() == [
+        ("4Zq1aB0001z", "example.net", "x@example.net", 1),
+        ("4Zq1aB0001z", "example.org", "a@example.org\nb@example.org", 2)]
+    assert milter.column("sender") == ["s@sender.test"] * 2
+    assert milter.column("size") == [1234] * 2
+    assert milter.column("client") == ["192.0.2.7"] * 2
+    assert milter.column("state") == ["held"] * 2
+    for arrived in milter.column("arrived"):
+        assert before <= arrived <= time.time()
+    assert milter.untagged_lines() == []
+
+
+def test_mail_for_other_domains_has_no_tag(milter):
+    milter.send(message(["<a@elsewhere.test>", "<b@example.org.evil.test>",
+                         "<c@sub.example.org>", "<postmaster>"]))
+    assert milter.tags() == []
+    assert milter.untagged_lines() == []
+
+
+def test_a_recipient_named_twice_counts_once(milter):
+    milter.send(message(["<a@example.org>", "<A@Example.Org>",
+                         "<@relay.test:a@example.org>", "a@example.org."]))
+    assert milter.tags() == [
+        ("4Zq1aB0001z", "example.org", "a@example.org", 1)]
+
+
+def test_the_null_sender_and_an_unannounced_size_are_kept_as_such(milter):
+    milter.send(message(["<a@example.org>"], sender="<>", parameters=()))
+    assert milter.column("sender") == [""]
+    assert milter.column("size") == [0]
+
+
+def test_messages_of_one_connection_do_not_mix(milter):
+    milter.send(
+        message(["<a@example.org>"], "Q1"),
+        message(["<aborted@example.org>"], "Q2", end="abort"),
+        message(["<b@example.net>"], "Q3"),
+        message(["<c@elsewhere.test>"], "Q4"),
+        message(["<d@example.org>"], "Q5"))
+    assert milter.tags() == [
+        ("Q1", "example.org", "a@example.org", 1),
+        ("Q3", "example.net", "b@example.net", 1),
+        ("Q5", "example.org", "d@example.org", 1)]
+
+
+def test_a_connection_lost_in_mid_message_leaves_no_tag(milter):
+    milter.script('ok(mt.macro(c, SMFIC_MAIL, "i", "Q1"))\n'
+                  'ok(mt.mailfrom(c, "<s@sender.test>"))\n'
+                  'ok(mt.rcptto(c, "<a@example.org>"))\n'
+                  "mt.disconnect(c, false)\n")
+    milter.send(message(["<b@example.org>"], "Q2"))
+    assert milter.tags() == [("Q2", "example.org", "b@example.org", 1)]
+
+
+@pytest.mark.parametrize("address, recorded", [
+    ("2001:db8::25", "2001:db8::25"), ("unspec", "localhost")])
+def test_the_client_is_an_address_or_localhost(milter, address, recorded):
+    milter.send(message(["<a@example.org>"]), address=address)
+    assert milter.column("client") == [recorded]
+
+
+def test_ten_thousand_recipients_take_no_time_worth_telling(milter):
+    recipients = [f"<u{n}@{'example.org' if n % 2 else f'd{n}.test'}>"
+                  for n in range(10000)]
+    milter.send(message(recipients))
+    [(_, domain, addresses, count)] = milter.tags()
+    assert (domain, count) == ("example.org", 5000)
+    assert len(set(addresses.split("\n"))) == 5000
+
+
+def test_sessions_at_the_same_time_all_get_their_tags(milter):
+    def session(number):
+        milter.send(*[message([f"<u@example.org>"], f"Q{number:02}{n}")
+                      for n in range(10)])
+    threads = [threading.Thread(target=session, args=[number])
+               for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(milter.tags()) == 200, milter.log
+
+
+def test_only_what_is_needed_is_negotiated(milter):
+    options = ["NOHELO", "NODATA", "NOHDRS", "NOEOH", "NOBODY", "NOUNKNOWN",
+               "NR_CONN", "NR_MAIL", "NR_RCPT", "NOCONNECT", "NOMAIL",
+               "NORCPT", "RCPT_REJ"]
+    actions = ["ADDHDRS", "CHGBODY", "ADDRCPT", "DELRCPT", "CHGHDRS",
+               "QUARANTINE"]
+    text = "".join(f"if mt.test_option(c, SMFIP_{name}) then "
+                   f'mt.echo("{name}") end\n' for name in options)
+    text += "".join(f"if mt.test_action(c, SMFIF_{name}) then "
+                    f'mt.echo("{name}") end\n' for name in actions)
+    assert milter.script(text).stdout.split() == options[:9]
+
+
+def test_a_mail_system_that_offers_nothing_is_served_as_well(milter):
+    plain = CONNECT.replace("negotiate(c, nil, nil, nil)",
+                            "negotiate(c, 6, 0, 0)")
+    head = plain.format(socket=lua(milter.socket), address='"192.0.2.7"')
+    done = subprocess.run(
+        ["miltertest"], text=True, timeout=60, check=False,
+        input=head + message(["<a@example.org>"]) + "\nmt.disconnect(c)\n",
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.stdout.split() == ["reply", CONTINUE]
+    assert len(milter.tags()) == 1
+
+
+# ---- faults: mail goes on
+
+def expect_fault(milter, text, seconds=1.0):
+    """Ten messages pass in less than `seconds` each, and one line says why."""
+    for number in range(10):
+        start = time.monotonic()
+        milter.send(message(["<a@example.org>"], f"F{number}"))
+        assert time.monotonic() - start < seconds
+    [line] = milter.untagged_lines()
+    assert text in line
+    assert "F0: " in line
+
+
+def expect_recovery(milter):
+    milter.send(message(["<a@example.org>"], "R1"))
+    assert "R1" in milter.column("queue_id")
+    assert milter.stop() == EX_OK
+    assert "9 more messages passed untagged" in milter.log
+
+
+@pytest.mark.parametrize("name", ["relay", "state"])
+def test_a_missing_database_lets_mail_pass_until_it_is_back(milter, name):
+    database = getattr(milter, name)
+    away = database.with_suffix(".away")
+    database.rename(away)
+    expect_fault(milter, f"{database}: missing")
+    away.rename(database)
+    expect_recovery(milter)
+
+
+@pytest.mark.parametrize("name", ["relay", "state"])
+def test_a_database_that_goes_away_in_use_lets_mail_pass(milter, name):
+    milter.send(message(["<a@example.org>"], "Q1"))
+    test_a_missing_database_lets_mail_pass_until_it_is_back(milter, name)
+
+
+@pytest.mark.parametrize("name", ["relay", "state"])
+def test_a_damaged_database_lets_mail_pass_until_it_is_mended(milter, name):
+    database = getattr(milter, name)
+    whole = database.read_bytes()
+    database.write_bytes(b"no database, this" * 1000)
+    expect_fault(milter, f"{database}: file is not a database")
+    database.write_bytes(whole)
+    expect_recovery(milter)
+
+
+@pytest.mark.parametrize("name, lock", [
+    ("relay", "EXCLUSIVE"), ("state", "IMMEDIATE")])
+def test_a_locked_database_holds_mail_for_a_moment_only(milter, name, lock):
+    database = getattr(milter, name)
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        other.isolation_level = None
+        other.execute(f"BEGIN {lock}")
+        expect_fault(milter, f"{database}: database is locked")
+        other.execute("ROLLBACK")
+    expect_recovery(milter)
+
+
+def test_a_locked_database_holds_no_queue_of_sessions(milter):
+    """Twenty sessions together wait no longer than one of them alone."""
+    with contextlib.closing(sqlite3.connect(milter.state)) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        threads = [threading.Thread(
+            target=milter.send, args=[message(["<a@example.org>"], f"Q{n}")])
+            for n in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - start < 1.5
+    assert len(milter.untagged_lines()) == 1
+
+
+def test_a_message_without_a_queue_id_passes_untagged(milter):
+    milter.send(message(["<a@example.org>"], queue_id=None))
+    assert milter.tags() == []
+    [line] = milter.untagged_lines()
+    assert "milter_end_of_data_macros" in line
+
+
+# ---- the process
+
+def test_sigterm_ends_it_at_once_and_leaves_nothing_behind(milter):
+    milter.send(message(["<a@example.org>"], "Q1"))
+    with socket.socket(socket.AF_UNIX) as idle:
+        idle.connect(str(milter.socket_path))
+        start = time.monotonic()
+        assert milter.stop() == EX_OK
+        assert time.monotonic() - start < 2
+    assert not milter.socket_path.exists()
+    assert milter.pid_in_file() is None
+    assert milter.log.splitlines()[-1].endswith(": stopped")
+
+
+def test_after_kill_9_the_next_one_takes_the_stale_socket(milter):
+    milter.send(message(["<a@example.org>"], "Q1"))
+    milter.stop(signal.SIGKILL)
+    assert milter.socket_path.exists()
+    milter.start()
+    milter.send(message(["<a@example.org>"], "Q2"))
+    assert [tag[0] for tag in milter.tags()] == ["Q1", "Q2"]
+
+
+def test_the_socket_of_a_live_process_is_not_taken(milter):
+    other = milter.directory / "other.conf"
+    milter.configure(other, milter_pid_file=milter.directory / "other.pid")
+    status, said = milter.command("-f", conf=other)
+    assert status == EX_UNAVAILABLE
+    assert f"{milter.socket}: another process answers there" in said
+    milter.send(message(["<a@example.org>"], "Q1"))
+    assert len(milter.tags()) == 1
+
+
+def test_a_second_process_is_refused_by_the_pid_file(milter):
+    status, said = milter.command("-f")
+    assert status == EX_CANTCREAT
+    assert f"{milter.pid_file}: another process is running" in said
+    assert milter.is_up()
+
+
+def test_a_file_that_is_no_socket_is_left_alone(stopped):
+    stopped.socket_path.write_text("precious")
+    status, said = stopped.command("-f")
+    assert status == EX_UNAVAILABLE
+    assert "is there already and is no socket" in said
+    assert stopped.socket_path.read_text() == "precious"
+
+
+def test_a_socket_in_a_missing_directory_is_refused(stopped):
+    stopped.configure(milter_socket=f"unix:{stopped.directory}/none/milter")
+    status, said = stopped.command("-f")
+    assert status == EX_UNAVAILABLE
+    assert said.rstrip().endswith("/none/milter: No such file or directory")
+
+
+def test_the_socket_is_for_the_mail_system_and_nobody_else(milter):
+    status = milter.socket_path.stat()
+    assert stat.S_IMODE(status.st_mode) == 0o660
+    group = pwd.getpwnam(milter.settings["postfix_user"]).pw_gid
+    assert status.st_gid == group
+
+
+def test_it_listens_on_the_internet_as_well(stopped):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    stopped.socket = f"inet:{port}@127.0.0.1"
+    stopped.configure(milter_socket=stopped.socket)
+    stopped.start()
+    stopped.send(message(["<a@example.org>"]))
+    assert len(stopped.tags()) == 1
+
+
+def test_without_f_it_leaves_the_terminal(stopped):
+    log = stopped.log_path.open("a")
+    with log:
+        subprocess.run([MILTER, "-c", stopped.conf], timeout=20, check=True,
+                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    pid = wait_for(stopped.pid_in_file, 20, "a pid in the file")
+    try:
+        assert os.getsid(pid) != os.getsid(0)
+        stopped.send(message(["<a@example.org>"]))
+        assert len(stopped.tags()) == 1
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), 20, "its end")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root: it gives root up")
+def test_root_is_given_up_for_good(milter):
+    status = Path(f"/proc/{milter.process.pid}/status").read_text()
+    fields = dict(line.split(":", 1) for line in status.splitlines())
+    user = pwd.getpwnam(milter.settings["user"])
+    assert fields["Uid"].split() == [str(user.pw_uid)] * 4
+    assert fields["Gid"].split() == [str(user.pw_gid)] * 4
+    assert int(fields["CapPrm"], 16) == 0
+    assert fields["NoNewPrivs"].strip() == "1"
+
+
+# ---- options
+
+def test_t_checks_the_configuration_and_ends(stopped):
+    assert stopped.command("-t") == (EX_OK, "")
+    assert not stopped.socket_path.exists()
+
+
+@pytest.mark.parametrize("address, fault", [
+    ("/run/milter", "is neither unix:/path nor inet:port@host"),
+    ("unix:milter", "needs an absolute path"),
+    ("unix:/" + "x" * 110, "has a longer path than a socket can have")])
+def test_t_refuses_what_is_no_milter_socket(stopped, address, fault):
+    stopped.configure(milter_socket=address)
+    status, said = stopped.command("-t")
+    assert status == EX_CONFIG
+    assert f'{stopped.conf}: milter_socket: "{address}" {fault}' in said
+
+
+def test_a_bad_configuration_is_refused_with_file_and_line(stopped):
+    stopped.conf.write_text("user = odmr\ncolour = blue\n")
+    status, said = stopped.command("-t")
+    assert status == EX_CONFIG
+    assert f'{stopped.conf}:2: "colour" is no setting of odmr.conf' in said
+
+
+def test_usage_is_shown_on_demand_and_on_a_mistake(stopped):
+    status, said = stopped.command("-h")
+    assert status == EX_OK and said.startswith("usage: odmr-milter ")
+    for mistake in (["-x"], ["surplus"]):
+        status, said = stopped.command(*mistake)
+        assert status == EX_USAGE and "usage: odmr-milter " in said
