@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <strings.h>
 #include <time.h>
 
 #include "customer.h"
+#include "hello.h"
 #include "lmtp.h"
 #include "log.h"
 #include "registry.h"
@@ -37,8 +37,8 @@ note(struct customer *c)
 	settle_session(c->server->settle, &row);
 }
 
-static void
-set_state(struct customer *c, enum customer_state state)
+void
+customer_set_state(struct customer *c, enum customer_state state)
 {
 	bool news = state_names[state] != state_names[c->state];
 
@@ -111,75 +111,6 @@ on_timeout(void *arg)
 	customer_lost(c, "timeout");
 }
 
-/* ---- greeting and EHLO ------------------------------------------------- */
-
-static void
-learn(struct customer *c, const char *line)
-{
-	static const struct {
-		const char *keyword;
-		unsigned cap;
-	} known[] = {
-		{ "PIPELINING", CAP_PIPELINING },
-		{ "CHUNKING", CAP_CHUNKING },
-		{ "8BITMIME", CAP_8BITMIME },
-		{ "SMTPUTF8", CAP_SMTPUTF8 },
-		{ "DSN", CAP_DSN },
-		{ "SIZE", CAP_SIZE },
-	};
-	size_t len = strcspn(line, " ");
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strlen(known[i].keyword) == len &&
-		    strncasecmp(line, known[i].keyword, len) == 0)
-			c->caps |= known[i].cap;
-	if (len == 4 && strncasecmp(line, "SIZE ", 5) == 0)
-		c->size_limit = strtoll(line + 5, NULL, 10);
-}
-
-static void
-be_ready(struct customer *c)
-{
-	struct lmtp *lmtp, *next;
-	const unsigned both = CAP_PIPELINING | CAP_CHUNKING;
-
-	if ((c->caps & both) == both)
-		c->pipeline.plan = PLAN_CHUNKING;
-	else if (c->caps & CAP_PIPELINING)
-		c->pipeline.plan = PLAN_PIPELINING;
-	set_state(c, CUSTOMER_READY);
-	drain_begin(c);
-	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
-	lmtp_greet(lmtp);
-}
-
-static void
-on_greeting(struct customer *c, const struct reply *reply)
-{
-	if (reply->code != 220) {
-		customer_lost(c, "greeting-refused");
-		return;
-	}
-	set_state(c, CUSTOMER_EHLO);
-	link_printf(c->link, "EHLO %s\r\n", c->server->conf->myhostname);
-	customer_expect(c, EXPECT_EHLO, NULL, 0);
-}
-
-static void
-on_ehlo_reply(struct customer *c, const struct reply *reply)
-{
-	if (reply_class(reply) == 2)
-		be_ready(c);
-	else if (reply_class(reply) == 5) {
-		/* RFC 5321 3.2: an old server is greeted the old way. */
-		set_state(c, CUSTOMER_HELO);
-		link_printf(
-		    c->link, "HELO %s\r\n", c->server->conf->myhostname);
-		customer_expect(c, EXPECT_HELO, NULL, 0);
-	} else
-		customer_lost(c, "ehlo-refused");
-}
-
 /* ---- replies ----------------------------------------------------------- */
 
 static void
@@ -188,16 +119,13 @@ dispatch(
 {
 	switch (e->what) {
 	case EXPECT_GREETING:
-		on_greeting(c, reply);
+		hello_greeting(c, reply);
 		break;
 	case EXPECT_EHLO:
-		on_ehlo_reply(c, reply);
+		hello_ehlo(c, reply);
 		break;
 	case EXPECT_HELO:
-		if (reply_class(reply) == 2)
-			be_ready(c);
-		else
-			customer_lost(c, "helo-refused");
+		hello_helo(c, reply);
 		break;
 	case EXPECT_QUIT:
 		customer_lost(c, "quit");
@@ -264,7 +192,7 @@ on_reply_line(struct customer *c, const char *line, size_t len)
 	}
 	if (!first && len > 4 && c->fifo_count > 0 &&
 	    c->fifo[c->fifo_head].what == EXPECT_EHLO && c->reply.code == 250)
-		learn(c, line + 4);
+		hello_learn(c, line + 4);
 	if (len < 4 || line[3] == ' ')
 		on_reply(c);
 }
@@ -363,7 +291,7 @@ customer_turn(struct customer *c, struct link *link)
 {
 	c->link = link;
 	link_hand_over(link, &customer_role, c);
-	set_state(c, CUSTOMER_GREETING);
+	customer_set_state(c, CUSTOMER_GREETING);
 	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
 		arm(c);
 }
@@ -419,7 +347,7 @@ customer_quit(struct customer *c, const char *reason)
 	c->reason = reason;
 	drain_stop(&c->drain);
 	registry_release(c->server->registry, c);
-	set_state(c, CUSTOMER_QUITTING);
+	customer_set_state(c, CUSTOMER_QUITTING);
 	dismiss_lmtps(c, false);
 	link_printf(c->link, "QUIT\r\n");
 	if (customer_expect(c, EXPECT_QUIT, NULL, 0))
@@ -448,7 +376,7 @@ customer_lost(struct customer *c, const char *reason)
 
 	if (c->state == CUSTOMER_ENDED)
 		return;
-	set_state(c, CUSTOMER_ENDED);
+	customer_set_state(c, CUSTOMER_ENDED);
 	if (c->reason == NULL)
 		c->reason = reason;
 	if (c->link != NULL)

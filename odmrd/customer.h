@@ -118,6 +118,9 @@ struct customer *customer_new(
 /* Turns the line: `link` is now the customer's, its greeting is awaited. */
 void customer_turn(struct customer *customer, struct link *link);
 
+/* The only writer of the state. */
+void customer_set_state(struct customer *customer, enum customer_state state);
+
 /* A command went out: one more reply to expect. False: out of memory, the
  * line is lost (the caller stops sending). */
 bool customer_expect(struct customer *customer, enum expect what,

@@ -61,4 +61,13 @@ bool lmtp_busy(const struct lmtp *lmtp);
  * too if the customer is lost. */
 void lmtp_dismiss(struct lmtp *lmtp, bool lost);
 
+/* ---- between lmtp.c and lmtp_command.c ---------------------------------- */
+
+void lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state);
+/* Ends the connection. A transaction that the pipeline still wants is left to
+ * it. */
+void lmtp_end(struct lmtp *lmtp);
+/* Takes one command; false if there is none, or the connection ended. */
+bool lmtp_read_command(struct lmtp *lmtp);
+
 #endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The first words with a customer after the turn: its 220, our EHLO or HELO,
+ * what it can do, and from that the plan of the pipeline.
+ */
+#ifndef HELLO_H
+#define HELLO_H
+
+struct customer;
+struct reply;
+
+void hello_greeting(struct customer *customer, const struct reply *reply);
+/* A line of the EHLO reply behind the first: one keyword. */
+void hello_learn(struct customer *customer, const char *line);
+void hello_ehlo(struct customer *customer, const struct reply *reply);
+void hello_helo(struct customer *customer, const struct reply *reply);
+
+#endif
