@@ -156,6 +156,7 @@ enum store_result store_tag_count(
  * Feeds `collected` as well. */
 struct settlement {
 	const char *queue_id;
+	const char *other_id; /* tried where queue_id has no tag; or NULL */
 	const char *domain;
 	const char *session;
 	long delivered;

@@ -114,7 +114,8 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 
 /* Every right-hand side sees the row as it was before. */
 static enum store_result
-settle_tag(struct store *store, const struct settlement *settlement)
+settle_tag(struct store *store, const struct settlement *settlement,
+    const char *queue_id)
 {
 	struct query query;
 
@@ -137,7 +138,7 @@ settle_tag(struct store *store, const struct settlement *settlement)
 	query_int(&query, settlement->refused);
 	query_text(&query, settlement->answer);
 	query_int(&query, settlement->when);
-	query_text(&query, settlement->queue_id);
+	query_text(&query, queue_id);
 	query_text(&query, settlement->domain);
 	return query_change(&query);
 }
@@ -186,8 +187,11 @@ add_collected(struct store *store, const struct settlement *settlement)
 static enum store_result
 settle(struct store *store, const struct settlement *settlement)
 {
-	enum store_result result = settle_tag(store, settlement);
+	enum store_result result =
+	    settle_tag(store, settlement, settlement->queue_id);
 
+	if (result == STORE_NONE && settlement->other_id != NULL)
+		result = settle_tag(store, settlement, settlement->other_id);
 	if (result == STORE_NONE && settlement->kept == 0)
 		result = add_settled_tag(store, settlement);
 	if (result == STORE_FAILED || settlement->delivered == 0)

@@ -7,6 +7,7 @@
 #include "customer.h"
 #include "lmtp.h"
 #include "log.h"
+#include "received.h"
 #include "settle.h"
 
 static void take_input(struct lmtp *lmtp);
@@ -78,8 +79,10 @@ on_timeout(void *arg)
 static void
 settle(struct lmtp *lmtp, const struct transaction *tx)
 {
+	bool received = tx->received_id[0] != '\0';
 	struct settlement s = {
-		.queue_id = tx->queue_id,
+		.queue_id = received ? tx->received_id : tx->queue_id,
+		.other_id = received ? tx->queue_id : NULL,
 		.domain = lmtp->domain,
 		.session = lmtp->customer->who.id,
 		.delivered = (long)tx_count(tx, 2),
@@ -148,6 +151,18 @@ lmtp_busy(const struct lmtp *lmtp)
 
 /* ---- the body ---------------------------------------------------------- */
 
+/* The transaction has its whole body, or all that it can hold of it. */
+static void
+offer(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+
+	if (tx->state == TX_FILLING && tx->body != NULL)
+		received_queue_id(tx->body, tx->body_len, tx->received_id,
+		    sizeof(tx->received_id));
+	pipeline_offer(lmtp->customer, tx);
+}
+
 static void
 end_of_body(struct lmtp *lmtp)
 {
@@ -156,7 +171,7 @@ end_of_body(struct lmtp *lmtp)
 	if (lmtp->tx->state == TX_DONE)
 		answer(lmtp);
 	else
-		pipeline_offer(lmtp->customer, lmtp->tx);
+		offer(lmtp);
 }
 
 /* Decodes what is there into the transaction, as far as there is room, or
@@ -173,7 +188,7 @@ read_body(struct lmtp *lmtp)
 	if (n == 0)
 		return false;
 	if (room == 0) {
-		pipeline_offer(lmtp->customer, tx);
+		offer(lmtp);
 		return lmtp->state == LMTP_BODY &&
 		    (tx->discard || tx_room(tx) > 0);
 	}

@@ -285,7 +285,8 @@ main(int argc, char **argv)
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "pid_file: %s", error);
 	enter_socket_directory(&conf);
-	if (!options.foreground && daemon(1, 0) == -1)
+	if (!options.foreground &&
+	    daemon(1, strcmp(conf.log, "stderr") == 0) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
 	if (!options.foreground && strcmp(conf.log, "syslog") == 0)

@@ -275,7 +275,7 @@ pipeline_withdraw(struct customer *c, struct transaction *tx)
 		conclude(c, false);
 		pipeline_run(c);
 	} else if (!tx->whole)
-		customer_lost(c, "Postfix gave up within a message");
+		customer_lost(c, "postfix-gave-up");
 }
 
 static void

@@ -90,13 +90,14 @@ void
 settle_tx(struct settle *settle, const struct settlement *s)
 {
 	struct note *note = note_new(NOTE_TX,
-	    room(s->queue_id) + room(s->domain) + room(s->session) +
-		room(s->answer));
+	    room(s->queue_id) + room(s->other_id) + room(s->domain) +
+		room(s->session) + room(s->answer));
 
 	if (note == NULL)
 		return;
 	note->u.tx = *s;
 	note->u.tx.queue_id = keep(note, s->queue_id);
+	note->u.tx.other_id = keep(note, s->other_id);
 	note->u.tx.domain = keep(note, s->domain);
 	note->u.tx.session = keep(note, s->session);
 	note->u.tx.answer = keep(note, s->answer);

@@ -32,6 +32,8 @@ enum tx_state {
 	TX_DONE,    /* every recipient has its answer */
 };
 
+enum { TX_ID_SIZE = 32 };
+
 struct recipient {
 	char *args;    /* what stands behind "RCPT TO:" */
 	int code;      /* the customer's answer; 0: none yet */
@@ -44,6 +46,7 @@ struct transaction {
 	enum tx_state state;
 	struct lmtp *lmtp; /* NULL once Postfix's side is gone */
 	char *queue_id;    /* by XFORWARD IDENT; NULL if not told */
+	char received_id[TX_ID_SIZE]; /* by the Received: field; or "" */
 	char *mail_args;   /* what stands behind "MAIL FROM:" */
 	struct recipient *rcpts;
 	size_t rcpt_count;
