@@ -2,9 +2,9 @@
 /*
  * SCRAM-SHA-256 verifiers (RFC 5802, RFC 7677) in the text form of RFC 5803.
  *
- * Passwords are prepared with SASLprep (RFC 4013), so that the same password
- * typed on two keyboards is the same. To be stored, it must not hold code
- * points that are unassigned; to be compared, it may (RFC 3454 section 7).
+ * libgsasl prepares the password with SASLprep (RFC 4013), so that the same
+ * password typed on two keyboards is the same, and refuses what that
+ * prohibits.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,19 +29,16 @@ wipe_and_free(char *text)
 
 /* Fills the keys from the salt and iterations that are there. */
 static bool
-derive(struct verifier *verifier, const char *password, Gsasl_saslprep_flags as)
+derive(struct verifier *verifier, const char *password)
 {
 	char salted[SECRET_KEY_SIZE], client_key[SECRET_KEY_SIZE];
-	char *prepared = NULL;
 	bool ok;
 
-	ok = gsasl_saslprep(password, as, &prepared, NULL) == GSASL_OK &&
-	    gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, prepared,
-		verifier->iterations, (const char *)verifier->salt,
-		verifier->salt_len, salted, client_key,
-		(char *)verifier->server_key,
-		(char *)verifier->stored_key) == GSASL_OK;
-	wipe_and_free(prepared);
+	ok = gsasl_scram_secrets_from_password(GSASL_HASH_SHA256, password,
+		 verifier->iterations, (const char *)verifier->salt,
+		 verifier->salt_len, salted, client_key,
+		 (char *)verifier->server_key,
+		 (char *)verifier->stored_key) == GSASL_OK;
 	explicit_bzero(salted, sizeof(salted));
 	explicit_bzero(client_key, sizeof(client_key));
 	return ok;
@@ -87,7 +84,7 @@ secret_verifier(const char *password)
 	char *text = NULL;
 
 	arc4random_buf(verifier.salt, verifier.salt_len);
-	if (derive(&verifier, password, 0))
+	if (derive(&verifier, password))
 		text = format(&verifier);
 	explicit_bzero(&verifier, sizeof(verifier));
 	return text;
@@ -157,7 +154,7 @@ secret_matches(const struct verifier *verifier, const char *password)
 	struct verifier tried = *verifier;
 	bool same;
 
-	same = derive(&tried, password, GSASL_ALLOW_UNASSIGNED) &&
+	same = derive(&tried, password) &&
 	    CRYPTO_memcmp(
 		tried.stored_key, verifier->stored_key, SECRET_KEY_SIZE) == 0;
 	explicit_bzero(&tried, sizeof(tried));

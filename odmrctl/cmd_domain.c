@@ -54,11 +54,11 @@ take_known_domain(struct context *ctx, const char *typed, char out[DOMAIN_SIZE])
 static int
 take_nexthop(const char *typed, struct settings *settings)
 {
-	const char *fault = typed[0] == '\0' ? NULL : nexthop_fault(typed);
+	const char *fault = NULL;
 
-	if (fault == NULL &&
-	    strlcpy(settings->nexthop, typed, NEXTHOP_SIZE) >= NEXTHOP_SIZE)
-		fault = "is too long";
+	settings->nexthop[0] = '\0';
+	if (typed[0] != '\0')
+		fault = nexthop_parse(typed, settings->nexthop, NEXTHOP_SIZE);
 	if (fault != NULL)
 		return complain(EX_DATAERR, "next hop \"%s\" %s", typed, fault);
 	return EX_OK;

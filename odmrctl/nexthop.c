@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,13 +55,15 @@ is_port(const char *text)
 }
 
 const char *
-nexthop_fault(const char *text)
+nexthop_parse(const char *text, char *out, size_t size)
 {
 	bool literal = text[0] == '[';
 	const char *start = literal ? text + 1 : text;
 	size_t len = strcspn(start, literal ? "]" : ":");
 	const char *rest = start + len;
 	char host[HOST_SIZE];
+	bool bare;
+	int n;
 
 	if (literal && *rest++ != ']')
 		return "lacks the closing bracket";
@@ -70,11 +73,14 @@ nexthop_fault(const char *text)
 		return "is longer than 253 octets";
 	memcpy(host, start, len);
 	host[len] = '\0';
-	if (!literal && (is_address(host) || is_address(text)))
-		return "is an address without brackets, as in [192.0.2.1]";
-	if (!is_host(host) && !(literal && is_address(host)))
+	if (!literal && is_address(text) && strchr(text, ':') != NULL)
+		return "is an address without brackets, as in [2001:db8::1]";
+	bare = !literal && is_address(host);
+	if (!is_host(host) && !bare && !(literal && is_address(host)))
 		return "has no valid host name or address";
 	if (*rest != '\0' && (*rest != ':' || !is_port(rest + 1)))
 		return "has no valid port after its host";
-	return NULL;
+	n = bare ? snprintf(out, size, "[%s]%s", host, rest)
+		 : snprintf(out, size, "%s", text);
+	return n >= 0 && (size_t)n < size ? NULL : "is too long";
 }

@@ -7,7 +7,10 @@
 #ifndef NEXTHOP_H
 #define NEXTHOP_H
 
-/* NULL, or what is wrong with it. */
-const char *nexthop_fault(const char *text);
+#include <stddef.h>
+
+/* Writes `text` in the form that Postfix wants, with the brackets that a bare
+ * IPv4 address lacks. NULL, or what is wrong with it. */
+const char *nexthop_parse(const char *text, char *out, size_t size);
 
 #endif

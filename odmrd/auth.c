@@ -28,6 +28,7 @@ struct auth {
 	char *input;  /* base64, from the client */
 	char *output; /* base64, libgsasl's */
 	int result;   /* of gsasl_step64 */
+	unsigned steps;
 	/* set by the worker: */
 	struct store *store;
 	bool found; /* the account was looked up and is there */
@@ -186,7 +187,12 @@ work(struct job *job, struct store *store)
 	struct auth *auth = (struct auth *)job;
 
 	auth->store = store;
-	auth->result = gsasl_step64(auth->sasl, auth->input, &auth->output);
+	/* To nothing at all libgsasl gives its challenge again, and again. */
+	if (auth->steps++ > 0 && auth->input[0] == '\0')
+		auth->result = GSASL_MECHANISM_PARSE_ERROR;
+	else
+		auth->result =
+		    gsasl_step64(auth->sasl, auth->input, &auth->output);
 }
 
 /* ---- in the loop ------------------------------------------------------- */
@@ -329,6 +335,11 @@ auth_command(struct session *s, char *args)
 	 * replaces the first. */
 	if (!offered(args, link_tls_version(s->link) != NULL)) {
 		session_refuse(s, "504 5.5.4 Mechanism is not offered");
+		return;
+	}
+	/* RFC 4954 4: no initial response where the server begins. */
+	if (*initial != '\0' && strcasecmp(args, "CRAM-MD5") == 0) {
+		session_refuse(s, "501 5.5.4 CRAM-MD5 begins with the server");
 		return;
 	}
 	s->auth = auth_new(s, args);

@@ -365,8 +365,7 @@ customer_stop(struct customer *c)
 		return;
 	registry_release(c->server->registry, c);
 	dismiss_lmtps(c, false);
-	if (TAILQ_EMPTY(&c->lmtps))
-		customer_quit(c, "stopping");
+	drain_check(c);
 }
 
 void

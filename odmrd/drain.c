@@ -73,7 +73,9 @@ on_timer(void *arg)
 
 	if (c->state != CUSTOMER_READY || busy(c))
 		return;
-	if (d->ask)
+	if (c->server->stopping)
+		customer_quit(c, "stopping");
+	else if (d->ask)
 		ask(c);
 	else if (!d->again) {
 		d->again = true;
@@ -125,10 +127,6 @@ drain_check(struct customer *c)
 {
 	if (c->state != CUSTOMER_READY || busy(c))
 		return;
-	if (c->server->stopping) {
-		customer_quit(c, "stopping");
-		return;
-	}
 	c->drain.ask = true;
-	timer_set(c->drain.timer, QUIET_MS);
+	timer_set(c->drain.timer, c->server->stopping ? 0 : QUIET_MS);
 }

@@ -50,6 +50,7 @@ bury_link(void *dead)
 	SSL_free(link->handshake);
 	if (link->bev != NULL)
 		bufferevent_free(link->bev);
+	loop_release(link->loop);
 	free(link);
 }
 
@@ -178,6 +179,7 @@ link_new(struct loop *loop, int fd, const struct link_role *role, void *owner)
 		return NULL;
 	}
 	link->loop = loop;
+	loop_hold(loop);
 	link->role = role;
 	link->owner = owner;
 	adopt(link, bev);

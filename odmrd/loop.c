@@ -27,7 +27,9 @@ struct loop {
 	struct event_base *base;
 	struct grave *graves;
 	struct handler *handlers;
+	unsigned holds;
 	bool stopping;
+	bool finishing;
 };
 
 struct timer {
@@ -97,7 +99,7 @@ loop_base(struct loop *loop)
 int
 loop_run(struct loop *loop)
 {
-	while (!loop->stopping) {
+	while (!loop->stopping && !(loop->finishing && loop->holds == 0)) {
 		if (event_base_loop(loop->base, EVLOOP_ONCE) == -1)
 			return -1;
 		dig(loop);
@@ -110,6 +112,24 @@ loop_stop(struct loop *loop)
 {
 	loop->stopping = true;
 	event_base_loopbreak(loop->base);
+}
+
+void
+loop_finish(struct loop *loop)
+{
+	loop->finishing = true;
+}
+
+void
+loop_hold(struct loop *loop)
+{
+	loop->holds++;
+}
+
+void
+loop_release(struct loop *loop)
+{
+	loop->holds--;
 }
 
 void

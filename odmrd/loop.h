@@ -26,9 +26,15 @@ void loop_free(struct loop **loop);
 /* For link.c and listener.c. */
 struct event_base *loop_base(struct loop *loop);
 
-/* Returns when loop_stop() was called; 0, or -1 if the loop broke. */
+/* Returns when loop_stop() was called, or loop_finish() and nobody holds the
+ * loop any more; 0, or -1 if the loop broke. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+void loop_finish(struct loop *loop);
+
+/* A link that is still to send its last words holds the loop. */
+void loop_hold(struct loop *loop);
+void loop_release(struct loop *loop);
 
 /* Calls bury(dead) at the end of this turn. */
 void loop_bury(struct loop *loop, loop_call *bury, void *dead);

@@ -107,7 +107,7 @@ server_one_less(struct server *server)
 {
 	if (server->stopping && TAILQ_EMPTY(&server->sessions) &&
 	    TAILQ_EMPTY(&server->customers))
-		loop_stop(server->loop);
+		loop_finish(server->loop);
 }
 
 static void

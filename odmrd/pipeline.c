@@ -47,8 +47,10 @@ finish(struct customer *c, struct transaction *tx)
 	c->pipeline.in_flight--;
 	if (tx->lmtp != NULL)
 		lmtp_answered(tx->lmtp);
-	else
+	else {
 		tx_free(&tx);
+		drain_check(c);
+	}
 }
 
 /* The current transaction has sent all that it will send. */

@@ -69,7 +69,7 @@ session_turned(struct session *s)
 }
 
 /* fetchmail's ssl hangs where one TLS record carries several lines. */
-static void
+static void __attribute__((format(printf, 2, 0)))
 write_reply(struct session *s, const char *fmt, va_list ap)
 {
 	char text[1024];

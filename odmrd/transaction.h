@@ -44,10 +44,10 @@ struct recipient {
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;
 	enum tx_state state;
-	struct lmtp *lmtp; /* NULL once Postfix's side is gone */
-	char *queue_id;    /* by XFORWARD IDENT; NULL if not told */
+	struct lmtp *lmtp;            /* NULL once Postfix's side is gone */
+	char *queue_id;               /* by XFORWARD IDENT; NULL if not told */
 	char received_id[TX_ID_SIZE]; /* by the Received: field; or "" */
-	char *mail_args;   /* what stands behind "MAIL FROM:" */
+	char *mail_args;              /* what stands behind "MAIL FROM:" */
 	struct recipient *rcpts;
 	size_t rcpt_count;
 	size_t next;       /* the pipeline's: recipient to be named next */

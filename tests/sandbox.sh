@@ -57,13 +57,14 @@ wait_until() { # seconds pid|- command...
 	shift 2
 	until "$@"; do
 		((SECONDS < end)) || return 1
-		[[ $pid == - ]] || kill -0 "$pid" 2>/dev/null || return 1
+		[[ $pid == - ]] || ! gone "$pid" || return 1
 		sleep 0.05
 	done
 }
 
+# A process that has ended may wait for an init that is slow to reap it.
 gone() {
-	! kill -0 "$1" 2>/dev/null
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
 }
 
 # The pid file names `pid`, so the program is past its start.
@@ -73,6 +74,10 @@ announced() { # pid pid-file
 
 end_process() { # name pid
 	kill -TERM "$2" 2>/dev/null
+	await_end "$@"
+}
+
+await_end() { # name pid
 	wait_until $STOP_SECONDS - gone "$2" && return
 	say "$1 (process $2) did not end on SIGTERM within ${STOP_SECONDS}s: killed"
 	kill -KILL "$2" 2>/dev/null
@@ -311,10 +316,14 @@ print_logs() {
 	done >&2
 }
 
+# odmrd first, while Postfix still takes its answers. The milter takes a second
+# or two to end; mail passes without it.
 stop_all() {
+	local milter
+	milter=$(daemon_pid "$MILTER_PID_FILE") && kill -TERM "$milter"
 	stop_daemon odmrd "$ODMRD_PID_FILE"
 	stop_postfix
-	stop_daemon odmr-milter "$MILTER_PID_FILE"
+	[[ -z $milter ]] || await_end odmr-milter "$milter"
 }
 
 # Fails with 2 if another process took one of the ports meanwhile.

@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# Installs the Debian packages that are missing for building, testing and the
+# demonstration; with "lint", those for "make lint" and the clang build too.
+# Only root installs; others are told what is missing (exit status 1).
+# Postfix comes without a configuration, so no system Postfix is started, and
+# nothing is removed for it: with another mail server installed, this fails.
+set -euo pipefail
+
+PACKAGES=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
+    libsqlite3-dev libbsd-dev libidn2-dev libmilter-dev libcmocka-dev
+    postfix postfix-sqlite fetchmail python3 python3-pytest
+    libpython3.11-testsuite openssl sqlite3 miltertest)
+LINT=(clang clang-format clang-tidy cppcheck shellcheck mandoc)
+
+[[ ${1:-} != lint ]] || PACKAGES+=("${LINT[@]}")
+
+missing=()
+for package in "${PACKAGES[@]}"; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" \
+	    2>/dev/null) || state=none
+	[[ $state == installed ]] || missing+=("$package")
+done
+((${#missing[@]} > 0)) || exit 0
+
+if [[ $(id -u) != 0 ]]; then
+	echo "missing Debian packages: ${missing[*]} (as root: make deps)" >&2
+	exit 1
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+debconf-set-selections \
+    <<<"postfix postfix/main_mailer_type select No configuration"
+apt-get -q update
+apt-get -q install -y --no-remove --no-install-recommends "${missing[@]}"

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: ISC
+"""odmrd without a Postfix: its databases are made by odmrctl, its postqueue is
+a script that notes how it was called, and the tests play both of its peers."""
+
+import base64
+import getpass
+import grp
+import hashlib
+import hmac
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+from odmr.probe import free_ports
+from odmr.sandbox import BUILD, FAULT, temporary_directory
+from odmr.wait import wait_for
+from scripted_line import Line
+from scripted_postfix import Postfix
+
+PASSWORD = "open sesame"
+LONG_DOMAIN = ".".join(["l" * 60] * 3 + ["test"])
+
+# account: its domains. Every domain that no other mode is named for is "odmr".
+ACCOUNTS = {
+    "alice": ["example.org", "example.net", "shared.test"],
+    "bob": ["shared.test"],
+    "evil": ["example.org.evil.test"],
+    "carol": ["backup.test", "hold.test", "own.test"],
+    "long": [LONG_DOMAIN],
+    "plain": ["plain.test"],    # has no CRAM-MD5 secret
+    "off": ["off.test"],        # is disabled
+    "none": [],
+}
+MODES = {"backup.test": "backup", "hold.test": "hold"}
+
+CONF = """\
+myhostname = relay.test
+log = stderr
+relay_database = {dir}/relay.db
+state_database = {dir}/state.db
+socket_directory = {dir}/odmr
+pid_file = {dir}/odmrd.pid
+postfix_config_directory = {dir}/postfix
+postqueue_path = {dir}/postqueue
+user = {user}
+postfix_user = {user}
+flush_group = {group}
+listen = 127.0.0.1:{port}
+listen_tls = 127.0.0.1:{tls_port}
+tls_cert_file = {dir}/server.pem
+tls_key_file = {dir}/server.key
+"""
+
+POSTQUEUE = """\
+#!/bin/sh
+echo "$@" >>{dir}/flushed
+"""
+
+
+def run(*command, text=""):
+    subprocess.run([str(part) for part in command], input=text, text=True,
+                   check=True, timeout=60, stdout=subprocess.PIPE,
+                   stderr=subprocess.PIPE)
+
+
+def write_conf(directory, port=0, tls_port=0, **settings):
+    text = CONF.format(dir=directory, port=port, tls_port=tls_port,
+                       user=getpass.getuser(),
+                       group=grp.getgrgid(os.getgid()).gr_name)
+    for name, value in settings.items():
+        text = re.sub(f"^{name} = .*\n", "", text, flags=re.MULTILINE)
+        text += f"{name} = {value}\n"
+    Path(directory, "odmr.conf").write_text(text)
+
+
+def make_template(directory):
+    """Databases and a certificate, from which every odmrd gets a copy."""
+    write_conf(directory)
+    odmrctl = [BUILD / "odmrctl", "-c", directory / "odmr.conf"]
+    run(*odmrctl, "init")
+    for name in sorted({name for names in ACCOUNTS.values() for name in names}):
+        mode = MODES.get(name, "odmr")
+        run(*odmrctl, "domain", "add", name, "--mode", mode)
+    for login, names in ACCOUNTS.items():
+        options = [] if login == "plain" else ["--cram-md5"]
+        run(*odmrctl, "account", "add", login, *options, text=PASSWORD + "\n")
+        if names:
+            run(*odmrctl, "account", "grant", login, *names)
+    run(*odmrctl, "account", "disable", "off")
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+        "/CN=relay.test", "-addext", "subjectAltName=IP:127.0.0.1",
+        "-keyout", directory / "server.key", "-out", directory / "server.pem")
+
+
+class Odmrd:
+    def __init__(self, template, **settings):
+        self.dir = temporary_directory()
+        for name in ("relay.db", "state.db", "server.pem", "server.key"):
+            shutil.copy(template / name, self.dir / name)
+        for name in ("odmr", "postfix"):
+            (self.dir / name).mkdir()
+        self.postqueue(POSTQUEUE)
+        self.port, self.tls_port = free_ports(2)
+        self.ca = self.dir / "server.pem"
+        self.log = self.dir / "log"
+        self.log.touch()
+        self.log_start = 0  # where the log of the running test begins
+        self.transcript = []
+        self.lines = []
+        write_conf(self.dir, self.port, self.tls_port, **settings)
+        self.start()
+
+    # ---- the process
+
+    def start(self):
+        begin = self.log.stat().st_size
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(BUILD / "odmrd"), "-f", "-c", str(self.dir / "odmr.conf")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(lambda: b": started\n" in self.log.read_bytes()[begin:] or
+                 self.process.poll() is not None, 20, "odmrd starts")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait_for_exit(self, timeout=10):
+        """The exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"no end after {timeout} s") from None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def remove(self):
+        """Ends it; returns what was wrong with it."""
+        self.hang_up()
+        faults = []
+        if self.process.poll() is None:
+            self.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                faults.append("does not end at SIGTERM")
+                self.kill()
+        if self.process.returncode not in (0, -signal.SIGKILL):
+            faults.append(f"exit status {self.process.returncode}")
+        faults += [row for row in self.log.read_text().splitlines()
+                   if FAULT.search(row)]
+        shutil.rmtree(self.dir)
+        return faults
+
+    def peak_memory(self):
+        """VmHWM, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+    # ---- what it says
+
+    def new_log(self):
+        with open(self.log, "rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode(errors="replace")
+
+    def logged(self, *parts):
+        """The log lines of this test that contain all `parts`."""
+        return [row for row in self.new_log().splitlines()
+                if all(part in row for part in parts)]
+
+    def wait_for_log(self, *parts, timeout=10):
+        return wait_for(lambda: self.logged(*parts), timeout,
+                        f"in the log: {parts}")[0]
+
+    def ended(self, reason, timeout=10, **fields):
+        """Waits for the line that ends a reversed session."""
+        row = self.wait_for_log(": session account=", f" reason={reason}",
+                                timeout=timeout)
+        for name, value in fields.items():
+            assert f" {name}={value} " in row, row
+        return row
+
+    # ---- its surroundings
+
+    def postqueue(self, script):
+        path = self.dir / "postqueue"
+        path.write_text(script.format(dir=self.dir))
+        path.chmod(0o755)
+
+    def flushed(self):
+        """The domains that postqueue -s was called for."""
+        try:
+            rows = (self.dir / "flushed").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        prefix = f"-c {self.dir}/postfix -s "
+        assert all(row.startswith(prefix) for row in rows), rows
+        return [row[len(prefix):] for row in rows]
+
+    def sql(self, statement, *values, database="state.db"):
+        db = sqlite3.connect(self.dir / database, timeout=20)
+        try:
+            with db:
+                return db.execute(statement, values).fetchall()
+        finally:
+            db.close()
+
+    def tag(self, queue_id, domain, recipients=1, size=1000):
+        names = [f"r{i}@{domain}" for i in range(recipients)]
+        self.sql("INSERT INTO tag (queue_id, domain, sender, recipients, size,"
+                 " client, arrived, open) VALUES (?, ?, 's@sender.test', ?, ?,"
+                 " '192.0.2.1', ?, ?)", queue_id, domain, "\n".join(names),
+                 size, int(time.time()), recipients)
+
+    def tag_state(self, queue_id, columns="state"):
+        """One column, or a tuple of several."""
+        rows = self.sql(f"SELECT {columns} FROM tag WHERE queue_id = ?",
+                        queue_id)
+        assert len(rows) == 1, rows
+        return rows[0][0] if len(rows[0]) == 1 else rows[0]
+
+    def wait_for_tag(self, queue_id, value, columns="state"):
+        wait_for(lambda: self.tag_state(queue_id, columns) == value, 10,
+                 f"{columns} of {queue_id} is {value}")
+
+    def sockets(self):
+        return sorted(os.listdir(self.dir / "odmr"))
+
+    # ---- its peers
+
+    def connect(self, tls=False, port=None):
+        sock = socket.create_connection(
+            ("127.0.0.1", port or (self.tls_port if tls else self.port)), 20)
+        line = Line(sock, self.transcript)
+        self.lines.append(line)
+        if tls:
+            line.start_tls(self.ca)
+        return line
+
+    def greeted(self, tls=False):
+        """Connected, and EHLO is said."""
+        line = self.connect(tls)
+        line.expect("220 relay.test ...")
+        line.say("EHLO customer.test")
+        line.reply()
+        return line
+
+    def known(self, login="alice", tls=False):
+        """Connected and authenticated."""
+        line = self.greeted(tls)
+        line.say("AUTH CRAM-MD5")
+        line.say(cram_md5(line.expect("334 ..."), login))
+        line.expect(f"235 2.7.0 Authenticated as {login}")
+        return line
+
+    def turned(self, domains="example.org", login="alice", tls=False):
+        """Authenticated, and the line is turned."""
+        line = self.known(login, tls)
+        line.say(f"ATRN {domains}")
+        line.expect("250 2.0.0 OK now reversing the connection")
+        return line
+
+    def postfix(self, domain="example.org", hello=True):
+        """A Postfix lmtp(8) on the socket of `domain`. Without hello, not even
+        the greeting is read."""
+        sock = socket.socket(socket.AF_UNIX)
+        # The path may be longer than an address may be.
+        directory = os.open(self.dir / "odmr", os.O_RDONLY)
+        try:
+            sock.connect(f"/proc/self/fd/{directory}/{domain}")
+        finally:
+            os.close(directory)
+        postfix = Postfix(Line(sock, self.transcript, us="L"))
+        self.lines.append(postfix.line)
+        if hello:
+            postfix.hello()
+        return postfix
+
+    def hang_up(self):
+        for line in self.lines:
+            line.hang_up()
+        self.lines.clear()
+
+    def reset(self):
+        """What one test leaves is gone before the next begins."""
+        self.hang_up()
+        if self.process.poll() is None:
+            wait_for(lambda: not self.sockets() and not self.sql(
+                "SELECT id FROM session"), 15, "the sessions end")
+        self.sql("DELETE FROM tag")
+        self.sql("DELETE FROM collected")
+        self.postqueue(POSTQUEUE)
+        (self.dir / "flushed").unlink(missing_ok=True)
+        self.transcript.clear()
+        self.log_start = self.log.stat().st_size
+
+
+def b64(text):
+    if isinstance(text, str):
+        text = text.encode()
+    return base64.b64encode(text).decode()
+
+
+def cram_md5(challenge, login, password=PASSWORD):
+    """The answer to a line "334 <challenge>"."""
+    nonce = base64.b64decode(challenge.split(" ")[1])
+    digest = hmac.new(password.encode(), nonce, hashlib.md5).hexdigest()
+    return b64(f"{login} {digest}")
+
+
+def plain(login, password=PASSWORD, act_as=""):
+    return b64(f"{act_as}\0{login}\0{password}")
