@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "address.h"
+
+/* getaddrinfo takes 65902 for 366. */
+static bool
+is_port(const char *text)
+{
+	return text[0] != '\0' && strlen(text) <= 5 &&
+	    text[strspn(text, "0123456789")] == '\0' && atoi(text) <= 65535;
+}
 
 static bool
 resolve(const char *host, const char *port, struct address *out)
@@ -19,7 +28,7 @@ resolve(const char *host, const char *port, struct address *out)
 		hints.ai_family = AF_INET;
 		host = NULL;
 	}
-	if (port[0] == '\0' || getaddrinfo(host, port, &hints, &found) != 0)
+	if (!is_port(port) || getaddrinfo(host, port, &hints, &found) != 0)
 		return false;
 	memcpy(&out->addr, found->ai_addr, found->ai_addrlen);
 	out->len = found->ai_addrlen;

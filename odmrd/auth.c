@@ -34,7 +34,7 @@ struct auth {
 	bool found; /* the account was looked up and is there */
 	bool disabled;
 	bool database_failed;
-	const char *why; /* for the log */
+	char why[256]; /* for the log; "": ask libgsasl */
 	int64_t account;
 	long linger;
 	char *login;
@@ -103,6 +103,12 @@ take_account(const struct account *account, void *arg)
 	auth->password = copy(account->password);
 }
 
+static void
+say(struct auth *auth, const char *why)
+{
+	snprintf(auth->why, sizeof(auth->why), "%s", why);
+}
+
 /* Loads the account that the client names; false if it cannot be used. */
 static bool
 look_up(struct auth *auth, const char *login)
@@ -116,16 +122,16 @@ look_up(struct auth *auth, const char *login)
 		    store_account_get(auth->store, login, take_account, auth);
 		if (result == STORE_FAILED) {
 			auth->database_failed = true;
-			auth->why = store_error(auth->store);
+			say(auth, store_error(auth->store));
 			return false;
 		}
 		if (result == STORE_NONE) {
-			auth->why = "no such account";
+			say(auth, "no such account");
 			return false;
 		}
 	}
 	if (auth->disabled)
-		auth->why = "account is disabled";
+		say(auth, "account is disabled");
 	return auth->login != NULL && !auth->disabled;
 }
 
@@ -135,7 +141,7 @@ give_password(struct auth *auth, Gsasl_session *sasl)
 	if (!look_up(auth, gsasl_property_fast(sasl, GSASL_AUTHID)))
 		return GSASL_AUTHENTICATION_ERROR;
 	if (auth->password == NULL) {
-		auth->why = "account has no CRAM-MD5 secret";
+		say(auth, "account has no CRAM-MD5 secret");
 		return GSASL_AUTHENTICATION_ERROR;
 	}
 	gsasl_property_set(sasl, GSASL_PASSWORD, auth->password);
@@ -157,7 +163,7 @@ check_password(struct auth *auth, Gsasl_session *sasl)
 	struct verifier verifier;
 
 	if (!secret_parse(usable ? auth->scram : nobody, &verifier)) {
-		auth->why = "stored verifier is damaged";
+		say(auth, "stored verifier is damaged");
 		return GSASL_AUTHENTICATION_ERROR;
 	}
 	matches = password != NULL && secret_matches(&verifier, password);
@@ -216,7 +222,7 @@ fail(struct session *s, const struct auth *auth)
 
 	log_warning(s->who.id, "refused: AUTH %s client=%s login=%.64s: %s",
 	    auth->mech, s->who.client, login != NULL ? login : "-",
-	    auth->why != NULL ? auth->why : gsasl_strerror(auth->result));
+	    auth->why[0] != '\0' ? auth->why : gsasl_strerror(auth->result));
 	if (auth->database_failed)
 		session_reply(s,
 		    "451 4.3.0 Cannot authenticate now, try "

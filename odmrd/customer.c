@@ -100,6 +100,8 @@ customer_expect(
 	c->fifo[at] = (struct expected) { what, tx, rcpt };
 	if (tx != NULL)
 		tx->expected++;
+	if (c->fifo_count == 1)
+		arm(c);
 	return true;
 }
 
@@ -325,7 +327,6 @@ static void
 log_end(const struct customer *c)
 {
 	char domains[1024];
-	const char *tls = link_tls_version(c->link);
 
 	snprintf(domains, sizeof(domains), "%s", c->domains);
 	for (char *p = domains; *p != '\0'; p++)
@@ -335,8 +336,8 @@ log_end(const struct customer *c)
 	    "session account=%s client=%s tls=%s mech=%s domains=%s plan=%s "
 	    "delivered=%ld kept=%ld refused=%ld bytes=%lld seconds=%.1f "
 	    "reason=%s",
-	    c->who.login, c->who.client, tls != NULL ? tls : "no", c->who.mech,
-	    domains, pipeline_plan_name(c->pipeline.plan), c->tally.delivered,
+	    c->who.login, c->who.client, c->tls, c->who.mech, domains,
+	    pipeline_plan_name(c->pipeline.plan), c->tally.delivered,
 	    c->tally.kept, c->tally.refused, (long long)c->tally.bytes,
 	    (double)(loop_now_ms() - c->began_ms) / 1000, c->reason);
 }
@@ -379,13 +380,18 @@ customer_lost(struct customer *c, const char *reason)
 	if (c->reason == NULL)
 		c->reason = reason;
 	if (c->link != NULL)
-		log_end(c);
+		snprintf(c->tls, sizeof(c->tls), "%s",
+		    link_tls_version(c->link) != NULL
+			? link_tls_version(c->link)
+			: "no");
 	drain_stop(&c->drain);
 	timer_stop(c->timer);
 	registry_release(server->registry, c);
 	link_close(&c->link);
 	pipeline_fail(c, 451, "4.4.2 The line to the customer was lost");
 	dismiss_lmtps(c, true);
+	if (c->tls[0] != '\0')
+		log_end(c);
 	settle_end(server->settle, c->who.id);
 	TAILQ_REMOVE(&server->customers, c, entry);
 	loop_bury(server->loop, bury_customer, c);

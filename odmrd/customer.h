@@ -26,7 +26,7 @@
 struct claim;
 struct lmtp;
 
-enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24 };
+enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24, TLS_SIZE = 16 };
 
 enum customer_state {
 	CUSTOMER_CLAIMED,  /* owns its domains; the line is not turned yet */
@@ -102,6 +102,7 @@ struct customer {
 	struct drain drain;
 	struct timer *timer; /* how long the next reply may take */
 	struct tally tally;
+	char tls[TLS_SIZE]; /* for the log, when it has ended */
 	const char *reason; /* of the end; the first one counts */
 	int64_t began;      /* wall clock, for status */
 	int64_t began_ms;   /* monotonic, for the log */

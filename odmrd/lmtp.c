@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,6 +81,8 @@ static void
 settle(struct lmtp *lmtp, const struct transaction *tx)
 {
 	bool received = tx->received_id[0] != '\0';
+	const struct recipient *r = NULL;
+	char text[REPLY_TEXT_SIZE + 8] = "";
 	struct settlement s = {
 		.queue_id = received ? tx->received_id : tx->queue_id,
 		.other_id = received ? tx->queue_id : NULL,
@@ -90,11 +93,15 @@ settle(struct lmtp *lmtp, const struct transaction *tx)
 		.kept = (long)tx_count(tx, 4),
 		.bytes = tx->bytes,
 		.when = time(NULL),
+		.answer = text,
 	};
 
 	for (size_t i = 0; i < tx->rcpt_count; i++)
-		if (s.answer == NULL || tx->rcpts[i].code >= 400)
-			s.answer = tx->rcpts[i].text;
+		if (r == NULL || tx->rcpts[i].code >= 400)
+			r = &tx->rcpts[i];
+	if (r != NULL)
+		snprintf(text, sizeof(text), "%d %s", r->code,
+		    r->text != NULL ? r->text : "");
 	if (s.queue_id != NULL)
 		settle_tx(lmtp->customer->server->settle, &s);
 }
@@ -189,7 +196,7 @@ read_body(struct lmtp *lmtp)
 		return false;
 	if (room == 0) {
 		offer(lmtp);
-		return lmtp->state == LMTP_BODY &&
+		return lmtp->tx == tx && lmtp->state == LMTP_BODY &&
 		    (tx->discard || tx_room(tx) > 0);
 	}
 	if (n > room)

@@ -188,8 +188,6 @@ step(struct customer *c)
 
 	if (pointless(p)) {
 		tx->discard = true;
-		if (tx->lmtp != NULL)
-			lmtp_resume(tx->lmtp);
 		conclude(c, false);
 		return true;
 	}

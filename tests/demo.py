@@ -10,6 +10,7 @@ from pathlib import Path
 
 from odmr.customer import Customer
 from odmr.fetchmail import fetchmail
+from odmr.message import is_intact, recipient_of
 from odmr.sandbox import Sandbox
 
 DOMAIN = "example.org"
@@ -17,13 +18,8 @@ LOGIN, PASSWORD = "customer", "a password for the demonstration"
 SENDER = "alice@sender.test"
 SAMPLES = "/usr/lib/python3*/test/test_email/data/msg_*.txt"
 
-# What servers on the path put on top, each with its continuation lines.
-TRACE = re.compile(
-    rb"((Return-Path|X-Original-To|Delivered-To|Received):[^\n]*\n"
-    rb"([ \t][^\n]*\n)*)*")
 HEADER = re.compile(rb"([!-9;-~]+[ \t]*:[^\n]*\n([ \t][^\n]*\n)*)*(\n|\Z)")
 FROM_PROVIDER = "fetchmail: ODMR< "
-RECIPIENT = re.compile(rb"^X-Original-To: (\S+)$", re.MULTILINE)
 
 
 def say(text):
@@ -75,18 +71,11 @@ def send(provider, messages):
     provider.wait_until_deferred(len(messages))
 
 
-def is_intact(delivered, sent):
-    """Below the trace headers, byte for byte."""
-    return delivered.endswith(sent) and \
-        TRACE.fullmatch(delivered[:-len(sent)]) is not None
-
-
 def compare(messages, delivered):
     """The recipients whose message did not arrive exactly once and intact."""
     arrived = {}
     for message in delivered:
-        recipient = RECIPIENT.search(message).group(1).decode()
-        arrived.setdefault(recipient, []).append(message)
+        arrived.setdefault(recipient_of(message), []).append(message)
     return [recipient for recipient, sent in messages.items()
             if [is_intact(one, sent) for one in arrived.get(recipient, [])]
             != [True]]

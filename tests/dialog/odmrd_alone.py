@@ -100,7 +100,9 @@ def make_template(directory):
 
 
 class Odmrd:
-    def __init__(self, template, **settings):
+    def __init__(self, template, environment=None, **settings):
+        """`settings` are those of odmr.conf that differ."""
+        self.environment = dict(os.environ, **(environment or {}))
         self.dir = temporary_directory()
         for name in ("relay.db", "state.db", "server.pem", "server.key"):
             shutil.copy(template / name, self.dir / name)
@@ -124,7 +126,8 @@ class Odmrd:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(BUILD / "odmrd"), "-f", "-c", str(self.dir / "odmr.conf")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=self.environment)
         wait_for(lambda: b": started\n" in self.log.read_bytes()[begin:] or
                  self.process.poll() is not None, 20, "odmrd starts")
         assert self.process.poll() is None, self.log.read_text()

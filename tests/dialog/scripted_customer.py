@@ -113,6 +113,9 @@ class Customer:
             self.line.send(answer)
             return False
         self.line.say(answer)
+        if answer.startswith("421"):
+            self._wait_for_the_end()  # RFC 5321 3.8: the connection closes
+            raise Enough
         return answer[:1] in "23"
 
     def _wait_for_the_end(self):

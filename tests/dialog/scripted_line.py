@@ -103,6 +103,7 @@ class Line:
         try:
             line = self.line()
         except LineClosed:
+            self.sock.close()
             return
         raise AssertionError(f"heard {line!r} instead of the end")
 

@@ -119,6 +119,7 @@ def test_clear_text_on_the_implicit_tls_port_is_logged_as_failed_tls(daemon):
     daemon.wait_for_log("ended", "reason=tls-failed")
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 def test_tls_1_1_is_refused(daemon):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -248,8 +248,7 @@ def test_postfix_drops_in_a_large_body_and_data_leaves_no_way_back(
     kept(other)
     customer.join()
     assert not customer.accepted
-    daemon.wait_for_log(": session account=alice", "delivered=0",
-                        "reason=Postfix gave up within a message")
+    daemon.ended("postfix-gave-up", delivered=0)
     assert daemon.tag_state("Q1") == daemon.tag_state("Q2") == "held"
 
 
@@ -282,17 +281,16 @@ def test_postfix_drops_before_its_answer_and_the_next_message_is_right(
 
 
 @plans
-@pytest.mark.parametrize("answer", ["250 taken", "451 later", "550 no"])
 def test_postfix_drops_before_its_answer_and_the_session_ends(
-        make_daemon, plan, answer):
+        make_daemon, plan):
     """No other connection comes: the session must not wait for ever."""
     daemon = make_daemon(drain_wait="1s")
     daemon.tag("Q1", "example.org")
 
     def later(_body):
         postfix.close()
-        time.sleep(1.5)  # this server is slower than drain_wait
-        return answer
+        time.sleep(1.2)  # this server is slower than drain_wait
+        return None
     customer = Customer(daemon.turned(), plan, END=later)
     postfix = daemon.postfix()
     postfix.begin("Q1", [A], SMALL)

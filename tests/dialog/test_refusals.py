@@ -2,6 +2,8 @@
 """What the customer's server says: 4xx, 5xx and 421 at every point, and how
 Postfix hears it for each recipient."""
 
+import threading
+
 import pytest
 
 from odmr.wait import wait_for
@@ -13,9 +15,7 @@ LOST = "451 4.4.2 The line to the customer was lost"
 LARGE = (b"z" * 98 + b"\r\n") * 2000
 
 plans = pytest.mark.parametrize("plan", PLANS)
-codes = pytest.mark.parametrize("code", [
-    "450 4.2.1 mailbox busy", "451 4.7.1 grey", "452 4.3.1 full",
-    "550 5.7.1 spam", "554 5.6.0 bad content"])
+codes = pytest.mark.parametrize("code", ["452 4.3.1 full", "550 5.7.1 spam"])
 # A text with no enhanced code, as old servers have, and one of many lines.
 odd_codes = pytest.mark.parametrize("code, heard", [
     ("550 no such user here", "550 no such user here"),
@@ -236,14 +236,14 @@ def test_kept_message_stays_held_with_attempts_and_last_answer(
     customer.join()
     daemon.ended("drained", delivered=0, kept=1)
     assert daemon.tag_state("Q1", "state, open, attempts, last_answer") == \
-        ("held", 1, 1, "4.3.1 disk full")
+        ("held", 1, 1, "452 4.3.1 disk full")
     assert daemon.sql("SELECT * FROM collected") == []
     # The next session brings it.
     customer = collect(plan)
     daemon.postfix().deliver("Q1", [A])
     customer.join()
     assert daemon.tag_state("Q1", "state, open, attempts, last_answer") == \
-        ("delivered", 0, 2, "2.0.0 taken")
+        ("delivered", 0, 2, "250 2.0.0 taken")
 
 
 @plans
@@ -321,14 +321,23 @@ def test_421_between_messages_ends_the_session(daemon, collect, plan):
 def test_421_with_transactions_behind_it_keeps_them_all(daemon, collect):
     for i in range(5):
         daemon.tag(f"Q{i}", "example.org")
-    customer = collect("chunking", END=[None, "421 4.3.2 going down"])
+    begun = threading.Event()
+
+    def on_end(_body):
+        assert begun.wait(10)
+        return None
+    customer = collect("chunking", END=[on_end, "421 4.3.2 going down"])
     postfixes = [daemon.postfix() for _ in range(5)]
     for i, postfix in enumerate(postfixes):
-        postfix.begin(f"Q{i}", [A], LARGE)
-    answers = [postfix.line.line()[:3] for postfix in postfixes]
-    assert set(answers) <= {"250", "451", "421"}
-    assert answers.count("250") == len(customer.accepted) == 1
-    daemon.ended("closed-by-customer", delivered=1)
+        postfix.begin(f"Q{i}", [A], b"body\r\n")
+    begun.set()
+    answers = [postfix.line.line() for postfix in postfixes]
+    assert answers == ["250 2.0.0 taken", "451 4.3.2 going down",
+                       LOST, LOST, LOST]
+    customer.join()
+    assert len(customer.accepted) == 1
+    # Those that go back to Postfix with the line count as kept.
+    daemon.ended("closed-by-customer", delivered=1, kept=4)
 
 
 # ---- true answers of pipelined transactions --------------------------------

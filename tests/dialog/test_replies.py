@@ -4,7 +4,8 @@ and wrong ones. Bad replies end the session, and the mail stays."""
 
 import pytest
 
-from scripted_customer import OFFERS, PLANS, SILENT, Customer
+from odmr.wait import wait_for
+from scripted_customer import CLOSE, OFFERS, PLANS, SILENT, Customer
 
 A, B = "a@example.org", "b@example.org"
 SMALL = b"Subject: x\r\n\r\nhello\r\n"
@@ -93,15 +94,15 @@ def test_what_is_no_reply_ends_the_session(daemon, where, name):
     assert daemon.tag_state("Q1") == "held"
 
 
-@plans
-@pytest.mark.parametrize("stage, reply", [
-    ("MAIL", "354 go"), ("RCPT", "354 go"), ("RCPT", "334 go"),
-    ("DATA", "250 ok"), ("DATA", "334 go"), ("END", "354 go"),
-])
+SENSELESS = [("MAIL", "354 go"), ("RCPT", "354 go"), ("RCPT", "334 go"),
+             ("DATA", "250 ok"), ("DATA", "334 go"), ("END", "354 go")]
+
+
+@pytest.mark.parametrize("plan, stage, reply", [
+    (plan, *what) for plan in PLANS for what in SENSELESS
+    if (plan, what[0]) != ("chunking", "DATA")])
 def test_reply_of_a_class_that_makes_no_sense_ends_the_session(
         daemon, collect, plan, stage, reply):
-    if (plan, stage) == ("chunking", "DATA"):
-        pytest.skip("chunking has no DATA")
     daemon.tag("Q1", "example.org")
     collect(plan, **{stage: reply.encode() + b"\r\n"})
     postfix = daemon.postfix()
@@ -160,19 +161,21 @@ def test_text_of_the_customer_cannot_forge_lines(daemon, collect):
     daemon.tag("Q1", "example.org")
     collect(RCPT=b"550 no \x1b[2J \xff\r\n")
     assert daemon.postfix().deliver("Q1", [A]) == ["550 no ?[2J ?"]
-    assert daemon.tag_state("Q1", "last_answer") in (None, "no ?[2J ?")
+    assert daemon.tag_state("Q1", "last_answer") in (None, "550 no ?[2J ?")
 
 
-def test_quit_is_answered_or_not(daemon, collect):
-    for number, answer in enumerate(["221 bye", "421 bye", "500 what", SILENT]):
-        daemon.tag(f"Q{number}", "example.org")
-        customer = collect(QUIT=answer)
-        assert daemon.postfix().deliver(f"Q{number}", [A]) == \
-            ["250 2.0.0 taken"]
-        if answer == SILENT:
-            customer.line.hang_up()
+@pytest.mark.parametrize("answer", ["221 bye", "421 bye", "500 what", CLOSE,
+                                    SILENT])
+def test_answer_to_quit_does_not_matter(daemon, collect, answer):
+    daemon.tag("Q1", "example.org")
+    customer = collect(QUIT=answer)
+    postfix = daemon.postfix()
+    assert postfix.deliver("Q1", [A]) == ["250 2.0.0 taken"]
+    postfix.expect_close()
+    wait_for(lambda: customer.quit, 5, "QUIT")
+    # The domain is free again while the customer takes its time.
+    assert daemon.sockets() == []
+    daemon.wait_for_tag("Q1", "delivered")
+    if answer != SILENT:
         customer.join()
-        daemon.wait_for_tag(f"Q{number}", "delivered")
-        # The domain is free again while the customer takes its time.
-        assert daemon.sockets() == []
-    assert len(daemon.logged(": session account=", "delivered=1")) >= 3
+        daemon.ended("drained", delivered=1)

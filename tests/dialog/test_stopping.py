@@ -238,3 +238,12 @@ def test_socket_is_for_the_user_of_postfix_only(make_daemon):
     assert daemon.postfix().deliver("Q1", ["r0@example.org"]) == \
         ["250 2.0.0 taken"]
     customer.join()
+
+
+def test_sigterm_while_clients_do_not_close_their_end(make_daemon):
+    """They are not waited for: not as long as for stop_timeout."""
+    daemon = make_daemon(stop_timeout="60s")
+    for _ in range(5):
+        daemon.greeted()
+    daemon.terminate()
+    assert daemon.wait_for_exit(5) == 0

@@ -54,8 +54,7 @@ class Customer(Postfix):
         self.maildir = self.directory / "Maildir"
         try:
             self._configure(domains, name, settings)
-            self._postfix("start")
-            wait_for(self._greets, 20, "the customer's Postfix answers")
+            self.start()
         except BaseException:
             self.stop()
             raise
@@ -105,8 +104,16 @@ class Customer(Postfix):
         assert len(messages) == count, f"{len(messages)} instead of {count}"
         return messages
 
-    def stop(self):
+    def start(self):
+        self._postfix("start")
+        wait_for(self._greets, 20, "the customer's Postfix answers")
+
+    def halt(self):
+        """All its processes end; start() goes on with what it has."""
         self._postfix("stop")
         wait_for(lambda: self._postfix("status").returncode != 0, 20,
                  "the customer's Postfix ends")
+
+    def stop(self):
+        self.halt()
         shutil.rmtree(self.directory)

@@ -49,6 +49,9 @@ class Postfix:
     def flush(self, domain):
         self._command("postqueue", "-s", domain)
 
+    def flush_all(self):
+        self._command("postqueue", "-f")
+
     def wait_until_deferred(self, count, timeout=30):
         """Waits until `count` messages are there and none is being tried."""
         def settled():
