@@ -123,6 +123,34 @@ def test_odmrd_killed_before_it_heard_the_answer_loses_nothing(
     assert times in (1, 2)
 
 
+def test_fetchmail_killed_before_odmrd_heard_the_answer_loses_nothing(
+        party, policy):
+    """The same, but odmrd lives and must not take silence for consent."""
+    running = []
+
+    def kill(_):
+        running[0].process.kill()
+        party.session()
+
+    party.send(text(1))
+    party.wait_until_held(1)
+    policy.at_end = kill
+    running.append(party.begin())
+    party.finish(running[0])
+    party.expect_session(delivered=0, kept=1, reason="lost")
+    policy.clear()
+    party.wait_until_held(1)
+    [tag] = party.tags()
+    assert tag["attempts"] == 1
+    assert party.collect() == 0
+    party.expect_nothing_held()
+    party.expect_session(delivered=1, count=2)
+    times = wait_for(lambda: sum(map(len, party.arrived().values())), 20,
+                     "the message")
+    party.expect_arrived(party.sent * times)
+    assert times in (1, 2)
+
+
 def test_fetchmail_killed_in_mid_message_loses_nothing(halfway):
     party, sluice, fetchmail = halfway
     fetchmail.process.kill()
