@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,110 +8,7 @@
 #include <unistd.h>
 
 #include "conf.h"
-
-enum kind { TEXT, TIME, SIZE };
-
-struct setting {
-	const char *name;
-	size_t offset;
-	enum kind kind;
-	const char *value; /* the default */
-};
-
-#define NAMED(name) #name, offsetof(struct conf, name)
-
-static const struct setting settings[] = {
-	{ NAMED(myhostname), TEXT, "" },
-	{ NAMED(relay_database), TEXT, "/var/lib/odmr/relay.db" },
-	{ NAMED(state_database), TEXT, "/var/lib/odmr/state.db" },
-	{ NAMED(log), TEXT, "syslog" },
-	{ NAMED(user), TEXT, "odmr" },
-	{ NAMED(postfix_config_directory), TEXT, "/etc/postfix" },
-	{ NAMED(postfix_user), TEXT, "postfix" },
-	{ NAMED(postqueue_path), TEXT, "/usr/sbin/postqueue" },
-	{ NAMED(milter_socket), TEXT, "unix:/var/spool/postfix/odmr/milter" },
-	{ NAMED(milter_pid_file), TEXT, "/run/odmr/odmr-milter.pid" },
-	{ NAMED(listen), TEXT, "*:366, [::]:366" },
-	{ NAMED(listen_tls), TEXT, "" },
-	{ NAMED(pid_file), TEXT, "/run/odmr/odmrd.pid" },
-	{ NAMED(socket_directory), TEXT, "/var/spool/postfix/odmr" },
-	{ NAMED(flush_group), TEXT, "postdrop" },
-	{ NAMED(tls_cert_file), TEXT, "" },
-	{ NAMED(tls_key_file), TEXT, "" },
-	{ NAMED(line_length_limit), SIZE, "16k" },
-	{ NAMED(auth_time_limit), TIME, "2m" },
-	{ NAMED(command_time_limit), TIME, "5m" },
-	{ NAMED(customer_timeout), TIME, "5m" },
-	{ NAMED(data_done_timeout), TIME, "10m" },
-	{ NAMED(drain_wait), TIME, "5s" },
-	{ NAMED(stop_timeout), TIME, "30s" },
-	{ NAMED(message_buffer), SIZE, "256k" },
-	{ NAMED(flush_timeout), TIME, "30s" },
-};
-
-enum { SETTINGS = sizeof(settings) / sizeof(settings[0]) };
-
-/* A number with one of the units in `units`, each worth its factor. */
-static bool
-scaled(const char *text, const char *units, const long *factors, long *out)
-{
-	const char *unit;
-	long factor = 1;
-	char *end;
-
-	errno = 0;
-	*out = strtol(text, &end, 10);
-	if (end == text || errno != 0 || *out < 0)
-		return false;
-	if (*end != '\0') {
-		unit = strchr(units, tolower((unsigned char)*end));
-		if (unit == NULL || end[1] != '\0')
-			return false;
-		factor = factors[unit - units];
-	}
-	if (*out > LONG_MAX / factor)
-		return false;
-	*out *= factor;
-	return true;
-}
-
-/* Returns NULL, or what is wrong with the value. */
-static const char *
-assign(struct conf *conf, const struct setting *setting, const char *value)
-{
-	static const long times[] = { 1, 60, 3600, 86400 };
-	static const long sizes[] = { 1024, 1024 * 1024 };
-	void *field = (char *)conf + setting->offset;
-	char *copy;
-
-	switch (setting->kind) {
-	case TEXT:
-		copy = strdup(value);
-		if (copy == NULL)
-			return "out of memory";
-		free(*(char **)field);
-		*(char **)field = copy;
-		return NULL;
-	case TIME:
-		return scaled(value, "smhd", times, field)
-		    ? NULL
-		    : "is no time such as 30s or 5m";
-	case SIZE:
-		return scaled(value, "km", sizes, field)
-		    ? NULL
-		    : "is no size such as 512, 64k or 1m";
-	}
-	return "is of no known kind";
-}
-
-static const struct setting *
-find(const char *name)
-{
-	for (size_t i = 0; i < SETTINGS; i++)
-		if (strcmp(settings[i].name, name) == 0)
-			return &settings[i];
-	return NULL;
-}
+#include "setting.h"
 
 static char *
 trim(char *s)
@@ -131,7 +27,7 @@ struct reader {
 	struct conf *conf;
 	const char *path;
 	char *error;
-	bool seen[SETTINGS];
+	bool seen[SETTING_COUNT_MAX];
 	unsigned number; /* of the line last read */
 	char *logical;   /* what is there of a logical line, or NULL */
 	unsigned began;  /* the line where it began */
@@ -159,8 +55,9 @@ static bool
 take(struct reader *r)
 {
 	const struct setting *setting;
-	const char *fault;
+	char fault[SETTING_FAULT_SIZE];
 	char *name, *value;
+	size_t at = 0;
 
 	if (r->logical == NULL)
 		return true;
@@ -171,15 +68,14 @@ take(struct reader *r)
 	*value++ = '\0';
 	name = trim(r->logical);
 	value = trim(value);
-	setting = find(name);
+	setting = setting_find(name, &at);
 	if (setting == NULL)
 		return complain(
 		    r, r->began, "\"%.64s\" is no setting of odmr.conf", name);
-	if (r->seen[setting - settings])
+	if (r->seen[at])
 		return complain(r, r->began, "\"%s\" is set twice", name);
-	r->seen[setting - settings] = true;
-	fault = assign(r->conf, setting, value);
-	if (fault != NULL)
+	r->seen[at] = true;
+	if (!setting_assign(setting, r->conf, value, fault))
 		return complain(
 		    r, r->began, "%s: \"%.64s\" %s", name, value, fault);
 	free(r->logical);
@@ -249,28 +145,6 @@ read_file(struct reader *r)
 	return ok;
 }
 
-/* What a name alone does not tell: values that must be one of a few. */
-static bool
-check(struct conf *conf, const char *path, char error[CONF_ERROR_SIZE])
-{
-	if (strcmp(conf->log, "syslog") != 0 &&
-	    strcmp(conf->log, "stderr") != 0) {
-		snprintf(error, CONF_ERROR_SIZE,
-		    "%.256s: log: \"%.64s\" is neither syslog nor stderr", path,
-		    conf->log);
-		return false;
-	}
-	if (conf->line_length_limit < 512 || conf->message_buffer < 4096) {
-		snprintf(error, CONF_ERROR_SIZE, "%.256s: %s is too small",
-		    path,
-		    conf->message_buffer < 4096
-			? "message_buffer (4k at least)"
-			: "line_length_limit (512 at least)");
-		return false;
-	}
-	return true;
-}
-
 static bool
 set_hostname(struct conf *conf)
 {
@@ -289,9 +163,12 @@ set_hostname(struct conf *conf)
 static bool
 set_defaults(struct conf *conf)
 {
+	char fault[SETTING_FAULT_SIZE];
+
 	memset(conf, 0, sizeof(*conf));
-	for (size_t i = 0; i < SETTINGS; i++)
-		if (assign(conf, &settings[i], settings[i].value) != NULL)
+	for (size_t i = 0; setting_at(i) != NULL; i++)
+		if (!setting_assign(
+			setting_at(i), conf, setting_at(i)->value, fault))
 			return false;
 	return true;
 }
@@ -312,7 +189,7 @@ conf_load(struct conf *conf, const char *path, char error[CONF_ERROR_SIZE])
 		    "be had: %s",
 		    path, strerror(errno));
 	else
-		ok = check(conf, path, error);
+		ok = true;
 	if (!ok)
 		conf_free(conf);
 	return ok;
@@ -321,19 +198,13 @@ conf_load(struct conf *conf, const char *path, char error[CONF_ERROR_SIZE])
 void
 conf_free(struct conf *conf)
 {
-	for (size_t i = 0; i < SETTINGS; i++) {
-		char **field = (char **)((char *)conf + settings[i].offset);
-
-		if (settings[i].kind != TEXT)
-			continue;
-		free(*field);
-		*field = NULL;
-	}
+	for (size_t i = 0; setting_at(i) != NULL; i++)
+		setting_clear(setting_at(i), conf);
 }
 
 void
 conf_describe(void (*each)(const char *name, const char *value))
 {
-	for (size_t i = 0; i < SETTINGS; i++)
-		each(settings[i].name, settings[i].value);
+	for (size_t i = 0; setting_at(i) != NULL; i++)
+		each(setting_at(i)->name, setting_at(i)->value);
 }

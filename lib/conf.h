@@ -15,6 +15,11 @@
 
 enum { CONF_ERROR_SIZE = 512 };
 
+/* What the words of some settings mean; yes and no are 1 and 0. */
+enum { CONF_LOG_SYSLOG, CONF_LOG_STDERR };
+enum { REVERSE_TLS_NONE, REVERSE_TLS_MAY, REVERSE_TLS_REQUIRE };
+enum { BELIEVE_SECOND_OPINION, BELIEVE_ALWAYS };
+
 /* Times are in seconds, sizes in bytes. Strings are owned by the struct; an
  * empty string stands for "not set". */
 struct conf {
@@ -22,7 +27,7 @@ struct conf {
 	char *myhostname;
 	char *relay_database;
 	char *state_database;
-	char *log;
+	long log;
 	char *user;
 	char *postfix_config_directory;
 	char *postfix_user;
@@ -38,17 +43,32 @@ struct conf {
 	char *pid_file;
 	char *socket_directory;
 	char *flush_group;
+	long flush_timeout;
 	char *tls_cert_file;
 	char *tls_key_file;
+	long reverse_tls;
+	long allow_plaintext_auth;
+	long submission;
+	char *submission_server;
+	long session_limit;
+	long session_limit_per_address;
+	long session_limit_per_account;
+	long auth_failure_limit;
+	long auth_failure_time;
+	long command_limit;
+	long error_limit;
 	long line_length_limit;
 	long auth_time_limit;
 	long command_time_limit;
 	long customer_timeout;
 	long data_done_timeout;
 	long drain_wait;
-	long stop_timeout;
+	long noop_interval;
+	long takeover_wait;
+	long believe_5xx;
+	long second_opinion_time;
 	long message_buffer;
-	long flush_timeout;
+	long stop_timeout;
 };
 
 /*

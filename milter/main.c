@@ -58,7 +58,7 @@ postfix_group(const struct conf *conf)
 static bool
 logs_to_stderr(const struct conf *conf)
 {
-	return strcmp(conf->log, "stderr") == 0;
+	return conf->log == CONF_LOG_STDERR;
 }
 
 /* Opens all that the milter needs and leaves the terminal; returns the pid

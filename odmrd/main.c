@@ -286,10 +286,10 @@ main(int argc, char **argv)
 		fatal(EX_CANTCREAT, "pid_file: %s", error);
 	enter_socket_directory(&conf);
 	if (!options.foreground &&
-	    daemon(1, strcmp(conf.log, "stderr") == 0) == -1)
+	    daemon(1, conf.log == CONF_LOG_STDERR) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
-	if (!options.foreground && strcmp(conf.log, "syslog") == 0)
+	if (!options.foreground && conf.log == CONF_LOG_SYSLOG)
 		log_open("odmrd", LOG_TO_SYSLOG);
 	become_user(&conf);
 	registry_sweep();

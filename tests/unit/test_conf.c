@@ -93,7 +93,10 @@ names_values_and_units_are_read(void **state)
 	    "drain_wait = 3h\n"
 	    "stop_timeout = 1d\n"
 	    "line_length_limit = 1000\n"
-	    "message_buffer = 2m");
+	    "message_buffer = 2m\n"
+	    "reverse_tls = require\n"
+	    "submission = yes\n"
+	    "session_limit = 5");
 	assert_string_equal(conf.user, "alice");
 	assert_string_equal(conf.postfix_user, "bob smith");
 	assert_string_equal(conf.myhostname, "mx.example.org");
@@ -106,6 +109,9 @@ names_values_and_units_are_read(void **state)
 	assert_int_equal(conf.stop_timeout, 86400);
 	assert_int_equal(conf.line_length_limit, 1000);
 	assert_int_equal(conf.message_buffer, 2 * 1024 * 1024);
+	assert_int_equal(conf.reverse_tls, REVERSE_TLS_REQUIRE);
+	assert_int_equal(conf.submission, 1);
+	assert_int_equal(conf.session_limit, 5);
 	conf_free(&conf);
 }
 
@@ -168,12 +174,16 @@ a_bad_value_is_refused_with_its_line(void **state)
 	    "512, 64k or 1m");
 	refuse("message_buffer = 5h\n",
 	    "1: message_buffer: \"5h\" is no size such as 512, 64k or 1m");
-	refuse("log = printer\n",
-	    " log: \"printer\" is neither syslog nor stderr");
+	refuse(
+	    "log = printer\n", "1: log: \"printer\" is none of syslog|stderr");
+	refuse("log = sys\n", "1: log: \"sys\" is none of syslog|stderr");
+	refuse("submission = maybe\n",
+	    "1: submission: \"maybe\" is none of no|yes");
+	refuse("session_limit = 5k\n", "1: session_limit: \"5k\" is no number");
 	refuse("line_length_limit = 511\n",
-	    " line_length_limit (512 at least) is too small");
+	    "1: line_length_limit: \"511\" is less than 512");
 	refuse("message_buffer = 4095\n",
-	    " message_buffer (4k at least) is too small");
+	    "1: message_buffer: \"4095\" is less than 4096");
 }
 
 static void
