@@ -3,6 +3,7 @@
 #   make                 the programs, in build/
 #   make SAN=1           the same under ASan and UBSan, in build/san/
 #   make check           every test; make demo: see it work
+#   make bench           how fast it is; make bench-idle: what idling costs
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -21,6 +22,11 @@ endif
 
 PKGS     := libevent_openssl libevent libssl libcrypto libgsasl sqlite3 \
 	    libbsd-overlay libidn2
+# READY=1 for the service manager, where there is one.
+ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
+PKGS     += libsystemd
+CPPFLAGS += -DHAVE_LIBSYSTEMD
+endif
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wwrite-strings
 CFLAGS   ?= -O2 -g
@@ -68,6 +74,8 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 	sh sql/embed.sh $(filter %.sql,$^) > $@
 
 UNIT_test_message := milter/message.c
+UNIT_test_peers   := odmrd/peers.c
+UNIT_test_listing := odmrd/listing.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the
@@ -78,6 +86,16 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+# What stands at the ends of the line when `make bench` measures.
+BENCH         := $(addprefix $(BUILD)/bench/,sink customer delay)
+BENCH_sink     := serve stream
+BENCH_customer := serve stream
+
+$(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
+	    $$(addprefix $(BUILD)/obj/tests/bench/,$$(addsuffix .o,$$(BENCH_$$*)))
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+
 .PHONY: clean
 clean:
 	rm -rf build
@@ -86,7 +104,7 @@ clean:
 
 # ---- tests, demonstration, installation ------------------------------------
 
-.PHONY: deps check demo lint install
+.PHONY: deps check property property-seeded demo bench bench-idle lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -98,8 +116,28 @@ deps:
 check:
 	+MAKE='$(MAKE)' tests/check.sh
 
+# odmrd between random customers and random mail; "make check" does a minute.
+SECONDS ?= 600
+property: all
+	tests/property/property.py --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(RUN),--run $(RUN))
+
+# Faults put into odmrd, which the property test has to find.
+property-seeded:
+	tests/property/seeded.py
+
 demo:
 	+MAKE='$(MAKE)' tests/demo.sh
+
+# How fast mail is dequeued, and against what; BENCH_QUICK=1 for a short look.
+bench:
+	tests/deps.sh bench
+	+$(MAKE) all $(BENCH)
+	tests/bench/bench.py
+
+# Memory and CPU of 5,000 TLS sessions that do nothing.
+bench-idle: all
+	tests/bench/idle.py $(SESSIONS)
 
 lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc
@@ -107,8 +145,10 @@ lint: $(BUILD)/gen/schema.inc
 
 # The map files are for CONFDIR as they are; the lines for main.cf and
 # master.cf are for the operator to read and take over.
-DOCDIR ?= $(PREFIX)/share/doc/postfix-odmr
-MAPS   := relay_domains.cf transport.cf fast_flush_domains.cf
+DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf
+UNITS   := odmrd.service odmr-milter.service
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \
@@ -119,7 +159,7 @@ install: all
 		    "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || \
 		    exit 1; \
 	done
-	for file in main.cf master.cf $(MAPS); do \
+	for file in main.cf master.cf fail2ban-odmrd.conf $(MAPS); do \
 		sed 's|/etc/odmr|$(CONFDIR)|g' "postfix-conf/$$file" \
 		    > "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" || exit 1; \
 	done
@@ -127,4 +167,10 @@ install: all
 		test -e "$(DESTDIR)$(CONFDIR)/$$file" || \
 		    install -m 644 "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" \
 			"$(DESTDIR)$(CONFDIR)" || exit 1; \
+	done
+	install -d $(DESTDIR)$(UNITDIR)
+	for unit in $(UNITS); do \
+		sed 's|/etc/odmr|$(CONFDIR)|g; s|/usr/local/sbin|$(SBINDIR)|g' \
+		    "postfix-conf/$$unit" \
+		    > "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
 	done

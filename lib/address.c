@@ -51,6 +51,9 @@ split(char *text, char **host)
 	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
 		text[len - 1] = '\0';
 		*host = text + 1;
+		/* Brackets are for what has colons of its own. */
+		if (strchr(*host, ':') == NULL)
+			return NULL;
 	} else if (strchr(text, ':') != NULL)
 		return NULL;
 	return colon + 1;

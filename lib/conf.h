@@ -18,6 +18,7 @@ enum { CONF_ERROR_SIZE = 512 };
 /* What the words of some settings mean; yes and no are 1 and 0. */
 enum { CONF_LOG_SYSLOG, CONF_LOG_STDERR };
 enum { REVERSE_TLS_NONE, REVERSE_TLS_MAY, REVERSE_TLS_REQUIRE };
+enum { DEQUEUE_AUTO, DEQUEUE_CHUNKING, DEQUEUE_PIPELINING, DEQUEUE_LOCKSTEP };
 enum { BELIEVE_SECOND_OPINION, BELIEVE_ALWAYS };
 
 /* Times are in seconds, sizes in bytes. Strings are owned by the struct; an
@@ -50,11 +51,13 @@ struct conf {
 	long allow_plaintext_auth;
 	long submission;
 	char *submission_server;
+	long submission_timeout;
 	long session_limit;
 	long session_limit_per_address;
 	long session_limit_per_account;
 	long auth_failure_limit;
 	long auth_failure_time;
+	long auth_failure_delay;
 	long command_limit;
 	long error_limit;
 	long line_length_limit;
@@ -67,7 +70,10 @@ struct conf {
 	long takeover_wait;
 	long believe_5xx;
 	long second_opinion_time;
+	long dequeue_mode;
 	long message_buffer;
+	long session_buffer;
+	long total_buffer;
 	long stop_timeout;
 };
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -40,6 +41,23 @@ escape(const char *in, char *out, size_t size)
 			n += (size_t)snprintf(out + n, 5, "\\%03o", c);
 	}
 	out[n] = '\0';
+}
+
+const char *
+log_word(const char *text, char out[LOG_WORD_SIZE])
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 5 < LOG_WORD_SIZE; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (isalnum(c) || strchr("@.-_+", c) != NULL)
+			out[n++] = (char)c;
+		else
+			n += (size_t)snprintf(out + n, 5, "\\%03o", c);
+	}
+	out[n] = '\0';
+	return out;
 }
 
 /* systemd names the stream that it gave us, which may since have been

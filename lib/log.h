@@ -25,6 +25,13 @@ void log_warning(const char *id, const char *fmt, ...)
 void log_error(const char *id, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * What a peer calls itself, as one word of a line: blanks and whatever else
+ * could look like another word are written as \ooo too, a long one is cut.
+ */
+enum { LOG_WORD_SIZE = 256 };
+const char *log_word(const char *text, char out[LOG_WORD_SIZE]);
+
 /* Only before a daemon's loop starts: logs and exits with a sysexits code. */
 _Noreturn void fatal(int exit_code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -12,6 +12,8 @@
 
 #include <gsasl.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "secret.h"
 
@@ -159,4 +161,38 @@ secret_matches(const struct verifier *verifier, const char *password)
 		tried.stored_key, verifier->stored_key, SECRET_KEY_SIZE) == 0;
 	explicit_bzero(&tried, sizeof(tried));
 	return same;
+}
+
+static bool
+derive_decoy(const char *seed, const char *use, const char *login,
+    unsigned char *out, size_t size)
+{
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	char *text = NULL;
+	unsigned len = 0;
+	bool ok;
+
+	if (asprintf(&text, "%s:%s", use, login) < 0)
+		return false;
+	ok =
+	    HMAC(EVP_sha256(), seed, (int)strlen(seed),
+		(const unsigned char *)text, strlen(text), mac, &len) != NULL &&
+	    len >= size;
+	if (ok)
+		memcpy(out, mac, size);
+	free(text);
+	return ok;
+}
+
+bool
+secret_decoy(const char *seed, const char *login, struct verifier *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->iterations = SECRET_ITERATIONS;
+	out->salt_len = SECRET_SALT_SIZE;
+	return derive_decoy(seed, "salt", login, out->salt, SECRET_SALT_SIZE) &&
+	    derive_decoy(
+		seed, "stored", login, out->stored_key, SECRET_KEY_SIZE) &&
+	    derive_decoy(
+		seed, "server", login, out->server_key, SECRET_KEY_SIZE);
 }

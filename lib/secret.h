@@ -2,8 +2,8 @@
 /*
  * What is kept of a password: a SCRAM-SHA-256 verifier in the form of RFC
  * 5803, "SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>", from which
- * the password cannot be read back. Both functions hash thousands of times:
- * not for a daemon's main thread.
+ * the password cannot be read back. secret_verifier and secret_matches hash
+ * thousands of times: not for a daemon's main thread.
  */
 #ifndef SECRET_H
 #define SECRET_H
@@ -30,5 +30,10 @@ bool secret_parse(const char *text, struct verifier *out);
 
 /* Does `password` match? In constant time once the key is derived. */
 bool secret_matches(const struct verifier *verifier, const char *password);
+
+/* What stands in for the verifier of a login that does not exist: always the
+ * same for the same `seed` and login, and no password matches it. False: out
+ * of memory. */
+bool secret_decoy(const char *seed, const char *login, struct verifier *out);
 
 #endif

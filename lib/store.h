@@ -101,6 +101,7 @@ enum store_result store_account_secret(
     struct store *, const char *login, const char *scram, const char *password);
 enum store_result store_account_disable(
     struct store *, const char *login, bool disabled);
+/* Also takes back what its login may start by ETRN. */
 enum store_result store_account_remove(struct store *, const char *login);
 enum store_result store_account_get(
     struct store *, const char *login, account_visit *visit, void *arg);
@@ -120,6 +121,76 @@ enum store_result store_granted(
 enum store_result store_grants(
     struct store *, int64_t account, name_visit *visit, void *arg);
 
+/* The logins of all accounts that have `domain`, in their order. */
+enum store_result store_grantees(
+    struct store *, const char *domain, name_visit *visit, void *arg);
+/* A secret of this database that stays as long as it does: see secret_decoy.
+ * `visit` gets it as text. */
+enum store_result store_decoy_seed(
+    struct store *, name_visit *visit, void *arg);
+
+/* ---- client certificates (state.db) ----------------------------------- */
+
+struct cert {
+	const char *login;
+	const char *fingerprint; /* see fingerprint.h */
+	int64_t created;
+};
+
+typedef void cert_visit(const struct cert *cert, void *arg);
+
+/* STORE_EXISTS: this account, or another, has it; STORE_NONE: no account. */
+enum store_result store_cert_add(
+    struct store *, int64_t account, const char *fingerprint);
+enum store_result store_cert_remove(
+    struct store *, int64_t account, const char *fingerprint);
+/* Whose is it? `visit` may be NULL. */
+enum store_result store_cert_login(
+    struct store *, const char *fingerprint, name_visit *visit, void *arg);
+enum store_result store_cert_each(struct store *, cert_visit *visit, void *arg);
+
+/* ---- permissions for ETRN (relay.db) --------------------------------- */
+
+/* What a permission may name besides a network (network.h). */
+#define ETRN_LOGIN "login:"
+
+/* Who asks, as far as it is known. */
+struct etrn_client {
+	const char *address; /* as getnameinfo(3) writes it; NULL: unknown */
+	const char *login;   /* NULL: not authenticated */
+	int64_t account;     /* whose grants count; 0: nobody's */
+};
+
+struct etrn_permission {
+	const char *domain;
+	const char *who; /* a network's canonical text, or login:LOGIN */
+};
+
+typedef void etrn_visit(const struct etrn_permission *, void *arg);
+
+/* STORE_NONE: no such domain. To allow twice is STORE_EXISTS, to deny what was
+ * not allowed STORE_NONE. */
+enum store_result store_etrn_allow(
+    struct store *, const char *domain, const char *who);
+enum store_result store_etrn_deny(
+    struct store *, const char *domain, const char *who);
+/* Takes all permissions of a login back. */
+enum store_result store_etrn_forget(struct store *, const char *login);
+/* In the order of the names; `domain` NULL: of every domain. */
+enum store_result store_etrn_each(
+    struct store *, const char *domain, etrn_visit *visit, void *arg);
+
+/* STORE_OK: the account has a grant of the domain, or the login or a network
+ * around the address has a permission. STORE_NONE: not. */
+enum store_result store_etrn_may(
+    struct store *, const struct etrn_client *, const char *domain);
+/* STORE_OK: there is some domain for which the client may. */
+enum store_result store_etrn_may_any(
+    struct store *, const struct etrn_client *);
+/* Every domain for which the client may, each once. */
+enum store_result store_etrn_domains(
+    struct store *, const struct etrn_client *, name_visit *visit, void *arg);
+
 /* ---- tags (state.db) ------------------------------------------------- */
 
 struct tag {
@@ -136,6 +207,7 @@ struct tag {
 	long open;
 	long attempts;
 	const char *last_answer; /* or NULL */
+	int64_t doubted; /* when a 5xx was first not believed; 0: never */
 };
 
 typedef void tag_visit(const struct tag *tag, void *arg);
@@ -150,6 +222,11 @@ enum store_result store_tag_each(
 enum store_result store_tag_count(
     struct store *, const char *domain, const char *session, int64_t *count);
 
+/* STORE_OK: a session other than `session` was told 5xx for the message and did
+ * not believe it, first at *when. STORE_NONE: none was. */
+enum store_result store_tag_doubted(struct store *, const char *queue_id,
+    const char *domain, const char *session, int64_t *when);
+
 /* What came of one transaction: recipients answered 2xx, 5xx, 4xx. A tag with
  * no open recipient left becomes delivered (or refused, if none was taken). A
  * message that was never tagged gets its tag here if nothing of it stays open.
@@ -162,6 +239,7 @@ struct settlement {
 	long delivered;
 	long refused;
 	long kept;
+	long doubted; /* of those kept: the customer said 5xx */
 	int64_t bytes;
 	int64_t when;
 	const char *answer; /* the last that was not 2xx, or the 2xx */
@@ -201,6 +279,7 @@ struct domain_status {
 	int64_t oldest;         /* arrival time, 0: none held */
 	int64_t last_collected; /* 0: never */
 	int64_t delivered;
+	int64_t doubted; /* of those held: the customer refused them once */
 };
 
 typedef void status_visit(const struct domain_status *status, void *arg);

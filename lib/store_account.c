@@ -54,12 +54,20 @@ store_account_disable(struct store *store, const char *login, bool disabled)
 	return query_change(&query);
 }
 
-/* The grants follow by ON DELETE CASCADE. */
+/* The grants follow by ON DELETE CASCADE. What the login may start by ETRN goes
+ * first: if the second half fails, the command can be repeated. The other way
+ * round a permission would wait for the next who gets that login. */
 enum store_result
 store_account_remove(struct store *store, const char *login)
 {
+	enum store_result result;
 	struct query query;
 
+	result = store_account_get(store, login, NULL, NULL);
+	if (result == STORE_OK)
+		result = store_etrn_forget(store, login);
+	if (result != STORE_OK)
+		return result;
 	if (!query_open(
 		&query, store, STATE, "DELETE FROM account WHERE login = ?1"))
 		return STORE_FAILED;
@@ -179,4 +187,46 @@ store_grants(struct store *store, int64_t account, name_visit *visit, void *arg)
 			visit(name, arg);
 	}
 	return query_end(&query, result);
+}
+
+enum store_result
+store_grantees(
+    struct store *store, const char *domain, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *login;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT login FROM access JOIN account ON id = account "
+		"WHERE domain = ?1 ORDER BY login"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	while ((result = query_row(&query)) == STORE_OK) {
+		login = query_text_at(&query, 0);
+		if (query_sound(&query))
+			visit(login, arg);
+	}
+	return query_end(&query, result);
+}
+
+enum store_result
+store_decoy_seed(struct store *store, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *seed;
+
+	if (!query_open(&query, store, STATE, "SELECT seed FROM decoy"))
+		return STORE_FAILED;
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		seed = query_text_at(&query, 0);
+		if (query_sound(&query))
+			visit(seed, arg);
+		else
+			result = query_row(&query);
+	}
+	query_close(&query);
+	return result;
 }

@@ -157,7 +157,7 @@ read_held(struct store *store, struct domain_status *status)
 
 	if (!query_open(&query, store, STATE,
 		"SELECT count(*), coalesce(sum(size), 0), "
-		"coalesce(min(arrived), 0) FROM tag "
+		"coalesce(min(arrived), 0), count(doubted) FROM tag "
 		"WHERE domain = ?1 AND state = 'held'"))
 		return STORE_FAILED;
 	query_text(&query, status->domain.name);
@@ -166,6 +166,7 @@ read_held(struct store *store, struct domain_status *status)
 		status->held = query_int_at(&query, 0);
 		status->bytes = query_int_at(&query, 1);
 		status->oldest = query_int_at(&query, 2);
+		status->doubted = query_int_at(&query, 3);
 	}
 	return query_end(&query, result);
 }

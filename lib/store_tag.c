@@ -56,6 +56,7 @@ read_tag(struct query *query, struct tag *tag)
 	tag->open = (long)query_int_at(query, 8);
 	tag->attempts = (long)query_int_at(query, 9);
 	tag->last_answer = query_text_at(query, 10);
+	tag->doubted = query_int_at(query, 11);
 	if (!query_sound(query))
 		return false;
 	tag->recipient_count = count_lines(tag->recipients);
@@ -64,7 +65,8 @@ read_tag(struct query *query, struct tag *tag)
 
 #define SELECT_HELD                                                            \
 	"SELECT queue_id, domain, sender, recipients, size, client, "          \
-	"arrived, state, open, attempts, last_answer FROM tag "                \
+	"arrived, state, open, attempts, last_answer, "                        \
+	"coalesce(doubted, 0) FROM tag "                                       \
 	"WHERE state = 'held' "
 
 enum store_result
@@ -112,6 +114,27 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 	return query_end(&query, result);
 }
 
+enum store_result
+store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
+    const char *session, int64_t *when)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT doubted FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+		"AND doubted IS NOT NULL AND doubted_by IS NOT ?3"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_text(&query, domain);
+	query_text(&query, session);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*when = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
 /* Every right-hand side sees the row as it was before. */
 static enum store_result
 settle_tag(struct store *store, const struct settlement *settlement,
@@ -129,7 +152,9 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"last_answer = ?5, "
 		"state = iif(?3 + ?4 = 0 OR open > ?3 + ?4, state, "
 		"iif(delivered + ?3 > 0, 'delivered', 'refused')), "
-		"settled = iif(?3 + ?4 = 0 OR open > ?3 + ?4, settled, ?6) "
+		"settled = iif(?3 + ?4 = 0 OR open > ?3 + ?4, settled, ?6), "
+		"doubted = coalesce(doubted, iif(?9 > 0, ?6, NULL)), "
+		"doubted_by = coalesce(doubted_by, iif(?9 > 0, ?1, NULL)) "
 		"WHERE queue_id = ?7 AND domain = ?8"))
 		return STORE_FAILED;
 	query_text(&query, settlement->session);
@@ -140,6 +165,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 	query_int(&query, settlement->when);
 	query_text(&query, queue_id);
 	query_text(&query, settlement->domain);
+	query_int(&query, settlement->doubted);
 	return query_change(&query);
 }
 

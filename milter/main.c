@@ -23,6 +23,7 @@
 
 #include "conf.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
 #include "pidfile.h"
 #include "privileges.h"
@@ -118,6 +119,7 @@ serve_until_told(void)
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	if (pthread_create(&thread, NULL, serve, &self) != 0)
 		return false;
+	notify_ready();
 	sigwait(&ends, &number);
 	return !failed;
 }
@@ -141,6 +143,7 @@ main(int argc, char **argv)
 		log_open("odmr-milter", LOG_TO_SYSLOG);
 	log_info(NULL, "started on %s", conf.milter_socket);
 	ok = serve_until_told();
+	notify_stopping();
 	socket_remove(conf.milter_socket);
 	record_stop();
 	log_info(NULL, ok ? "stopped" : "stopped: libmilter failed");

@@ -87,6 +87,11 @@ print_domain(const struct domain_status *status, void *arg)
 	    domain_mode_name(status->domain.mode), status->held,
 	    table_size(status->bytes, size), table_age(status->oldest, oldest),
 	    table_age(status->last_collected, last), status->delivered);
+	if (status->doubted > 0)
+		fprintf(out,
+		    "    %" PRId64 " refused by the customer, kept for a "
+		    "second opinion\n",
+		    status->doubted);
 }
 
 struct sessions {
@@ -154,6 +159,7 @@ json_message(const struct tag *tag, void *arg)
 	json_text(json, "client", tag->client);
 	json_int(json, "attempts", tag->attempts);
 	json_text(json, "last_answer", tag->last_answer);
+	json_time(json, "doubted", tag->doubted);
 	json_close(json, '}');
 }
 

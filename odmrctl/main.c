@@ -20,7 +20,7 @@ enum { MODE = 1, NEXTHOP = 2, LINGER = 4, CRAM_MD5 = 8, JSON = 16 };
 
 struct command {
 	const char *noun;
-	const char *verb; /* NULL: the noun is the command */
+	const char *verb; /* a word or two; NULL: the noun is the command */
 	command_run *run;
 	int options;
 	int least, most; /* operands */
@@ -58,6 +58,14 @@ static const struct command commands[] = {
 	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN" },
 	{ "account", "enable", cmd_account_enable, 0, 1, 1, "LOGIN" },
 	{ "account", "remove", cmd_account_remove, 0, 1, 1, "LOGIN" },
+	{ "account", "cert add", cmd_cert_add, 0, 2, 2,
+	    "LOGIN FINGERPRINT|FILE.pem" },
+	{ "account", "cert remove", cmd_cert_remove, 0, 2, 2,
+	    "LOGIN FINGERPRINT|FILE.pem" },
+	{ "account", "cert list", cmd_cert_list, 0, 0, 1, "[LOGIN]" },
+	{ "etrn", "allow", cmd_etrn_allow, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
+	{ "etrn", "deny", cmd_etrn_deny, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
+	{ "etrn", "list", cmd_etrn_list, JSON, 0, 1, "[DOMAIN] [--json]" },
 	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
 	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
 };
@@ -103,6 +111,26 @@ print_usage(FILE *out, const char *noun)
 	return EX_USAGE;
 }
 
+/* How many words the command's verb has, if `argv` begins with them; else -1.
+ */
+static int
+match_verb(const struct command *command, int argc, char **argv)
+{
+	const char *verb = command->verb;
+	int words = 0;
+	size_t len;
+
+	while (verb != NULL && *verb != '\0') {
+		len = strcspn(verb, " ");
+		if (words == argc || strlen(argv[words]) != len ||
+		    strncmp(argv[words], verb, len) != 0)
+			return -1;
+		verb += len + (verb[len] == ' ');
+		words++;
+	}
+	return words;
+}
+
 /* NULL after saying what was wrong. */
 static const struct command *
 find_command(int argc, char **argv)
@@ -112,10 +140,8 @@ find_command(int argc, char **argv)
 	for (int i = 0; argc > 0 && i < COMMANDS; i++) {
 		if (strcmp(commands[i].noun, argv[0]) != 0)
 			continue;
-		if (commands[i].verb == NULL)
-			return &commands[i];
 		noun_known = true;
-		if (argc > 1 && strcmp(commands[i].verb, argv[1]) == 0)
+		if (match_verb(&commands[i], argc - 1, argv + 1) >= 0)
 			return &commands[i];
 	}
 	if (noun_known && argc > 1)
@@ -168,7 +194,7 @@ static bool
 take_arguments(const struct command *command, int argc, char **argv,
     struct arguments *args)
 {
-	int words = command->verb != NULL ? 1 : 0;
+	int words = match_verb(command, argc - 1, argv + 1);
 
 	argv[words] = program_invocation_short_name; /* for getopt's messages */
 	if (take_options(command, argc - words, argv + words, args) &&

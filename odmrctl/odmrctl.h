@@ -40,6 +40,8 @@ command_run cmd_domain_add, cmd_domain_set, cmd_domain_list, cmd_domain_show,
 command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
     cmd_account_list, cmd_account_show, cmd_account_passwd, cmd_account_disable,
     cmd_account_enable, cmd_account_remove;
+command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
+command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_status, cmd_queue;
 
 /* Prints "odmrctl: ..." and returns the code. */

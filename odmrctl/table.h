@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { TABLE_TIME_SIZE = 32, TABLE_CELL_SIZE = 32 };
+enum { TABLE_TIME_SIZE = 32, TABLE_CELL_SIZE = 48 };
 
 /* "2024-05-01T12:00:00Z"; "-" for 0. Returns `out`, as the next two do. */
 const char *table_time(int64_t when, char out[TABLE_TIME_SIZE]);

@@ -10,3 +10,13 @@ CREATE TABLE domain (
 	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
 	created INTEGER NOT NULL
 );
+
+-- Who may start a domain's deliveries by ETRN, besides the accounts that have
+-- a grant of it: a network in its canonical text (lib/network.h), or
+-- "login:" and a login.
+CREATE TABLE etrn (
+	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+	who    TEXT NOT NULL,
+	PRIMARY KEY (domain, who)
+) WITHOUT ROWID;
+CREATE INDEX etrn_who ON etrn (who);

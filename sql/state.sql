@@ -18,6 +18,19 @@ CREATE TABLE access (
 ) WITHOUT ROWID;
 CREATE INDEX access_domain ON access (domain);
 
+-- Client certificates for AUTH EXTERNAL.
+CREATE TABLE certificate (
+	fingerprint TEXT PRIMARY KEY NOT NULL, -- SHA-256, hex, lower case
+	account     INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+	created     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX certificate_account ON certificate (account);
+
+-- One row: from this secret come the salts that unknown logins are shown, so
+-- that they stay the same and nobody learns which logins exist.
+CREATE TABLE decoy (seed TEXT NOT NULL);
+INSERT INTO decoy VALUES (hex(randomblob(32)));
+
 -- One row for each message and relay domain: an index of the Postfix queue,
 -- never the truth about it.
 CREATE TABLE tag (
@@ -37,6 +50,8 @@ CREATE TABLE tag (
 	session     TEXT,                   -- the last one that attempted it
 	tried       INTEGER NOT NULL DEFAULT 0, -- of open, answered 4xx by then
 	last_answer TEXT,
+	doubted     INTEGER,                -- first 5xx that was not believed
+	doubted_by  TEXT,                   -- and the session that heard it
 	settled     INTEGER,
 	UNIQUE (queue_id, domain)
 );

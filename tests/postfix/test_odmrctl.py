@@ -689,6 +689,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
             "client": "192.0.2.1",
             "attempts": 2,
             "last_answer": "450 busy",
+            "doubted": None,
         },
         {
             "id": "4NEW",
@@ -700,6 +701,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
             "client": "192.0.2.1",
             "attempts": 0,
             "last_answer": None,
+            "doubted": None,
         },
     ]
     one = json.loads(customer.ok("queue", "A.example", "--json"))["messages"]

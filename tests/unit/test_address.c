@@ -142,6 +142,7 @@ refuses_what_would_mean_something_else(void **state)
 	refuse("127.0.0.1:65536");
 	refuse("127.0.0.1:65902");
 	refuse("127.0.0.1:-1");
+	refuse("[127.0.0.1]:366");
 	refuse("[*]:366");
 }
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The node that an ETRN names (RFC 1985 5, 5.3), and the domains that it means
+ * for a certain client:
+ *
+ *	example.org	that domain
+ *	@example.org	it and the domains below it, of those that the client
+ *			may have started
+ *	#name		a queue; there are none, so it is nobody's
+ */
+#ifndef NODE_H
+#define NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "domain.h"
+#include "store.h"
+
+struct node_domain {
+	char name[DOMAIN_SIZE];
+	enum domain_mode mode;
+	int64_t held; /* tags */
+};
+
+struct node {
+	char text[1 + DOMAIN_SIZE]; /* canonical, with its option character */
+	struct node_domain *domains;
+	size_t count;
+	bool out_of_memory; /* why node_find failed, else store_error() tells */
+};
+
+/* On failure returns false and `*why` tells, e.g. "has only one label". */
+bool node_parse(struct node *node, const char *text, const char **why);
+void node_free(struct node *node);
+
+/* Fills in the domains. STORE_NONE: there is none that the client may have
+ * started, whether or not there is one at all. */
+enum store_result node_find(
+    struct node *node, struct store *store, const struct etrn_client *client);
+
+#endif

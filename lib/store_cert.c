@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Client certificates and whose they are (state.db). A certificate names one
+ * account, an account may have several certificates.
+ */
+#include <time.h>
+
+#include "store_internal.h"
+
+enum store_result
+store_cert_add(struct store *store, int64_t account, const char *fingerprint)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO certificate (fingerprint, account, created) "
+		"VALUES (?1, ?2, ?3)"))
+		return STORE_FAILED;
+	query_text(&query, fingerprint);
+	query_int(&query, account);
+	query_int(&query, time(NULL));
+	return query_run(&query);
+}
+
+enum store_result
+store_cert_remove(struct store *store, int64_t account, const char *fingerprint)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"DELETE FROM certificate WHERE fingerprint = ?1 "
+		"AND account = ?2"))
+		return STORE_FAILED;
+	query_text(&query, fingerprint);
+	query_int(&query, account);
+	return query_change(&query);
+}
+
+enum store_result
+store_cert_login(
+    struct store *store, const char *fingerprint, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *login;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT account.login FROM certificate "
+		"JOIN account ON account.id = certificate.account "
+		"WHERE fingerprint = ?1"))
+		return STORE_FAILED;
+	query_text(&query, fingerprint);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		login = query_text_at(&query, 0);
+		if (!query_sound(&query))
+			result = query_row(&query);
+		else if (visit != NULL)
+			visit(login, arg);
+	}
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_cert_each(struct store *store, cert_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct cert cert;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT account.login, fingerprint, certificate.created "
+		"FROM certificate "
+		"JOIN account ON account.id = certificate.account "
+		"ORDER BY account.login, fingerprint"))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK) {
+		cert.login = query_text_at(&query, 0);
+		cert.fingerprint = query_text_at(&query, 1);
+		cert.created = query_int_at(&query, 2);
+		if (query_sound(&query))
+			visit(&cert, arg);
+	}
+	return query_end(&query, result);
+}

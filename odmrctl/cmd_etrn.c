@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl etrn: who may start a domain's deliveries by ETRN without being an
+ * account that may collect it: clients by their address, and logins, which may
+ * also be known to Postfix only and are therefore not looked for among the
+ * accounts.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "json.h"
+#include "network.h"
+#include "odmrctl.h"
+#include "table.h"
+
+enum { NAME_WIDTH = 36, LOGIN_MAX = 254 };
+
+enum { WHO_SIZE = sizeof(ETRN_LOGIN) + LOGIN_MAX };
+_Static_assert((int)WHO_SIZE >= (int)NETWORK_TEXT_SIZE, "holds a network too");
+
+static const char *
+login_fault(const char *login)
+{
+	size_t len = strlen(login);
+
+	if (len == 0)
+		return "is empty";
+	if (len > LOGIN_MAX)
+		return "is longer than 254 octets";
+	for (; *login != '\0'; login++)
+		if (!isascii(*login) || !isgraph(*login))
+			return "has a character that is no printable ASCII";
+	return NULL;
+}
+
+/* EX_OK with the permission's canonical name in `who`, else complains. */
+static int
+take_who(const char *typed, char who[WHO_SIZE])
+{
+	const size_t prefix = strlen(ETRN_LOGIN);
+	struct network network;
+	const char *fault;
+
+	if (strncmp(typed, ETRN_LOGIN, prefix) == 0) {
+		fault = login_fault(typed + prefix);
+		if (fault != NULL)
+			return complain(EX_DATAERR, "login \"%s\" %s",
+			    typed + prefix, fault);
+		strlcpy(who, typed, WHO_SIZE);
+		return EX_OK;
+	}
+	if (!network_parse(typed, &network, &fault))
+		return complain(EX_DATAERR,
+		    "\"%s\" is neither a network nor login:LOGIN: it %s", typed,
+		    fault);
+	network_text(&network, who);
+	return EX_OK;
+}
+
+int
+cmd_etrn_allow(struct context *ctx, const struct arguments *args)
+{
+	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	int code = take_domain(args->operands[0], name);
+
+	if (code == EX_OK)
+		code = take_who(args->operands[1], who);
+	if (code != EX_OK)
+		return code;
+	switch (store_etrn_allow(ctx->store, name, who)) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_EXISTS:
+		fprintf(
+		    ctx->out, "%s may send ETRN for %s already\n", who, name);
+		return EX_OK;
+	case STORE_NONE:
+		return complain(EX_NOHOST, "no such domain: %s", name);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+/* To deny what was not allowed would leave someone believing that a door is
+ * shut, which a wider network or a grant holds open. */
+int
+cmd_etrn_deny(struct context *ctx, const struct arguments *args)
+{
+	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	int code = take_known_domain(ctx, args->operands[0], name);
+
+	if (code == EX_OK)
+		code = take_who(args->operands[1], who);
+	if (code != EX_OK)
+		return code;
+	switch (store_etrn_deny(ctx->store, name, who)) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_NONE:
+		return complain(
+		    EX_DATAERR, "%s has no permission for %s", who, name);
+	default:
+		return complain_store(ctx);
+	}
+}
+
+static void
+print_row(const struct etrn_permission *permission, void *arg)
+{
+	FILE *out = arg;
+
+	table_name(out, permission->domain, NAME_WIDTH);
+	fprintf(out, " %s\n", permission->who);
+}
+
+static void
+json_row(const struct etrn_permission *permission, void *arg)
+{
+	struct json *json = arg;
+
+	json_open(json, NULL, '{');
+	json_text(json, "domain", permission->domain);
+	json_text(json, "who", permission->who);
+	json_close(json, '}');
+}
+
+static int
+list_json(struct context *ctx, const char *domain)
+{
+	struct json json = { .out = ctx->out };
+
+	json_open(&json, NULL, '{');
+	json_open(&json, "etrn", '[');
+	if (store_etrn_each(ctx->store, domain, json_row, &json) != STORE_OK)
+		return complain_store(ctx);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	putc('\n', ctx->out);
+	return EX_OK;
+}
+
+static int
+list_table(struct context *ctx, const char *domain)
+{
+	fprintf(ctx->out, "%-*s %s\n", NAME_WIDTH, "DOMAIN", "MAY SEND ETRN");
+	if (store_etrn_each(ctx->store, domain, print_row, ctx->out) !=
+	    STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+int
+cmd_etrn_list(struct context *ctx, const struct arguments *args)
+{
+	char name[DOMAIN_SIZE], *domain = NULL;
+	int code;
+
+	if (args->count > 0) {
+		code = take_known_domain(ctx, args->operands[0], name);
+		if (code != EX_OK)
+			return code;
+		domain = name;
+	}
+	return args->json ? list_json(ctx, domain) : list_table(ctx, domain);
+}
