@@ -6,15 +6,9 @@
 #include "atrn.h"
 #include "domain.h"
 #include "log.h"
-#include "registry.h"
 #include "session.h"
 #include "store.h"
-
-struct wanted {
-	char name[DOMAIN_SIZE];
-	char socket[DOMAIN_SIZE];
-	bool odmr; /* held for ATRN */
-};
+#include "turn.h"
 
 /* One request. It belongs to the worker until done() has it back. */
 struct atrn {
@@ -146,75 +140,6 @@ work(struct job *job, struct store *store)
 
 /* ---- in the loop ------------------------------------------------------- */
 
-/* The domains, one a line; NULL: out of memory. */
-static char *
-list(const struct atrn *atrn)
-{
-	char *text = malloc(atrn->count * DOMAIN_SIZE + 1), *at = text;
-
-	if (text == NULL)
-		return NULL;
-	*at = '\0';
-	for (size_t i = 0; i < atrn->count; i++) {
-		if (i > 0)
-			*at++ = '\n';
-		at = stpcpy(at, atrn->wanted[i].name);
-	}
-	return text;
-}
-
-/* Gives `c` all the domains, or says to the session why not. */
-static bool
-claim_all(struct session *s, struct customer *c, const struct atrn *atrn)
-{
-	for (size_t i = 0; i < atrn->count; i++)
-		switch (registry_claim(s->server->registry, c,
-		    atrn->wanted[i].name, atrn->wanted[i].socket)) {
-		case CLAIM_OK:
-			break;
-		case CLAIM_TAKEN:
-			log_warning(s->who.id,
-			    "refused: ATRN %s client=%s account=%s: another "
-			    "session has it",
-			    atrn->wanted[i].name, s->who.client, s->who.login);
-			session_reply(s, "450 4.3.2 %s is being collected now",
-			    atrn->wanted[i].name);
-			return false;
-		case CLAIM_FAILED:
-			session_reply(s, "451 4.3.0 Cannot process ATRN now");
-			return false;
-		}
-	return true;
-}
-
-static void
-turn(struct session *s, const struct atrn *atrn)
-{
-	struct server *server = s->server;
-	char *domains = list(atrn);
-	struct identity who = s->who;
-	struct customer *c = NULL;
-
-	if (domains != NULL && (who.login = strdup(s->who.login)) != NULL)
-		c = customer_new(server, &who, domains);
-	free(domains);
-	if (c == NULL) {
-		free(who.login);
-		session_reply(s, "451 4.3.0 Out of memory");
-		session_continue(s, SESSION_KNOWN);
-		return;
-	}
-	if (!claim_all(s, c, atrn)) {
-		customer_lost(c, "no-claim");
-		session_continue(s, SESSION_KNOWN);
-		return;
-	}
-	/* One line: fetchmail cannot take more. */
-	session_reply(s, "250 2.0.0 OK now reversing the connection");
-	customer_turn(c, s->link);
-	session_turned(s);
-}
-
 static void
 refuse(struct session *s, const struct atrn *atrn)
 {
@@ -248,14 +173,12 @@ done(struct job *job)
 		return;
 	}
 	s->atrn = NULL;
-	if (link_has_input(s->link)) {
-		/* Whatever it is, it was not said to the server that the
-		 * client is to become. */
-		session_reply(s, "503 5.5.1 Nothing may follow ATRN");
-		session_end(s, "input-behind-atrn");
-	} else if (atrn->result == STORE_OK && atrn->held > 0)
-		turn(s, atrn);
-	else {
+	/* A customer that lingers comes for the mail that is yet to arrive. */
+	if (atrn->result == STORE_OK && atrn->count > 0 &&
+	    (atrn->held > 0 || s->who.linger > 0)) {
+		turn_begin(s, atrn->wanted, atrn->count);
+		atrn->wanted = NULL;
+	} else {
 		refuse(s, atrn);
 		session_continue(s, SESSION_KNOWN);
 	}

@@ -1,60 +1,52 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Who owns what: a struct auth belongs to its session, except while a worker
- * has it (`working`): then it is touched by nobody else, and if the session
- * ends meanwhile, done() is what frees it.
+ * has it (`working`): then it is touched by nobody else, but for `abandoned`,
+ * and if the session ends meanwhile, done() is what frees it.
  *
- * A client never learns whether a login exists: unknown, disabled and wrong
- * passwords fail alike, and PLAIN hashes a password either way.
+ * Steps that check a password hash it thousands of times. They have threads of
+ * their own (server->hasher), so that no look-up ever waits behind them, and
+ * a client that went away is not hashed for.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <gsasl.h>
 
 #include "auth.h"
+#include "credentials.h"
 #include "log.h"
-#include "secret.h"
+#include "mechanism.h"
+#include "penalty.h"
 #include "session.h"
+
+/* RFC 4954 4: 12288 octets with CRLF. */
+enum { RESPONSE_MAX = 12286 };
 
 struct auth {
 	struct job job;
 	struct session *session; /* NULL: it has ended */
+	const struct mechanism *mech;
 	Gsasl_session *sasl;
+	struct credentials cred;
 	bool working;
-	char mech[MECH_SIZE];
-	char *input;  /* base64, from the client */
-	char *output; /* base64, libgsasl's */
-	int result;   /* of gsasl_step64 */
+	atomic_bool abandoned;
+	bool finished; /* all but the client's empty line, see succeed() */
 	unsigned steps;
-	/* set by the worker: */
-	struct store *store;
-	bool found; /* the account was looked up and is there */
-	bool disabled;
-	bool database_failed;
-	char why[256]; /* for the log; "": ask libgsasl */
-	int64_t account;
-	long linger;
-	char *login;
-	char *scram;
-	char *password;
+	char *input;  /* base64, from the client; NULL: none yet */
+	char *output; /* base64, libgsasl's */
+	int result;   /* of the last step */
 };
 
-const char *
-auth_mechanisms(bool secure)
-{
-	return secure ? "CRAM-MD5 PLAIN" : "CRAM-MD5";
-}
-
 static void
-wipe(char **secret)
+wipe_input(struct auth *auth)
 {
-	if (*secret != NULL)
-		explicit_bzero(*secret, strlen(*secret));
-	free(*secret);
-	*secret = NULL;
+	if (auth->input != NULL)
+		explicit_bzero(auth->input, strlen(auth->input));
+	free(auth->input);
+	auth->input = NULL;
 }
 
 static void
@@ -62,11 +54,9 @@ auth_free(struct auth *auth)
 {
 	if (auth->sasl != NULL)
 		gsasl_finish(auth->sasl);
-	wipe(&auth->input);
-	wipe(&auth->scram);
-	wipe(&auth->password);
+	wipe_input(auth);
 	gsasl_free(auth->output);
-	free(auth->login);
+	credentials_clear(&auth->cred);
 	free(auth);
 }
 
@@ -78,113 +68,25 @@ auth_cancel(struct auth **auth)
 	(*auth)->session = NULL;
 	if (!(*auth)->working)
 		auth_free(*auth);
+	else
+		atomic_store(&(*auth)->abandoned, true);
 	*auth = NULL;
 }
 
 /* ---- on the worker ----------------------------------------------------- */
 
-static char *
-copy(const char *s)
-{
-	return s != NULL ? strdup(s) : NULL;
-}
-
 static void
-take_account(const struct account *account, void *arg)
+step(struct auth *auth, struct store *store, const char *input)
 {
-	struct auth *auth = arg;
-
-	auth->found = true;
-	auth->disabled = account->disabled;
-	auth->account = account->id;
-	auth->linger = account->linger;
-	auth->login = copy(account->login);
-	auth->scram = copy(account->scram);
-	auth->password = copy(account->password);
-}
-
-static void
-say(struct auth *auth, const char *why)
-{
-	snprintf(auth->why, sizeof(auth->why), "%s", why);
-}
-
-/* Loads the account that the client names; false if it cannot be used. */
-static bool
-look_up(struct auth *auth, const char *login)
-{
-	enum store_result result;
-
-	if (login == NULL)
-		return false;
-	if (!auth->found) {
-		result =
-		    store_account_get(auth->store, login, take_account, auth);
-		if (result == STORE_FAILED) {
-			auth->database_failed = true;
-			say(auth, store_error(auth->store));
-			return false;
-		}
-		if (result == STORE_NONE) {
-			say(auth, "no such account");
-			return false;
-		}
-	}
-	if (auth->disabled)
-		say(auth, "account is disabled");
-	return auth->login != NULL && !auth->disabled;
-}
-
-static int
-give_password(struct auth *auth, Gsasl_session *sasl)
-{
-	if (!look_up(auth, gsasl_property_fast(sasl, GSASL_AUTHID)))
-		return GSASL_AUTHENTICATION_ERROR;
-	if (auth->password == NULL) {
-		say(auth, "account has no CRAM-MD5 secret");
-		return GSASL_AUTHENTICATION_ERROR;
-	}
-	gsasl_property_set(sasl, GSASL_PASSWORD, auth->password);
-	return GSASL_OK;
-}
-
-/* PLAIN: the password itself is here. */
-static int
-check_password(struct auth *auth, Gsasl_session *sasl)
-{
-	static const char nobody[] =
-	    "SCRAM-SHA-256$4096:AAAAAAAAAAAAAAAAAAAAAA==$"
-	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"
-	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-	const char *password = gsasl_property_fast(sasl, GSASL_PASSWORD);
-	const char *login = gsasl_property_fast(sasl, GSASL_AUTHID);
-	const char *other = gsasl_property_fast(sasl, GSASL_AUTHZID);
-	bool usable = look_up(auth, login), matches;
-	struct verifier verifier;
-
-	if (!secret_parse(usable ? auth->scram : nobody, &verifier)) {
-		say(auth, "stored verifier is damaged");
-		return GSASL_AUTHENTICATION_ERROR;
-	}
-	matches = password != NULL && secret_matches(&verifier, password);
-	explicit_bzero(&verifier, sizeof(verifier));
-	/* Nobody may act for another (RFC 4616 2). */
-	if (other != NULL && other[0] != '\0' && strcmp(other, login) != 0)
-		matches = false;
-	return usable && matches ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
-}
-
-int
-auth_callback(Gsasl *sasl, Gsasl_session *session, Gsasl_property property)
-{
-	struct auth *auth = gsasl_session_hook_get(session);
-
-	(void)sasl;
-	if (property == GSASL_PASSWORD)
-		return give_password(auth, session);
-	if (property == GSASL_VALIDATE_SIMPLE)
-		return check_password(auth, session);
-	return GSASL_NO_CALLBACK;
+	gsasl_free(auth->output);
+	auth->output = NULL;
+	auth->steps++;
+	auth->result = credentials_step(
+	    &auth->cred, store, auth->sasl, input, &auth->output);
+	/* libgsasl would wait for ever for a client that says nothing. */
+	if (auth->result == GSASL_NEEDS_MORE && input != NULL &&
+	    input[0] == '\0')
+		auth->result = GSASL_MECHANISM_PARSE_ERROR;
 }
 
 static void
@@ -192,52 +94,96 @@ work(struct job *job, struct store *store)
 {
 	struct auth *auth = (struct auth *)job;
 
-	auth->store = store;
-	/* To nothing at all libgsasl gives its challenge again, and again. */
-	if (auth->steps++ > 0 && auth->input[0] == '\0')
-		auth->result = GSASL_MECHANISM_PARSE_ERROR;
-	else
-		auth->result =
-		    gsasl_step64(auth->sasl, auth->input, &auth->output);
+	if (atomic_load(&auth->abandoned))
+		return;
+	/* LOGIN with an initial response: it answers the first challenge. */
+	if (auth->mech->server_first && auth->steps == 0 && auth->input != NULL)
+		step(auth, store, NULL);
+	step(auth, store, auth->input);
 }
 
 /* ---- in the loop ------------------------------------------------------- */
 
 static void
-succeed(struct session *s, struct auth *auth)
+succeed(struct session *s)
 {
+	struct credentials *cred = &s->auth->cred;
+
+	if (!session_allows_account(s, cred->account))
+		return;
+	/* The second AUTH of a session replaces the first: fetchmail says two
+	 * where it has an esmtpname. */
 	free(s->who.login);
-	s->who.login = auth->login;
-	s->who.account = auth->account;
-	s->who.linger = auth->linger;
-	snprintf(s->who.mech, sizeof(s->who.mech), "%s", auth->mech);
-	auth->login = NULL;
+	s->who.login = cred->login;
+	cred->login = NULL;
+	s->who.account = cred->account;
+	s->who.linger = cred->linger;
+	strlcpy(s->who.mech, s->auth->mech->name, sizeof(s->who.mech));
 	session_reply(s, "235 2.7.0 Authenticated as %s", s->who.login);
 }
 
+/* A database that fails is an error. Only what is a warning counts against the
+ * client, here and in the filter for fail2ban (postfix-conf/). */
 static void
+log_failure(const struct session *s, const struct auth *auth, bool theirs)
+{
+	static const char fmt[] = "refused: AUTH %s client=%s login=%s: %s";
+	const struct credentials *cred = &auth->cred;
+	const char *login = gsasl_property_fast(auth->sasl, GSASL_AUTHID);
+	const char *why =
+	    cred->why[0] != '\0' ? cred->why : gsasl_strerror(auth->result);
+	const char *mech = auth->mech->name, *client = s->who.client;
+	char word[LOG_WORD_SIZE];
+
+	if (login == NULL)
+		login = cred->login;
+	log_word(login != NULL && login[0] != '\0' ? login : "-", word);
+	if (cred->database_failed)
+		log_error(s->who.id, fmt, mech, client, word, why);
+	else if (!theirs)
+		log_info(s->who.id, fmt, mech, client, word, why);
+	else
+		log_warning(s->who.id, fmt, mech, client, word, why);
+}
+
+/* False: the client hears of it later, and the session goes on then. */
+static bool
 fail(struct session *s, const struct auth *auth)
 {
-	const char *login = gsasl_property_fast(auth->sasl, GSASL_AUTHID);
+	bool garbled = auth->result == GSASL_BASE64_ERROR;
+	bool theirs = !auth->cred.database_failed && !garbled;
 
-	log_warning(s->who.id, "refused: AUTH %s client=%s login=%.64s: %s",
-	    auth->mech, s->who.client, login != NULL ? login : "-",
-	    auth->why[0] != '\0' ? auth->why : gsasl_strerror(auth->result));
-	if (auth->database_failed)
+	log_failure(s, auth, theirs);
+	if (theirs) {
+		penalty_begin(s);
+		return false;
+	}
+	if (garbled)
+		session_refuse(s, "501 5.5.2 Cannot decode the response");
+	else
 		session_reply(s,
 		    "451 4.3.0 Cannot authenticate now, try "
 		    "again later");
-	else if (auth->result == GSASL_BASE64_ERROR)
-		session_refuse(s, "501 5.5.2 Cannot decode the response");
-	else
-		session_refuse(s, "535 5.7.8 Authentication failed");
+	return true;
 }
 
-/* The state that a session without an exchange is in. */
-static enum session_state
-rest_state(const struct session *s)
+/* Ends the exchange with what `reply` says. */
+static void
+give_up(struct session *s, const char *reply)
 {
-	return s->who.login != NULL ? SESSION_KNOWN : SESSION_GREETED;
+	auth_cancel(&s->auth);
+	session_set_state(s, session_rest_state(s));
+	session_refuse(s, "%s", reply);
+}
+
+/* LOGIN never became a standard, but old clients look for these very words:
+ * "Username:" and "Password:". */
+static const char *
+challenge(const struct auth *auth)
+{
+	if (strcmp(auth->mech->name, "LOGIN") == 0)
+		return auth->steps == 1 ? "VXNlcm5hbWU6" : "UGFzc3dvcmQ6";
+	return auth->output;
 }
 
 static void
@@ -245,65 +191,71 @@ done(struct job *job)
 {
 	struct auth *auth = (struct auth *)job;
 	struct session *s = auth->session;
+	bool good, now = true;
 
 	auth->working = false;
 	if (s == NULL) {
 		auth_free(auth);
 		return;
 	}
-	if (auth->result == GSASL_NEEDS_MORE) {
-		session_reply(s, "334 %s", auth->output);
+	good = !auth->cred.database_failed;
+	/* RFC 4954 4: what a mechanism says together with its success is one
+	 * more challenge, and the client answers with an empty line. */
+	auth->finished = auth->result == GSASL_OK && auth->output[0] != '\0';
+	if (good && (auth->result == GSASL_NEEDS_MORE || auth->finished)) {
+		session_reply(s, "334 %s", challenge(auth));
 		session_continue(s, SESSION_SASL);
 		return;
 	}
-	if (auth->result == GSASL_OK && auth->login != NULL)
-		succeed(s, auth);
+	if (good && auth->result == GSASL_OK)
+		succeed(s);
 	else
-		fail(s, auth);
+		now = fail(s, auth);
 	auth_cancel(&s->auth);
-	if (s->state != SESSION_ENDED)
-		session_continue(s, rest_state(s));
+	if (now && s->state != SESSION_ENDED)
+		session_continue(s, session_rest_state(s));
 }
 
+/* `input` is NULL if the client has said nothing yet. */
 static void
 submit(struct session *s, const char *input)
 {
 	struct auth *auth = s->auth;
 
-	wipe(&auth->input);
-	gsasl_free(auth->output);
-	auth->output = NULL;
-	/* Stays if no worker can do it: a failure of ours, not of theirs. */
-	auth->result = GSASL_AUTHENTICATION_ERROR;
-	auth->database_failed = false;
-	auth->input = strdup(input);
-	if (auth->input == NULL) {
-		session_reply(s, "451 4.3.0 Out of memory");
-		auth_cancel(&s->auth);
-		session_set_state(s, rest_state(s));
-		return;
+	wipe_input(auth);
+	if (input != NULL) {
+		auth->input = strdup(input);
+		if (auth->input == NULL) {
+			give_up(s, "451 4.3.0 Out of memory");
+			return;
+		}
 	}
+	/* Stays if no worker can do it: a failure of ours, not of theirs. */
+	auth->cred.database_failed = true;
+	auth->result = GSASL_AUTHENTICATION_ERROR;
 	auth->working = true;
 	session_set_state(s, SESSION_ASKING);
-	worker_submit(s->server->worker, &auth->job);
+	worker_submit(
+	    auth->mech->hashes ? s->server->hasher : s->server->worker,
+	    &auth->job);
 }
 
 static bool
-offered(const char *mech, bool secure)
+take_binding(struct session *s, struct credentials *cred)
 {
-	const char *list = auth_mechanisms(secure);
-	size_t len = strlen(mech), n;
+	struct tls_binding binding;
 
-	for (; *list != '\0'; list += n + (list[n] != '\0')) {
-		n = strcspn(list, " ");
-		if (n == len && strncasecmp(list, mech, len) == 0)
-			return true;
-	}
-	return false;
+	if (!link_channel_binding(s->link, &binding))
+		return true;
+	cred->binding_name = binding.kind == TLS_BINDING_EXPORTER
+	    ? GSASL_CB_TLS_EXPORTER
+	    : GSASL_CB_TLS_UNIQUE;
+	return gsasl_base64_to((const char *)binding.bytes, binding.len,
+		   &cred->binding, NULL) == GSASL_OK;
 }
 
 static struct auth *
-auth_new(struct session *s, const char *mech)
+auth_new(struct session *s, const struct mechanism *mech)
 {
 	struct auth *auth = calloc(1, sizeof(*auth));
 
@@ -312,65 +264,85 @@ auth_new(struct session *s, const char *mech)
 	auth->job.work = work;
 	auth->job.done = done;
 	auth->session = s;
-	snprintf(auth->mech, sizeof(auth->mech), "%s", mech);
-	for (char *p = auth->mech; *p != '\0'; p++)
-		if (*p >= 'a' && *p <= 'z')
-			*p -= 'a' - 'A';
-	if (gsasl_server_start(s->server->sasl, auth->mech, &auth->sasl) !=
-	    GSASL_OK) {
-		free(auth);
+	auth->mech = mech;
+	atomic_init(&auth->abandoned, false);
+	memcpy(auth->cred.certificate, s->certificate, FINGERPRINT_SIZE);
+	if (!take_binding(s, &auth->cred) ||
+	    gsasl_server_start(s->server->sasl, mech->name, &auth->sasl) !=
+		GSASL_OK) {
+		auth_free(auth);
 		return NULL;
 	}
-	gsasl_session_hook_set(auth->sasl, auth);
+	gsasl_session_hook_set(auth->sasl, &auth->cred);
 	return auth;
+}
+
+/* What is wrong with AUTH's arguments; NULL: nothing. */
+static const char *
+check_arguments(const struct mechanism *mech, const char *initial)
+{
+	if (mech == NULL)
+		return "504 5.5.4 Mechanism is not offered";
+	if (strpbrk(initial, " \t") != NULL)
+		return "501 5.5.4 Syntax: AUTH mechanism [response]";
+	if (strlen(initial) > RESPONSE_MAX)
+		return "500 5.5.6 The response is too long";
+	/* RFC 4954 4: MUST. */
+	if (initial[0] != '\0' && !mech->takes_initial)
+		return "501 5.7.0 This mechanism takes no initial response";
+	return NULL;
 }
 
 void
 auth_command(struct session *s, char *args)
 {
-	char *initial = args + strcspn(args, " ");
+	char *initial = args + strcspn(args, " \t");
+	const struct mechanism *mech;
+	const char *fault;
 
-	if (*initial != '\0')
-		*initial++ = '\0';
-	initial += strspn(initial, " ");
 	if (args[0] == '\0') {
 		session_refuse(s, "501 5.5.4 Syntax: AUTH mechanism");
 		return;
 	}
-	/* fetchmail asks twice where it has an esmtpname: the second AUTH
-	 * replaces the first. */
-	if (!offered(args, link_tls_version(s->link) != NULL)) {
-		session_refuse(s, "504 5.5.4 Mechanism is not offered");
+	if (*initial != '\0')
+		*initial++ = '\0';
+	initial += strspn(initial, " \t");
+	mech = mechanism_find(s, args);
+	fault = check_arguments(mech, initial);
+	if (fault != NULL) {
+		session_refuse(s, "%s", fault);
 		return;
 	}
-	/* RFC 4954 4: no initial response where the server begins. */
-	if (*initial != '\0' && strcasecmp(args, "CRAM-MD5") == 0) {
-		session_refuse(s, "501 5.5.4 CRAM-MD5 begins with the server");
+	if (!penalty_allows(s))
 		return;
-	}
-	s->auth = auth_new(s, args);
-	if (s->auth == NULL) {
+	s->auth = auth_new(s, mech);
+	if (s->auth == NULL)
 		session_reply(s, "451 4.3.0 Cannot authenticate now");
-		return;
-	}
-	if (strchr(initial, ' ') != NULL) {
-		auth_cancel(&s->auth);
-		session_refuse(
-		    s, "501 5.5.4 Syntax: AUTH mechanism [response]");
-		return;
-	}
-	/* RFC 4954 4: "=" stands for an empty initial response. */
-	submit(s, strcmp(initial, "=") == 0 ? "" : initial);
+	else if (initial[0] == '\0')
+		submit(s, NULL);
+	else
+		/* RFC 4954 4: "=" stands for an empty initial response. */
+		submit(s, strcmp(initial, "=") == 0 ? "" : initial);
 }
 
 void
 auth_line(struct session *s, char *line)
 {
-	if (strcmp(line, "*") == 0) {
+	size_t len = strlen(line);
+
+	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+		line[--len] = '\0';
+	if (strcmp(line, "*") == 0)
+		give_up(s, "501 5.7.0 Authentication cancelled");
+	else if (len > RESPONSE_MAX)
+		give_up(s, "500 5.5.6 The response is too long");
+	else if (!s->auth->finished)
+		submit(s, line);
+	else if (len == 0) {
+		succeed(s);
 		auth_cancel(&s->auth);
-		session_set_state(s, rest_state(s));
-		session_refuse(s, "501 5.7.0 Authentication cancelled");
-		return;
-	}
-	submit(s, line);
+		if (s->state != SESSION_ENDED)
+			session_continue(s, SESSION_KNOWN);
+	} else
+		give_up(s, "501 5.5.2 Nothing is left to be said");
 }

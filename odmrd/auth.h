@@ -7,18 +7,8 @@
 #ifndef AUTH_H
 #define AUTH_H
 
-#include <gsasl.h>
-#include <stdbool.h>
-
 struct auth;
 struct session;
-
-/* libgsasl's callback for every exchange. */
-int auth_callback(Gsasl *sasl, Gsasl_session *session, Gsasl_property property);
-
-/* The mechanisms that a client may use now. CRAM-MD5 always (RFC 2645 5.1.2:
- * MUST); those that show the password under TLS only. */
-const char *auth_mechanisms(bool secure);
 
 /* "AUTH mechanism [initial-response]" */
 void auth_command(struct session *session, char *args);

@@ -6,16 +6,32 @@
 #include <time.h>
 
 #include "customer.h"
+#include "ending.h"
 #include "hello.h"
 #include "lmtp.h"
 #include "log.h"
 #include "registry.h"
 #include "settle.h"
 
-enum { REPLY_LINE_MAX = 4096, QUIT_MS = 60000, NOTE_MS = 1000, FIFO_MIN = 16 };
+enum {
+	REPLY_LINE_MAX = 4096,
+	QUIT_MS = 60000,
+	NOOP_MS = 30000,
+	NOTE_MS = 1000,
+	FIFO_MIN = 16,
+};
 
-static const char *const state_names[] = { "claimed", "greeting", "greeting",
-	"greeting", "delivering", "quitting", "ended" };
+static const char *const state_names[] = {
+	[CUSTOMER_CLAIMED] = "claimed",
+	[CUSTOMER_GREETING] = "greeting",
+	[CUSTOMER_EHLO] = "greeting",
+	[CUSTOMER_HELO] = "greeting",
+	[CUSTOMER_SECURING] = "greeting",
+	[CUSTOMER_READY] = "delivering",
+	[CUSTOMER_LINGERING] = "lingering",
+	[CUSTOMER_QUITTING] = "quitting",
+	[CUSTOMER_ENDED] = "ended",
+};
 
 /* Tells status of the session. */
 static void
@@ -53,7 +69,8 @@ static void
 arm(struct customer *c)
 {
 	const struct conf *conf = c->server->conf;
-	bool waiting = c->fifo_count > 0 || c->pipeline.current != NULL;
+	bool waiting = c->fifo_count > 0 || c->pipeline.current != NULL ||
+	    c->state == CUSTOMER_SECURING;
 	enum expect next =
 	    c->fifo_count > 0 ? c->fifo[c->fifo_head].what : EXPECT_CHUNK;
 
@@ -63,6 +80,8 @@ arm(struct customer *c)
 		timer_stop(c->timer);
 	else if (next == EXPECT_QUIT)
 		timer_set(c->timer, QUIT_MS);
+	else if (next == EXPECT_NOOP)
+		timer_set(c->timer, NOOP_MS);
 	else if (next == EXPECT_LAST)
 		timer_set(c->timer, conf->data_done_timeout * 1000);
 	else
@@ -110,6 +129,7 @@ on_timeout(void *arg)
 {
 	struct customer *c = arg;
 
+	hello_failed(c);
 	customer_lost(c, "timeout");
 }
 
@@ -128,6 +148,11 @@ dispatch(
 		break;
 	case EXPECT_HELO:
 		hello_helo(c, reply);
+		break;
+	case EXPECT_STARTTLS:
+		hello_starttls(c, reply);
+		break;
+	case EXPECT_NOOP:
 		break;
 	case EXPECT_QUIT:
 		customer_lost(c, "quit");
@@ -150,6 +175,7 @@ on_reply(struct customer *c)
 	struct expected e;
 
 	c->reply = (struct reply) { 0 };
+	c->replies++;
 	if (c->fifo_count == 0) {
 		log_warning(
 		    c->who.id, "unasked for: %d %s", reply.code, reply.text);
@@ -238,12 +264,20 @@ on_ended(void *owner, const char *why)
 
 	if (c->state != CUSTOMER_QUITTING)
 		log_info(c->who.id, "line lost: %s", why);
+	hello_failed(c);
 	customer_lost(c, "lost");
+}
+
+static void
+on_secured(void *owner)
+{
+	hello_secured(owner);
 }
 
 static const struct link_role customer_role = {
 	.input = on_input,
 	.drained = on_drained,
+	.secured = on_secured,
 	.ended = on_ended,
 };
 
@@ -255,6 +289,7 @@ bury_customer(void *dead)
 	struct customer *c = dead;
 
 	drain_free(&c->drain);
+	linger_free(&c->linger);
 	timer_free(&c->timer);
 	free(c->domains);
 	free(c->fifo);
@@ -270,13 +305,15 @@ customer_new(struct server *server, struct identity *who, const char *domains)
 	if (c == NULL)
 		return NULL;
 	c->server = server;
+	c->budget = (struct budget) { &server->budget,
+		(size_t)server->conf->session_buffer, 0 };
 	TAILQ_INIT(&c->claims);
 	TAILQ_INIT(&c->lmtps);
 	pipeline_init(&c->pipeline);
 	c->domains = strdup(domains);
 	c->timer = timer_new(server->loop, on_timeout, c);
-	if (!drain_init(&c->drain, c) || c->domains == NULL ||
-	    c->timer == NULL) {
+	if (!drain_init(&c->drain, c) || !linger_init(&c->linger, c) ||
+	    c->domains == NULL || c->timer == NULL) {
 		bury_customer(c);
 		return NULL;
 	}
@@ -296,6 +333,38 @@ customer_turn(struct customer *c, struct link *link)
 	customer_set_state(c, CUSTOMER_GREETING);
 	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
 		arm(c);
+}
+
+bool
+customer_takes_mail(const struct customer *c)
+{
+	return (c->state == CUSTOMER_READY || c->state == CUSTOMER_LINGERING) &&
+	    !c->server->stopping;
+}
+
+void
+customer_wake(struct customer *c)
+{
+	if (c->state != CUSTOMER_LINGERING)
+		return;
+	linger_end(&c->linger);
+	customer_set_state(c, CUSTOMER_READY);
+}
+
+bool
+customer_noop(struct customer *c)
+{
+	link_printf(c->link, "NOOP\r\n");
+	if (!customer_expect(c, EXPECT_NOOP, NULL, 0))
+		return false;
+	arm(c);
+	return true;
+}
+
+uint64_t
+customer_pulse(const struct customer *c)
+{
+	return c->replies + (c->link != NULL ? link_taken(c->link) : 0);
 }
 
 void
@@ -320,26 +389,23 @@ dismiss_lmtps(struct customer *c, bool lost)
 	struct lmtp *lmtp, *next;
 
 	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
-	lmtp_dismiss(lmtp, lost);
+		lmtp_dismiss(lmtp, lost);
 }
 
 static void
 log_end(const struct customer *c)
 {
-	char domains[1024];
+	const struct ending ending = {
+		.who = &c->who,
+		.link = c->link,
+		.domains = c->domains,
+		.plan = pipeline_plan_name(c->pipeline.plan),
+		.tally = &c->tally,
+		.began_ms = c->began_ms,
+		.reason = c->reason,
+	};
 
-	snprintf(domains, sizeof(domains), "%s", c->domains);
-	for (char *p = domains; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = ',';
-	log_info(c->who.id,
-	    "session account=%s client=%s tls=%s mech=%s domains=%s plan=%s "
-	    "delivered=%ld kept=%ld refused=%ld bytes=%lld seconds=%.1f "
-	    "reason=%s",
-	    c->who.login, c->who.client, c->tls, c->who.mech, domains,
-	    pipeline_plan_name(c->pipeline.plan), c->tally.delivered,
-	    c->tally.kept, c->tally.refused, (long long)c->tally.bytes,
-	    (double)(loop_now_ms() - c->began_ms) / 1000, c->reason);
+	ending_log("session", &ending);
 }
 
 void
@@ -347,6 +413,7 @@ customer_quit(struct customer *c, const char *reason)
 {
 	c->reason = reason;
 	drain_stop(&c->drain);
+	linger_end(&c->linger);
 	registry_release(c->server->registry, c);
 	customer_set_state(c, CUSTOMER_QUITTING);
 	dismiss_lmtps(c, false);
@@ -362,8 +429,9 @@ customer_stop(struct customer *c)
 		customer_lost(c, "stopping");
 		return;
 	}
-	if (c->state != CUSTOMER_READY)
+	if (c->state > CUSTOMER_LINGERING)
 		return;
+	customer_wake(c);
 	registry_release(c->server->registry, c);
 	dismiss_lmtps(c, false);
 	drain_check(c);
@@ -379,19 +447,15 @@ customer_lost(struct customer *c, const char *reason)
 	customer_set_state(c, CUSTOMER_ENDED);
 	if (c->reason == NULL)
 		c->reason = reason;
-	if (c->link != NULL)
-		snprintf(c->tls, sizeof(c->tls), "%s",
-		    link_tls_version(c->link) != NULL
-			? link_tls_version(c->link)
-			: "no");
 	drain_stop(&c->drain);
+	linger_end(&c->linger);
 	timer_stop(c->timer);
 	registry_release(server->registry, c);
-	link_close(&c->link);
 	pipeline_fail(c, 451, "4.4.2 The line to the customer was lost");
 	dismiss_lmtps(c, true);
-	if (c->tls[0] != '\0')
+	if (c->link != NULL)
 		log_end(c);
+	link_close(&c->link);
 	settle_end(server->settle, c->who.id);
 	TAILQ_REMOVE(&server->customers, c, entry);
 	loop_bury(server->loop, bury_customer, c);

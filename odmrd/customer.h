@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "drain.h"
+#include "linger.h"
 #include "link.h"
 #include "pipeline.h"
 #include "reply.h"
@@ -26,16 +27,18 @@
 struct claim;
 struct lmtp;
 
-enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24, TLS_SIZE = 16 };
+enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24 };
 
 enum customer_state {
-	CUSTOMER_CLAIMED,  /* owns its domains; the line is not turned yet */
-	CUSTOMER_GREETING, /* the line is turned; the customer's 220 comes */
-	CUSTOMER_EHLO,     /* EHLO is sent */
-	CUSTOMER_HELO,     /* EHLO was refused, HELO is sent */
-	CUSTOMER_READY,    /* mail may flow */
-	CUSTOMER_QUITTING, /* no domains any more; QUIT is sent */
-	CUSTOMER_ENDED,    /* waits for its burial */
+	CUSTOMER_CLAIMED,   /* owns its domains; the line is not turned yet */
+	CUSTOMER_GREETING,  /* the line is turned; the customer's 220 comes */
+	CUSTOMER_EHLO,      /* EHLO is sent */
+	CUSTOMER_HELO,      /* EHLO was refused, HELO is sent */
+	CUSTOMER_SECURING,  /* STARTTLS is sent, or its handshake runs */
+	CUSTOMER_READY,     /* mail flows */
+	CUSTOMER_LINGERING, /* all is delivered; new mail may come any time */
+	CUSTOMER_QUITTING,  /* no domains any more; QUIT is sent */
+	CUSTOMER_ENDED,     /* waits for its burial */
 };
 
 /* The extensions of the customer's EHLO reply that matter here. */
@@ -46,18 +49,21 @@ enum {
 	CAP_SMTPUTF8 = 1 << 3,
 	CAP_DSN = 1 << 4,
 	CAP_SIZE = 1 << 5,
+	CAP_STARTTLS = 1 << 6,
 };
 
 enum expect {
 	EXPECT_GREETING,
 	EXPECT_EHLO,
 	EXPECT_HELO,
+	EXPECT_STARTTLS,
 	EXPECT_RSET,
 	EXPECT_MAIL,
 	EXPECT_RCPT,
 	EXPECT_DATA,
 	EXPECT_CHUNK, /* a BDAT that is not the last */
 	EXPECT_LAST,  /* BDAT LAST, or the dot */
+	EXPECT_NOOP,
 	EXPECT_QUIT,
 };
 
@@ -75,6 +81,7 @@ struct identity {
 	char *login;
 	int64_t account;
 	long linger;
+	long submitted; /* messages */
 };
 
 struct tally {
@@ -98,12 +105,14 @@ struct customer {
 	struct reply reply; /* being put together */
 	struct expected *fifo;
 	size_t fifo_head, fifo_count, fifo_size; /* size: a power of two */
+	struct budget budget; /* for the bodies of its messages */
 	struct pipeline pipeline;
 	struct drain drain;
+	struct lingering linger;
 	struct timer *timer; /* how long the next reply may take */
 	struct tally tally;
-	char tls[TLS_SIZE]; /* for the log, when it has ended */
 	const char *reason; /* of the end; the first one counts */
+	uint64_t replies;   /* so far */
 	int64_t began;      /* wall clock, for status */
 	int64_t began_ms;   /* monotonic, for the log */
 	int64_t noted_ms;   /* when status was last told */
@@ -111,7 +120,8 @@ struct customer {
 
 /*
  * A customer that owns nothing yet; registry_claim gives it its domains.
- * Takes over who->login. `domains`: one a line, copied. NULL: out of memory.
+ * Takes who->login. `domains`: one a line, copied. NULL: out of memory, and
+ * who->login is still the caller's.
  */
 struct customer *customer_new(
     struct server *server, struct identity *who, const char *domains);
@@ -126,6 +136,15 @@ void customer_set_state(struct customer *customer, enum customer_state state);
  * line is lost (the caller stops sending). */
 bool customer_expect(struct customer *customer, enum expect what,
     struct transaction *tx, size_t rcpt);
+
+/* Is the session open to messages from Postfix? */
+bool customer_takes_mail(const struct customer *customer);
+/* A message comes in: a lingering session delivers again. */
+void customer_wake(struct customer *customer);
+/* Asks whether the line still lives. False: the line is lost. */
+bool customer_noop(struct customer *customer);
+/* Changes as long as the customer takes in or answers anything. */
+uint64_t customer_pulse(const struct customer *customer);
 
 /* All is delivered: gives the domains back and says QUIT. */
 void customer_quit(struct customer *customer, const char *reason);

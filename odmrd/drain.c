@@ -13,17 +13,29 @@
  * are asked only when it has been quiet for longer. */
 enum { QUIET_MS = 30 };
 
-static bool
-busy(const struct customer *c)
+bool
+drain_busy(const struct customer *c)
 {
 	const struct lmtp *lmtp;
 
 	if (!pipeline_idle(&c->pipeline))
 		return true;
 	TAILQ_FOREACH(lmtp, &c->lmtps, entry)
-	if (lmtp_busy(lmtp))
-		return true;
+		if (lmtp_busy(lmtp))
+			return true;
 	return false;
+}
+
+/* Waits for Postfix to send something. A message that is being deferred just
+ * now is not yet on flush(8)'s list: so the second flush comes soon, and it is
+ * the one that gets the whole time. */
+static void
+be_patient(struct customer *c)
+{
+	int64_t wait = c->server->conf->drain_wait * 1000;
+
+	c->drain.ask = false;
+	timer_set(c->drain.timer, c->drain.again ? wait : wait / 5);
 }
 
 static void
@@ -31,11 +43,12 @@ flush_all(struct customer *c)
 {
 	struct claim *claim;
 
-	c->drain.ask = false;
 	TAILQ_FOREACH(claim, &c->claims, entry)
-	flusher_flush(c->server->flusher, claim->name, c->who.id);
-	timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
+		flusher_flush(c->server->flusher, claim->name, c->who.id);
+	be_patient(c);
 }
+
+static void ask(struct customer *c);
 
 static void
 on_count(long unattempted, void *arg)
@@ -43,25 +56,33 @@ on_count(long unattempted, void *arg)
 	struct customer *c = arg;
 
 	c->drain.question = NULL;
-	if (c->state != CUSTOMER_READY || busy(c))
+	if (drain_busy(c))
 		return;
-	if (unattempted == 0) {
-		customer_quit(c, "drained");
+	if (c->drain.stale) {
+		ask(c);
 		return;
 	}
-	/* Postfix may just be about to deliver; give it a while. */
-	c->drain.ask = false;
-	timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
+	if (c->state == CUSTOMER_LINGERING && unattempted > 0)
+		flush_all(c);
+	if (c->state != CUSTOMER_READY)
+		return;
+	if (unattempted == 0) {
+		linger_begin(c);
+		return;
+	}
+	be_patient(c);
 }
 
 static void
 ask(struct customer *c)
 {
 	if (c->drain.question == NULL)
+		c->drain.stale = false;
+	if (c->drain.question == NULL)
 		c->drain.question = settle_ask(
 		    c->server->settle, c->domains, c->who.id, on_count, c);
 	/* Out of memory: look again later. */
-	if (c->drain.question == NULL)
+	if (c->drain.question == NULL && c->state == CUSTOMER_READY)
 		timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
 }
 
@@ -71,7 +92,7 @@ on_timer(void *arg)
 	struct customer *c = arg;
 	struct drain *d = &c->drain;
 
-	if (c->state != CUSTOMER_READY || busy(c))
+	if (c->state != CUSTOMER_READY || drain_busy(c))
 		return;
 	if (c->server->stopping)
 		customer_quit(c, "stopping");
@@ -82,7 +103,9 @@ on_timer(void *arg)
 		log_info(c->who.id,
 		    "mail remains but Postfix is silent, flushing once more");
 		flush_all(c);
-	} else
+	} else if (c->who.linger > 0)
+		linger_begin(c);
+	else
 		customer_quit(c, "tags-without-mail");
 }
 
@@ -114,6 +137,15 @@ void
 drain_begin(struct customer *c)
 {
 	flush_all(c);
+	/* Perhaps there is none: a session that lingers need not wait. */
+	drain_check(c);
+}
+
+void
+drain_look(struct customer *c)
+{
+	if (!drain_busy(c))
+		ask(c);
 }
 
 void
@@ -125,7 +157,8 @@ drain_progress(struct customer *c)
 void
 drain_check(struct customer *c)
 {
-	if (c->state != CUSTOMER_READY || busy(c))
+	c->drain.stale = true;
+	if (c->state != CUSTOMER_READY || drain_busy(c))
 		return;
 	c->drain.ask = true;
 	timer_set(c->drain.timer, c->server->stopping ? 0 : QUIET_MS);

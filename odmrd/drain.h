@@ -17,6 +17,7 @@ struct timer;
 struct drain {
 	struct timer *timer;
 	struct question *question; /* asked, not answered yet */
+	bool stale; /* a message was answered since the question was asked */
 	bool again; /* flushed once more since a message left the queue */
 	bool ask;   /* the timer asks the tags, rather than giving up */
 };
@@ -31,6 +32,10 @@ void drain_begin(struct customer *customer);
 void drain_progress(struct customer *customer);
 /* A message was answered: if that was the last in flight, are we done? */
 void drain_check(struct customer *customer);
+/* The session lingers: is there mail all the same? Then Postfix is asked. */
+void drain_look(struct customer *customer);
+/* Is a message on its way? */
+bool drain_busy(const struct customer *customer);
 void drain_stop(struct drain *drain);
 
 #endif

@@ -2,11 +2,7 @@
 #include <sys/queue.h>
 #include <sys/wait.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +11,16 @@
 #include "domain.h"
 #include "flusher.h"
 #include "log.h"
+#include "postqueue.h"
 
-extern char **environ;
-
-enum { AT_ONCE = 4, SAID_SIZE = 512 };
+enum { AT_ONCE = 4, SAID_SIZE = 512, REST_MS = 1000 };
 
 struct flush {
 	TAILQ_ENTRY(flush) entry;
 	struct flusher *flusher;
 	pid_t pid;  /* 0: waits for its turn */
+	bool again; /* it has failed once */
+	bool rests; /* before it is tried again */
 	int output; /* what the child says, read when it has ended */
 	struct timer *timer;
 	char domain[DOMAIN_SIZE];
@@ -57,14 +54,15 @@ finish(struct flush *flush)
 	loop_bury(flush->flusher->loop, bury_flush, flush);
 }
 
-static void
+/* Did it fail? */
+static bool
 report(const struct flush *flush, int status)
 {
 	char said[SAID_SIZE];
 	ssize_t n;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return;
+		return false;
 	/* Non-blocking: a grandchild may still hold the other end. */
 	n = read(flush->output, said, sizeof(said) - 1);
 	if (n < 0)
@@ -74,6 +72,18 @@ report(const struct flush *flush, int status)
 	log_warning(flush->id, "postqueue -s %s: %s %d: %s", flush->domain,
 	    WIFEXITED(status) ? "exit status" : "signal",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), said);
+	return true;
+}
+
+/* postqueue fails where another process has relay.db locked for a moment. */
+static void
+rest(struct flush *flush)
+{
+	close(flush->output);
+	flush->output = -1;
+	flush->pid = 0;
+	flush->again = flush->rests = true;
+	timer_set(flush->timer, REST_MS);
 }
 
 static void
@@ -83,14 +93,16 @@ on_child(void *arg)
 	struct flush *flush, *next;
 	int status;
 
-	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next)
-	{
+	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next) {
 		if (flush->pid == 0 ||
 		    waitpid(flush->pid, &status, WNOHANG) != flush->pid)
 			continue;
 		flusher->running--;
-		report(flush, status);
-		finish(flush);
+		timer_stop(flush->timer);
+		if (report(flush, status) && WIFEXITED(status) && !flush->again)
+			rest(flush);
+		else
+			finish(flush);
 	}
 	start_more(flusher);
 }
@@ -100,86 +112,98 @@ on_timeout(void *arg)
 {
 	struct flush *flush = arg;
 
+	if (flush->rests) {
+		flush->rests = false;
+		start_more(flush->flusher);
+		return;
+	}
 	log_warning(flush->id, "postqueue -s %s: no end after %lds, killed",
 	    flush->domain, flush->flusher->conf->flush_timeout);
 	kill(flush->pid, SIGKILL);
 }
 
-/* Returns 0 or an errno; on success `flush` has its pid and output. */
-static int
-spawn(struct flush *flush)
+static bool
+runs(const struct flusher *flusher, const char *domain)
 {
-	const struct conf *conf = flush->flusher->conf;
-	char option_c[] = "-c", option_s[] = "-s";
-	char *const argv[] = { conf->postqueue_path, option_c,
-		conf->postfix_config_directory, option_s, flush->domain, NULL };
-	posix_spawn_file_actions_t actions;
-	int ends[2], error;
+	const struct flush *flush;
 
-	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
-		return errno;
-	error = posix_spawn_file_actions_init(&actions);
-	if (error == 0) {
-		posix_spawn_file_actions_addopen(
-		    &actions, 0, "/dev/null", O_RDONLY, 0);
-		posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-		posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
-		error = posix_spawn(&flush->pid, conf->postqueue_path, &actions,
-		    NULL, argv, environ);
-		posix_spawn_file_actions_destroy(&actions);
-	}
-	close(ends[1]);
+	TAILQ_FOREACH(flush, &flusher->flushes, entry)
+		if (flush->pid != 0 && strcmp(flush->domain, domain) == 0)
+			return true;
+	return false;
+}
+
+static bool
+start(struct flush *flush)
+{
+	struct flusher *flusher = flush->flusher;
+	int error = postqueue_spawn(
+	    flusher->conf, "-s", flush->domain, &flush->pid, &flush->output);
+
 	if (error != 0) {
-		close(ends[0]);
-		flush->pid = 0;
-		return error;
+		log_error(flush->id, "%s: %s", flusher->conf->postqueue_path,
+		    strerror(error));
+		finish(flush);
+		return false;
 	}
-	flush->output = ends[0];
-	return 0;
+	flusher->running++;
+	timer_set(flush->timer, flusher->conf->flush_timeout * 1000);
+	return true;
+}
+
+/* One that runs need not see mail that came after it began: the next of the
+ * same domain begins when it has ended, and sees all. */
+static bool
+may_start(const struct flush *flush)
+{
+	return flush->pid == 0 && !flush->rests &&
+	    flush->flusher->running < AT_ONCE &&
+	    !runs(flush->flusher, flush->domain);
 }
 
 static void
 start_more(struct flusher *flusher)
 {
 	struct flush *flush, *next;
-	int error;
 
 	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next)
-	{
-		if (flusher->running >= AT_ONCE)
-			return;
-		if (flush->pid != 0)
-			continue;
-		error = spawn(flush);
-		if (error != 0) {
-			log_error(flush->id, "%s: %s",
-			    flusher->conf->postqueue_path, strerror(error));
-			finish(flush);
-			continue;
-		}
-		flusher->running++;
-		timer_set(flush->timer, flusher->conf->flush_timeout * 1000);
-	}
+		if (may_start(flush))
+			start(flush);
 }
 
-void
+/* One that waits will see all mail that is there now. */
+static bool
+waits(const struct flusher *flusher, const char *domain)
+{
+	const struct flush *flush;
+
+	TAILQ_FOREACH(flush, &flusher->flushes, entry)
+		if (flush->pid == 0 && strcmp(flush->domain, domain) == 0)
+			return true;
+	return false;
+}
+
+bool
 flusher_flush(struct flusher *flusher, const char *domain, const char *id)
 {
-	struct flush *flush = calloc(1, sizeof(*flush));
+	struct flush *flush;
 
+	if (waits(flusher, domain))
+		return true;
+	flush = calloc(1, sizeof(*flush));
 	if (flush == NULL ||
 	    (flush->timer = timer_new(flusher->loop, on_timeout, flush)) ==
 		NULL) {
 		log_error(id, "postqueue -s %s: out of memory", domain);
 		free(flush);
-		return;
+		return false;
 	}
 	flush->flusher = flusher;
 	flush->output = -1;
 	strcpy(flush->domain, domain);
 	snprintf(flush->id, sizeof(flush->id), "%s", id);
 	TAILQ_INSERT_TAIL(&flusher->flushes, flush, entry);
-	start_more(flusher);
+	return may_start(flush) ? start(flush) : true;
 }
 
 struct flusher *

@@ -6,12 +6,21 @@
  * Life: open -> closing (flushing, then half closed and waiting for the peer's
  * end, so that the last reply is not lost to a reset) -> buried.
  */
+#include <sys/ioctl.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
+#include <linux/sockios.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -21,10 +30,12 @@
 #include <openssl/ssl.h>
 
 #include "link.h"
+#include "records.h"
 
 enum { CLOSE_MS = 10000, LINGER_MS = 2000 };
 
 struct link {
+	TAILQ_ENTRY(link) entry; /* while it is closing */
 	struct loop *loop;
 	struct bufferevent *bev;
 	const struct link_role *role; /* NULL: closing, nobody listens */
@@ -33,9 +44,17 @@ struct link {
 	size_t taken;   /* bytes of the last line, still in the input */
 	SSL *handshake; /* waits for the output to be sent */
 	enum tls_side side;
+	loop_call *gone;
+	void *gone_arg;
+	uint64_t written; /* bytes, in clear */
 	bool secure;
+	bool is_closing;
+	bool line_records;
 	bool shut; /* our half is closed */
+	bool full; /* of input that the role has left: nothing is read */
 };
+
+static TAILQ_HEAD(, link) closing_links = TAILQ_HEAD_INITIALIZER(closing_links);
 
 static const int bev_options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
 
@@ -50,6 +69,8 @@ bury_link(void *dead)
 	SSL_free(link->handshake);
 	if (link->bev != NULL)
 		bufferevent_free(link->bev);
+	if (link->gone != NULL)
+		link->gone(link->gone_arg);
 	loop_release(link->loop);
 	free(link);
 }
@@ -57,6 +78,9 @@ bury_link(void *dead)
 static void
 destroy(struct link *link)
 {
+	if (link->is_closing)
+		TAILQ_REMOVE(&closing_links, link, entry);
+	link->is_closing = false;
 	link->role = NULL;
 	bufferevent_disable(link->bev, EV_READ | EV_WRITE);
 	bufferevent_setcb(link->bev, NULL, NULL, NULL, NULL);
@@ -65,12 +89,41 @@ destroy(struct link *link)
 	loop_bury(link->loop, bury_link, link);
 }
 
+static size_t
+input_length(const struct link *link)
+{
+	return evbuffer_get_length(bufferevent_get_input(link->bev));
+}
+
+/* As long as the input is full and reading enabled, libevent calls us in every
+ * turn of the loop. */
+static void
+pause_if_full(struct link *link)
+{
+	if (link->full || input_length(link) < LINK_INPUT_MAX)
+		return;
+	link->full = true;
+	bufferevent_disable(link->bev, EV_READ);
+}
+
+static void
+use_up(struct link *link, size_t n)
+{
+	evbuffer_drain(bufferevent_get_input(link->bev), n);
+	if (!link->full || input_length(link) >= LINK_INPUT_MAX)
+		return;
+	link->full = false;
+	bufferevent_enable(link->bev, EV_READ);
+}
+
 static void
 settle_input(struct link *link)
 {
-	if (link->taken > 0)
-		evbuffer_drain(bufferevent_get_input(link->bev), link->taken);
+	size_t taken = link->taken;
+
 	link->taken = 0;
+	if (taken > 0)
+		use_up(link, taken);
 }
 
 /* All is sent: says so to the peer and waits a moment for its own end. */
@@ -93,11 +146,14 @@ on_readable(struct bufferevent *bev, void *arg)
 {
 	struct link *link = arg;
 
-	if (link->role == NULL)
-		evbuffer_drain(bufferevent_get_input(bev),
-		    evbuffer_get_length(bufferevent_get_input(bev)));
-	else
+	(void)bev;
+	if (link->role != NULL)
 		link->role->input(link->owner);
+	if (link->role != NULL)
+		pause_if_full(link);
+	else
+		evbuffer_drain(
+		    bufferevent_get_input(link->bev), input_length(link));
 }
 
 static void
@@ -137,6 +193,9 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	struct link *link = arg;
 
 	if (what & BEV_EVENT_CONNECTED) {
+		/* By link_connect: whoever has something to say says it. */
+		if (bufferevent_openssl_get_ssl(bev) == NULL)
+			return;
 		link->secure = true;
 		if (link->role != NULL && link->role->secured != NULL)
 			link->role->secured(link->owner);
@@ -147,7 +206,7 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	/* What came before the end is still worth reading. */
-	if (evbuffer_get_length(bufferevent_get_input(bev)) > 0)
+	if (input_length(link) > 0)
 		link->role->input(link->owner);
 	if (link->role != NULL)
 		link->role->ended(link->owner, end_reason(link, what));
@@ -186,11 +245,41 @@ link_new(struct loop *loop, int fd, const struct link_role *role, void *owner)
 	return link;
 }
 
+struct link *
+link_connect(struct loop *loop, const struct sockaddr *addr, socklen_t len,
+    const struct link_role *role, void *owner)
+{
+	struct link *link;
+	int on = 1, saved;
+	int fd = socket(
+	    addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return NULL;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	link = link_new(loop, fd, role, owner);
+	if (link == NULL)
+		errno = ENOMEM;
+	else if (bufferevent_socket_connect(link->bev, addr, (int)len) == -1) {
+		saved = errno;
+		link_abort(&link);
+		errno = saved;
+	}
+	return link;
+}
+
 void
 link_hand_over(struct link *link, const struct link_role *role, void *owner)
 {
 	link->role = role;
 	link->owner = owner;
+}
+
+void
+link_when_gone(struct link *link, loop_call *gone, void *arg)
+{
+	link->gone = gone;
+	link->gone_arg = arg;
 }
 
 static void
@@ -237,6 +326,20 @@ link_tls_version(const struct link *link)
 	return link->secure
 	    ? SSL_get_version(bufferevent_openssl_get_ssl(link->bev))
 	    : NULL;
+}
+
+bool
+link_peer_fingerprint(const struct link *link, char out[FINGERPRINT_SIZE])
+{
+	return link->secure &&
+	    tls_peer_fingerprint(bufferevent_openssl_get_ssl(link->bev), out);
+}
+
+bool
+link_channel_binding(const struct link *link, struct tls_binding *out)
+{
+	return link->secure &&
+	    tls_channel_binding(bufferevent_openssl_get_ssl(link->bev), out);
 }
 
 /* Is there, within the `len` bytes before a line's LF, what no line has? */
@@ -293,59 +396,65 @@ link_peek(struct link *link, const char **bytes)
 void
 link_consume(struct link *link, size_t n)
 {
-	evbuffer_drain(bufferevent_get_input(link->bev), n);
+	use_up(link, n);
 }
 
 bool
 link_has_input(struct link *link)
 {
 	settle_input(link);
-	return evbuffer_get_length(bufferevent_get_input(link->bev)) > 0;
+	return input_length(link) > 0;
 }
 
 void
 link_write(struct link *link, const void *bytes, size_t n)
 {
-	bufferevent_write(link->bev, bytes, n);
+	struct evbuffer *out = bufferevent_get_output(link->bev);
+
+	if (link->line_records)
+		records_add(out, bytes, n);
+	else
+		evbuffer_add(out, bytes, n);
+	link->written += n;
 }
 
 void
 link_printf(struct link *link, const char *fmt, ...)
 {
+	char *text = NULL;
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	evbuffer_add_vprintf(bufferevent_get_output(link->bev), fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-}
-
-static void
-free_record(const void *data, size_t len, void *arg)
-{
-	(void)data;
-	(void)len;
-	free(arg);
-}
-
-/* bufferevent_openssl makes one record of each chain in the buffer, and memory
- * that is added by reference stays a chain of its own. */
-void
-link_record(struct link *link, const char *line)
-{
-	char *record = NULL;
-	int len = asprintf(&record, "%s\r\n", line);
-
-	if (len < 0)
-		return;
-	if (evbuffer_add_reference(bufferevent_get_output(link->bev), record,
-		(size_t)len, free_record, record) == -1)
-		free(record);
+	if (n > 0)
+		link_write(link, text, (size_t)n);
+	free(n >= 0 ? text : NULL);
 }
 
 size_t
 link_unsent(const struct link *link)
 {
 	return evbuffer_get_length(bufferevent_get_output(link->bev));
+}
+
+void
+link_line_records(struct link *link)
+{
+	link->line_records = true;
+}
+
+/* What the kernel still holds counts as not taken; under TLS it is a little
+ * more than was written, which does not matter for telling a change. */
+uint64_t
+link_taken(const struct link *link)
+{
+	int held = 0;
+
+	if (ioctl(bufferevent_getfd(link->bev), SIOCOUTQ, &held) == -1)
+		held = 0;
+	return link->written - link_unsent(link) - (uint64_t)held;
 }
 
 static void
@@ -364,6 +473,8 @@ link_close(struct link **linkp)
 		return;
 	link->role = NULL;
 	settle_input(link);
+	TAILQ_INSERT_TAIL(&closing_links, link, entry);
+	link->is_closing = true;
 	link->closing = timer_new(link->loop, on_closing_timeout, link);
 	if (link->closing == NULL) {
 		destroy(link);
@@ -382,4 +493,13 @@ link_abort(struct link **link)
 	if (*link != NULL)
 		destroy(*link);
 	*link = NULL;
+}
+
+void
+link_abandon_closing(void)
+{
+	struct link *link;
+
+	while ((link = TAILQ_FIRST(&closing_links)) != NULL)
+		destroy(link);
 }

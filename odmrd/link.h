@@ -11,8 +11,11 @@
 #ifndef LINK_H
 #define LINK_H
 
+#include <sys/socket.h>
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "loop.h"
 #include "tls.h"
@@ -36,10 +39,18 @@ enum { LINK_LOW_WATER = 32 * 1024, LINK_INPUT_MAX = 64 * 1024 };
 /* Takes the non-blocking `fd`, also on failure (NULL: out of memory). */
 struct link *link_new(
     struct loop *loop, int fd, const struct link_role *role, void *owner);
+/* Connects by TCP without waiting for it: if that fails later, the role hears
+ * that the link has ended. NULL with errno set. */
+struct link *link_connect(struct loop *loop, const struct sockaddr *addr,
+    socklen_t len, const struct link_role *role, void *owner);
 
 /* Another role goes on with the same connection: nothing is copied. */
 void link_hand_over(
     struct link *link, const struct link_role *role, void *owner);
+
+/* `gone` is called when the connection's descriptor is closed at last, which
+ * is a while after link_close. */
+void link_when_gone(struct link *link, loop_call *gone, void *arg);
 
 /*
  * Begins a TLS handshake once all output is sent. The caller has made sure
@@ -49,6 +60,9 @@ void link_hand_over(
 bool link_start_tls(struct link *link, struct tls *tls, enum tls_side side);
 /* "TLSv1.3" and such, or NULL on a clear link. */
 const char *link_tls_version(const struct link *link);
+/* As in tls.h; false on a clear link. */
+bool link_peer_fingerprint(const struct link *link, char out[FINGERPRINT_SIZE]);
+bool link_channel_binding(const struct link *link, struct tls_binding *out);
 
 enum line_result {
 	LINE_NONE, /* none is complete yet */
@@ -72,9 +86,14 @@ bool link_has_input(struct link *link);
 void link_write(struct link *link, const void *bytes, size_t n);
 void link_printf(struct link *link, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* A line of text, with its CRLF, in a TLS record of its own. */
-void link_record(struct link *link, const char *line);
+/* From now on each line is a TLS record of its own, see records.h. */
+void link_line_records(struct link *link);
 size_t link_unsent(const struct link *link);
+/* Grows as long as the peer's host takes in what is written. */
+uint64_t link_taken(const struct link *link);
+
+/* The last words of links that are closing are given up. */
+void link_abandon_closing(void);
 
 /* `*link` becomes NULL; NULL is fine. */
 void link_close(struct link **link);

@@ -15,26 +15,41 @@
 #include "listener.h"
 #include "log.h"
 
-enum { BACKLOG = 512, REST_MS = 200 };
+enum { BACKLOG = 512, REST_MS = 200, COMPLAINT_MS = 10000 };
 
 struct listener {
 	struct evconnlistener *ev;
 	struct timer *rest;
+	int64_t complained_ms; /* when the log was told; 0: never */
 	listener_accept *accepted;
 	void *arg;
 	char *path; /* of a unix socket */
 };
+
+/* Replies go out at once, and a peer that is gone without a word is found
+ * within three minutes. */
+static void
+prepare(int fd)
+{
+	int unsent = 32 * 1024, on = 1, idle = 90, interval = 20, count = 4;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* On a slow line mail waits with Postfix, not in the kernel. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
 
 static void
 on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *peer,
     int len, void *arg)
 {
 	struct listener *listener = arg;
-	int on = 1;
-
 	(void)ev;
 	if (listener->path == NULL) {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+		prepare(fd);
 		listener->accepted(fd, peer, (socklen_t)len, listener->arg);
 	} else
 		listener->accepted(fd, NULL, 0, listener->arg);
@@ -49,13 +64,19 @@ on_rested(void *arg)
 }
 
 /* Most likely out of descriptors: leave the queue alone for a moment rather
- * than spin on it. */
+ * than spin on it, and the log for longer. */
 static void
 on_accept_error(struct evconnlistener *ev, void *arg)
 {
 	struct listener *listener = arg;
+	int fault = errno;
+	int64_t now = loop_now_ms();
 
-	log_error(NULL, "accept: %s", strerror(errno));
+	if (listener->complained_ms == 0 ||
+	    now - listener->complained_ms >= COMPLAINT_MS) {
+		log_error(NULL, "accept: %s", strerror(fault));
+		listener->complained_ms = now;
+	}
 	evconnlistener_disable(ev);
 	timer_set(listener->rest, REST_MS);
 }

@@ -8,8 +8,10 @@
 #include "customer.h"
 #include "lmtp.h"
 #include "log.h"
+#include "ration.h"
 #include "received.h"
 #include "settle.h"
+#include "verdict.h"
 
 static void take_input(struct lmtp *lmtp);
 
@@ -43,9 +45,12 @@ lmtp_end(struct lmtp *lmtp)
 	link_close(&lmtp->link);
 	timer_stop(lmtp->timer);
 	lmtp->tx = NULL;
+	verdict_cancel(&lmtp->verdict);
+	ration_leave(lmtp);
 	loop_bury(c->server->loop, bury_lmtp, lmtp);
 	if (tx != NULL)
 		pipeline_withdraw(c, tx);
+	ration_share(c->server);
 	drain_check(c);
 }
 
@@ -53,8 +58,8 @@ static void
 arm(struct lmtp *lmtp)
 {
 	struct transaction *tx = lmtp->tx;
-	bool ours = lmtp->state == LMTP_ANSWERING || tx == NULL ||
-	    (!tx->discard && tx_room(tx) == 0);
+	bool ours = lmtp->state >= LMTP_ANSWERING || tx == NULL ||
+	    (!tx->discard && tx_full(tx));
 
 	if (lmtp->state == LMTP_ENDED)
 		return;
@@ -80,17 +85,17 @@ on_timeout(void *arg)
 static void
 settle(struct lmtp *lmtp, const struct transaction *tx)
 {
-	bool received = tx->received_id[0] != '\0';
 	const struct recipient *r = NULL;
 	char text[REPLY_TEXT_SIZE + 8] = "";
 	struct settlement s = {
-		.queue_id = received ? tx->received_id : tx->queue_id,
-		.other_id = received ? tx->queue_id : NULL,
+		.queue_id = tx_id(tx),
+		.other_id = tx_other_id(tx),
 		.domain = lmtp->domain,
 		.session = lmtp->customer->who.id,
 		.delivered = (long)tx_count(tx, 2),
 		.refused = (long)tx_count(tx, 5),
 		.kept = (long)tx_count(tx, 4),
+		.doubted = tx->doubted,
 		.bytes = tx->bytes,
 		.when = time(NULL),
 		.answer = text,
@@ -124,10 +129,11 @@ answer(struct lmtp *lmtp)
 	settle(lmtp, tx);
 	customer_count(c, tx);
 	tx_free(&lmtp->tx);
+	ration_share(c->server);
 	lmtp->queue_id[0] = '\0';
 	lmtp_set_state(lmtp, LMTP_IDLE);
 	arm(lmtp);
-	if (c->state != CUSTOMER_READY || c->server->stopping)
+	if (!customer_takes_mail(c))
 		lmtp_end(lmtp);
 	else {
 		take_input(lmtp);
@@ -135,11 +141,25 @@ answer(struct lmtp *lmtp)
 	}
 }
 
+static void
+judge(struct lmtp *lmtp)
+{
+	lmtp_set_state(lmtp, LMTP_JUDGING);
+	if (!verdict_needed(lmtp) || !verdict_ask(lmtp))
+		answer(lmtp);
+}
+
+void
+lmtp_judged(struct lmtp *lmtp)
+{
+	answer(lmtp);
+}
+
 void
 lmtp_answered(struct lmtp *lmtp)
 {
 	if (lmtp->state == LMTP_ANSWERING)
-		answer(lmtp);
+		judge(lmtp);
 	else
 		take_input(lmtp); /* reads the rest of the body first */
 }
@@ -176,9 +196,32 @@ end_of_body(struct lmtp *lmtp)
 	lmtp->tx->whole = true;
 	lmtp_set_state(lmtp, LMTP_ANSWERING);
 	if (lmtp->tx->state == TX_DONE)
-		answer(lmtp);
+		judge(lmtp);
 	else
 		offer(lmtp);
+}
+
+/* The buffer has no room: what it has goes on its way, or memory is waited
+ * for. True if there is room now. */
+static bool
+make_room(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+	struct customer *c = lmtp->customer;
+
+	if (tx->body_size == 0) {
+		log_error(c->who.id, "out of memory for %s", lmtp->queue_id);
+		lmtp_end(lmtp);
+		return false;
+	}
+	if (tx->starved && tx->state == TX_FILLING &&
+	    !pipeline_wants_more(&c->pipeline)) {
+		ration_wait(lmtp);
+		return false;
+	}
+	offer(lmtp);
+	return lmtp->tx == tx && lmtp->state == LMTP_BODY &&
+	    (tx->discard || !tx_full(tx));
 }
 
 /* Decodes what is there into the transaction, as far as there is room, or
@@ -187,28 +230,21 @@ static bool
 read_body(struct lmtp *lmtp)
 {
 	struct transaction *tx = lmtp->tx;
-	char scratch[8192], *out;
+	char scratch[8192];
 	const char *in;
 	size_t n = link_peek(lmtp->link, &in), written;
-	size_t room = tx->discard ? sizeof(scratch) - 1 : tx_room(tx);
 
 	if (n == 0)
 		return false;
-	if (room == 0) {
-		offer(lmtp);
-		return lmtp->tx == tx && lmtp->state == LMTP_BODY &&
-		    (tx->discard || tx_room(tx) > 0);
-	}
-	if (n > room)
-		n = room;
-	out = tx->discard ? scratch : tx_space(tx, n + 1);
-	if (out == NULL) {
-		log_error(lmtp->customer->who.id, "out of memory for %s",
-		    lmtp->queue_id);
-		lmtp_end(lmtp);
-		return false;
-	}
-	link_consume(lmtp->link, dot_decode(&lmtp->dot, in, n, out, &written));
+	if (!tx->discard)
+		n = tx_room(tx, n);
+	else if (n > sizeof(scratch) - 1)
+		n = sizeof(scratch) - 1;
+	if (n == 0)
+		return make_room(lmtp);
+	link_consume(lmtp->link,
+	    dot_decode(&lmtp->dot, in, n, tx->discard ? scratch : tx_space(tx),
+		&written));
 	if (!tx->discard)
 		tx_filled(tx, written);
 	if (lmtp->dot.state == DOT_END)
@@ -237,6 +273,7 @@ take_input(struct lmtp *lmtp)
 			break;
 		case LMTP_HELD:
 		case LMTP_ANSWERING:
+		case LMTP_JUDGING:
 		case LMTP_ENDED:
 			more = false;
 			break;
@@ -292,7 +329,7 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 		return;
 	}
 	TAILQ_INSERT_TAIL(&c->lmtps, lmtp, entry);
-	if (c->state == CUSTOMER_READY)
+	if (customer_takes_mail(c))
 		lmtp_greet(lmtp);
 }
 
@@ -301,6 +338,8 @@ lmtp_dismiss(struct lmtp *lmtp, bool lost)
 {
 	if (lmtp->tx != NULL && !lost)
 		return;
+	if (lmtp->tx != NULL)
+		lmtp->customer->tally.kept++;
 	if (lmtp->state != LMTP_IDLE)
 		link_printf(
 		    lmtp->link, "421 4.4.2 The customer's session is over\r\n");

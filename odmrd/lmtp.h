@@ -22,6 +22,7 @@
 
 struct customer;
 struct transaction;
+struct verdict;
 
 enum lmtp_state {
 	LMTP_HELD,      /* connected, but the customer is not ready yet */
@@ -30,6 +31,7 @@ enum lmtp_state {
 	LMTP_ENVELOPE,  /* MAIL was taken */
 	LMTP_BODY,      /* 354 is sent, the body comes */
 	LMTP_ANSWERING, /* the body is read, the customer's answer awaited */
+	LMTP_JUDGING,   /* the answer is there, and a second opinion asked */
 	LMTP_ENDED,     /* waits for its burial */
 };
 
@@ -37,11 +39,14 @@ enum { QUEUE_ID_SIZE = 64 };
 
 struct lmtp {
 	TAILQ_ENTRY(lmtp) entry;
+	TAILQ_ENTRY(lmtp) queue; /* ration.c's */
+	bool hungry;             /* is in it */
 	struct customer *customer;
 	struct link *link;
 	enum lmtp_state state;
 	struct transaction *tx;
-	struct timer *timer; /* how long Postfix may be silent */
+	struct verdict *verdict; /* the second opinion that was asked for */
+	struct timer *timer;     /* how long Postfix may be silent */
 	struct dot dot;
 	char queue_id[QUEUE_ID_SIZE];
 	char domain[DOMAIN_SIZE];
@@ -53,6 +58,8 @@ void lmtp_accept(struct customer *customer, const char *domain, int fd);
 void lmtp_greet(struct lmtp *lmtp);
 /* The transaction has its answers. */
 void lmtp_answered(struct lmtp *lmtp);
+/* The second opinion is there: the answers are final. */
+void lmtp_judged(struct lmtp *lmtp);
 /* There is room in the transaction again. */
 void lmtp_resume(struct lmtp *lmtp);
 /* Is there a transaction, begun or waiting for its answer? */

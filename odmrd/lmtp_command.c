@@ -94,17 +94,18 @@ on_mail(struct lmtp *lmtp, const char *args)
 		reply(lmtp, "501 5.5.4 Syntax: MAIL FROM:<address>");
 		return;
 	}
-	if (lmtp->customer->state != CUSTOMER_READY || server->stopping) {
+	if (!customer_takes_mail(lmtp->customer)) {
 		reply(lmtp, "421 4.3.2 The session is ending");
 		lmtp_end(lmtp);
 		return;
 	}
-	lmtp->tx = tx_new(
-	    lmtp, path, lmtp->queue_id, (size_t)server->conf->message_buffer);
+	lmtp->tx = tx_new(lmtp, path, lmtp->queue_id,
+	    (size_t)server->conf->message_buffer, &lmtp->customer->budget);
 	if (lmtp->tx == NULL) {
 		reply(lmtp, "451 4.3.0 Out of memory");
 		return;
 	}
+	customer_wake(lmtp->customer);
 	lmtp_set_state(lmtp, LMTP_ENVELOPE);
 	reply(lmtp, "250 2.1.0 Ok");
 }

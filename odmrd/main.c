@@ -20,21 +20,28 @@
 #include <unistd.h>
 
 #include "address.h"
-#include "auth.h"
+#include "census.h"
+#include "credentials.h"
 #include "customer.h"
+#include "descriptors.h"
 #include "flusher.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "options.h"
+#include "peers.h"
 #include "pidfile.h"
 #include "privileges.h"
+#include "ration.h"
 #include "registry.h"
+#include "reload.h"
 #include "server.h"
 #include "session.h"
 #include "settle.h"
+#include "submission.h"
 #include "tls.h"
 
-enum { ERROR_SIZE = 512, WORKERS = 2, LISTENERS_MAX = 32 };
+enum { ERROR_SIZE = 512, WORKERS = 2, HASHERS = 2, LISTENERS_MAX = 32 };
 
 struct front {
 	struct server *server;
@@ -133,14 +140,21 @@ on_terminate(void *arg)
 	if (server->stopping)
 		return;
 	log_info(NULL, "stopping");
+	notify_stopping();
 	server->stopping = true;
 	stop_listening();
 	while ((s = TAILQ_FIRST(&server->sessions)) != NULL)
 		session_stop(s);
 	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
-	customer_stop(c);
+		customer_stop(c);
 	timer_set(server->stop_timer, server->conf->stop_timeout * 1000);
 	server_one_less(server);
+}
+
+static void
+on_hangup(void *arg)
+{
+	reload(arg);
 }
 
 /* ---- the start --------------------------------------------------------- */
@@ -216,15 +230,23 @@ start_parts(struct server *server)
 
 	if (gsasl_init(&server->sasl) != GSASL_OK)
 		fatal(EX_OSERR, "cannot start GNU SASL");
-	gsasl_callback_set(server->sasl, auth_callback);
+	gsasl_callback_set(server->sasl, credentials_answer);
 	server->worker = worker_new(server->loop, conf, WORKERS);
+	server->hasher = worker_new(server->loop, conf, HASHERS);
 	server->settle = settle_new(server->loop, conf);
 	server->flusher = flusher_new(server->loop, conf);
+	server->census = census_new(server->loop, conf);
 	server->registry = registry_new(server);
+	server->peers = peers_new(server);
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
-	if (server->worker == NULL || server->settle == NULL ||
-	    server->flusher == NULL || server->registry == NULL ||
-	    server->stop_timer == NULL ||
+	server->tls_client = tls_new_client();
+	server->budget.limit = (size_t)conf->total_buffer;
+	if (!ration_init(server) || server->tls_client == NULL ||
+	    server->worker == NULL || server->hasher == NULL ||
+	    server->settle == NULL || server->flusher == NULL ||
+	    server->census == NULL || server->registry == NULL ||
+	    server->peers == NULL || server->stop_timer == NULL ||
+	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
@@ -234,13 +256,28 @@ static void
 free_parts(struct server *server)
 {
 	worker_free(&server->worker);
+	worker_free(&server->hasher);
 	settle_free(&server->settle);
+	census_free(&server->census);
 	flusher_free(&server->flusher);
 	registry_free(&server->registry);
 	timer_free(&server->stop_timer);
+	ration_free(server);
 	gsasl_done(server->sasl);
 	tls_free(&server->tls);
+	tls_free(&server->tls_client);
+	link_abandon_closing();
 	loop_free(&server->loop);
+	peers_free(&server->peers);
+}
+
+static void
+check_submission(const struct conf *conf)
+{
+	char error[ERROR_SIZE];
+
+	if (!submission_check(conf, error, sizeof(error)))
+		fatal(EX_CONFIG, "submission_server: %s", error);
 }
 
 static void
@@ -250,6 +287,7 @@ check(const struct conf *conf)
 
 	listen_all(NULL, "listen", conf->listen, false);
 	listen_all(NULL, "listen_tls", conf->listen_tls, true);
+	check_submission(conf);
 	tls_free(&tls);
 }
 
@@ -271,6 +309,8 @@ main(int argc, char **argv)
 		return EX_OK;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	if (!reload_init(options.conf_path))
+		fatal(EX_CONFIG, "%s: %s", options.conf_path, strerror(errno));
 	server.conf = &conf;
 	server.loop = loop_new();
 	TAILQ_INIT(&server.sessions);
@@ -281,16 +321,17 @@ main(int argc, char **argv)
 	server.postfix_uid = postfix_uid(&conf);
 	listen_all(&server, "listen", conf.listen, false);
 	listen_all(&server, "listen_tls", conf.listen_tls, true);
+	check_submission(&conf);
 	pid_fd = pid_file_open(conf.pid_file, error);
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "pid_file: %s", error);
 	enter_socket_directory(&conf);
-	if (!options.foreground &&
-	    daemon(1, conf.log == CONF_LOG_STDERR) == -1)
+	if (!options.foreground && daemon(1, conf.log == CONF_LOG_STDERR) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
 	if (!options.foreground && conf.log == CONF_LOG_SYSLOG)
 		log_open("odmrd", LOG_TO_SYSLOG);
+	descriptors_raise(&conf);
 	become_user(&conf);
 	registry_sweep();
 	start_parts(&server);
@@ -298,11 +339,13 @@ main(int argc, char **argv)
 		fatal(EX_CANTCREAT, "pid_file: %s: %s", conf.pid_file,
 		    strerror(errno));
 	log_info(NULL, "started");
+	notify_ready();
 	loop_run(server.loop);
 	stop_listening();
 	free_parts(&server);
 	log_info(NULL, "stopped");
 	pid_file_remove(conf.pid_file, pid_fd);
+	reload_free();
 	conf_free(&conf);
 	return EX_OK;
 }

@@ -14,6 +14,7 @@
 #include "customer.h"
 #include "lmtp.h"
 #include "pipeline.h"
+#include "ration.h"
 
 void
 pipeline_init(struct pipeline *p)
@@ -35,6 +36,12 @@ bool
 pipeline_idle(const struct pipeline *p)
 {
 	return p->in_flight == 0 && TAILQ_EMPTY(&p->waiting);
+}
+
+bool
+pipeline_wants_more(const struct pipeline *p)
+{
+	return p->current == NULL && TAILQ_EMPTY(&p->waiting);
 }
 
 /* All replies are in: the answers go back to Postfix, or nowhere. */
@@ -63,6 +70,8 @@ conclude(struct customer *c, bool clean)
 	if (!clean)
 		c->pipeline.dirty = true;
 	tx->state = TX_SENT;
+	if (TAILQ_EMPTY(&c->pipeline.waiting))
+		ration_share(c->server);
 	if (tx->expected == 0)
 		finish(c, tx);
 }
@@ -90,6 +99,14 @@ begin(struct customer *c)
 }
 
 static bool
+send_rset(struct customer *c)
+{
+	c->pipeline.dirty = false;
+	link_printf(c->link, "RSET\r\n");
+	return customer_expect(c, EXPECT_RSET, NULL, 0);
+}
+
+static bool
 send_rcpt(struct customer *c, struct transaction *tx)
 {
 	struct pipeline *p = &c->pipeline;
@@ -101,17 +118,30 @@ send_rcpt(struct customer *c, struct transaction *tx)
 	return customer_expect(c, EXPECT_RCPT, tx, i);
 }
 
+/* A chunk ends with a line where it can: fetchmail hands whole lines on only,
+ * and a customer that lacks the end of a chunk does not answer it. */
+static size_t
+chunk_size(const struct transaction *tx)
+{
+	const char *lf = NULL;
+
+	if (!tx->whole)
+		lf = memrchr(tx->body, '\n', tx->body_len);
+	return lf != NULL ? (size_t)(lf - tx->body) + 1 : tx->body_len;
+}
+
 static bool
 send_chunk(struct customer *c, struct transaction *tx)
 {
 	bool last = tx->whole;
+	size_t size;
 
-	if (!last && tx_room(tx) > 0)
+	if (!last && !tx_full(tx))
 		return false;
-	link_printf(
-	    c->link, "BDAT %zu%s\r\n", tx->body_len, last ? " LAST" : "");
-	link_write(c->link, tx->body, tx->body_len);
-	tx->body_len = 0;
+	size = chunk_size(tx);
+	link_printf(c->link, "BDAT %zu%s\r\n", size, last ? " LAST" : "");
+	link_write(c->link, tx->body, size);
+	tx_sent(tx, size);
 	if (!customer_expect(c, last ? EXPECT_LAST : EXPECT_CHUNK, tx, 0))
 		return false;
 	if (last)
@@ -135,7 +165,7 @@ write_stuffed(struct link *link, struct transaction *tx)
 		link_write(link, tx->body + at, run);
 		at += run;
 	}
-	tx->body_len = 0;
+	tx_sent(tx, tx->body_len);
 }
 
 static bool
@@ -193,10 +223,8 @@ step(struct customer *c)
 	}
 	switch (p->step) {
 	case STEP_RSET:
-		p->dirty = false;
 		p->step = STEP_MAIL;
-		link_printf(c->link, "RSET\r\n");
-		return customer_expect(c, EXPECT_RSET, NULL, 0);
+		return send_rset(c);
 	case STEP_MAIL:
 		p->step = STEP_RCPT;
 		link_printf(c->link, "MAIL FROM:%s\r\n", tx->mail_args);
@@ -273,6 +301,11 @@ pipeline_withdraw(struct customer *c, struct transaction *tx)
 	if (p->plan == PLAN_CHUNKING || p->step < STEP_GO || tx->discard) {
 		tx->discard = true;
 		conclude(c, false);
+		/* A chunk without the end of a line may be stuck in fetchmail:
+		 * what follows brings it, and its reply, through. */
+		if (p->plan == PLAN_CHUNKING && c->fifo_count > 0 &&
+		    !send_rset(c))
+			return;
 		pipeline_run(c);
 	} else if (!tx->whole)
 		customer_lost(c, "postfix-gave-up");

@@ -123,6 +123,16 @@ registry_claim(struct registry *registry, struct customer *customer,
 	return CLAIM_OK;
 }
 
+struct customer *
+registry_find(struct registry *registry, const char *name)
+{
+	struct claim key, **found;
+
+	strcpy(key.name, name);
+	found = tfind(&key, &registry->claims, compare);
+	return found != NULL ? (*found)->customer : NULL;
+}
+
 void
 registry_release(struct registry *registry, struct customer *customer)
 {

@@ -45,6 +45,8 @@ void registry_sweep(void);
 /* Gives `customer` the domain, or nothing changes. */
 enum claim_result registry_claim(struct registry *registry,
     struct customer *customer, const char *name, const char *socket);
+/* Who has the domain, or NULL. */
+struct customer *registry_find(struct registry *registry, const char *name);
 /* Takes all of the customer's domains away; their sockets vanish. */
 void registry_release(struct registry *registry, struct customer *customer);
 

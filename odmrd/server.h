@@ -11,27 +11,43 @@
 #include <gsasl.h>
 #include <stdbool.h>
 
+#include "budget.h"
 #include "conf.h"
 #include "loop.h"
 #include "worker.h"
 
+struct census;
 struct customer;
+struct lmtp;
 struct flusher;
+struct peers;
 struct registry;
 struct session;
 struct settle;
 struct tls;
 
+enum { REVERSE_TLS_FAILED = 64 };
+
 struct server {
 	const struct conf *conf;
 	struct loop *loop;
 	struct worker *worker;
+	struct worker *hasher; /* for jobs that hash passwords */
 	struct settle *settle;
 	struct flusher *flusher;
+	struct census *census;
 	struct registry *registry;
-	struct tls *tls; /* NULL: no certificate, no STARTTLS */
+	struct peers *peers;
+	struct tls *tls_client; /* towards customers' servers */
+	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
 	Gsasl *sasl;
 	uid_t postfix_uid;
+	/* Accounts whose servers offer TLS that does not work. */
+	int64_t reverse_tls_failed[REVERSE_TLS_FAILED];
+	size_t reverse_tls_next;
+	struct budget budget;               /* for the bodies of all sessions */
+	TAILQ_HEAD(lmtp_list, lmtp) hungry; /* ration.c's */
+	struct timer *ration_timer;
 	bool stopping;
 	struct timer *stop_timer;
 	TAILQ_HEAD(, session) sessions;

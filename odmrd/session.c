@@ -9,11 +9,16 @@
 
 #include "atrn.h"
 #include "auth.h"
+#include "certificate.h"
 #include "command.h"
+#include "ending.h"
 #include "log.h"
+#include "peers.h"
 #include "session.h"
+#include "submission.h"
+#include "turn.h"
 
-enum { ERRORS_MAX = 10 };
+enum { REASON_SIZE = 160 };
 
 void
 session_set_state(struct session *s, enum session_state state)
@@ -27,6 +32,8 @@ bury_session(void *dead)
 	struct session *s = dead;
 
 	timer_free(&s->timer);
+	timer_free(&s->penalty);
+	submission_free(&s->submission);
 	free(s->who.login);
 	free(s);
 }
@@ -35,9 +42,15 @@ static void
 leave(struct session *s)
 {
 	session_set_state(s, SESSION_ENDED);
+	certificate_cancel(&s->asked);
 	auth_cancel(&s->auth);
 	atrn_cancel(&s->atrn);
+	etrn_cancel(&s->etrn);
+	turn_cancel(&s->turn);
+	submission_close(s);
 	timer_stop(s->timer);
+	if (s->penalty != NULL)
+		timer_stop(s->penalty);
 	TAILQ_REMOVE(&s->server->sessions, s, entry);
 	loop_bury(s->server->loop, bury_session, s);
 	server_one_less(s->server);
@@ -46,17 +59,18 @@ leave(struct session *s)
 void
 session_end(struct session *s, const char *reason)
 {
-	const char *tls;
+	static const struct tally nothing;
+	const struct ending ending = {
+		.who = &s->who,
+		.link = s->link,
+		.tally = &nothing,
+		.began_ms = s->began_ms,
+		.reason = reason,
+	};
 
 	if (s->state == SESSION_ENDED)
 		return;
-	tls = link_tls_version(s->link);
-	log_info(s->who.id,
-	    "ended account=%s client=%s tls=%s mech=%s seconds=%.1f reason=%s",
-	    s->who.login != NULL ? s->who.login : "-", s->who.client,
-	    tls != NULL ? tls : "no",
-	    s->who.mech[0] != '\0' ? s->who.mech : "-",
-	    (double)(loop_now_ms() - s->began_ms) / 1000, reason);
+	ending_log("ended", &ending);
 	link_close(&s->link);
 	leave(s);
 }
@@ -68,14 +82,15 @@ session_turned(struct session *s)
 	leave(s);
 }
 
-/* fetchmail's ssl hangs where one TLS record carries several lines. */
 static void __attribute__((format(printf, 2, 0)))
 write_reply(struct session *s, const char *fmt, va_list ap)
 {
-	char text[1024];
+	char *text;
 
-	vsnprintf(text, sizeof(text), fmt, ap);
-	link_record(s->link, text);
+	if (vasprintf(&text, fmt, ap) < 0)
+		return;
+	link_printf(s->link, "%s\r\n", text);
+	free(text);
 }
 
 void
@@ -93,7 +108,7 @@ session_refuse(struct session *s, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (++s->errors > ERRORS_MAX) {
+	if (++s->errors > s->server->conf->error_limit) {
 		session_reply(s, "421 4.7.0 %s Too many errors",
 		    s->server->conf->myhostname);
 		session_end(s, "too-many-errors");
@@ -121,28 +136,82 @@ malformed(struct session *s, const char *what)
 	session_end(s, "malformed-line");
 }
 
-static void
-take_input(struct session *s)
+/* False: no line is there. */
+static bool
+take_next_line(struct session *s)
 {
 	char *line;
 	size_t len;
 
-	while (s->state < SESSION_ASKING)
-		switch (link_line(s->link,
-		    (size_t)s->server->conf->line_length_limit, false, &line,
-		    &len)) {
-		case LINE_NONE:
-			return;
-		case LINE_OK:
-			take_line(s, line);
-			break;
-		case LINE_LONG:
-			malformed(s, "too long");
-			break;
-		case LINE_BAD:
-			malformed(s, "has a NUL, or no proper CRLF");
-			break;
-		}
+	switch (link_line(s->link, (size_t)s->server->conf->line_length_limit,
+	    false, &line, &len)) {
+	case LINE_NONE:
+		return false;
+	case LINE_OK:
+		take_line(s, line);
+		break;
+	case LINE_LONG:
+		malformed(s, "too long");
+		break;
+	case LINE_BAD:
+		malformed(s, "has a NUL, or no proper CRLF");
+		break;
+	}
+	return true;
+}
+
+/* A client that does not read its replies is not listened to either. */
+static void
+take_input(struct session *s)
+{
+	bool more = true;
+
+	while (more)
+		if (s->state > SESSION_BODY || s->state == SESSION_ASKING ||
+		    link_unsent(s->link) > LINK_LOW_WATER)
+			more = false;
+		else if (s->state == SESSION_BODY)
+			more = submission_body(s);
+		else
+			more = take_next_line(s);
+}
+
+enum session_state
+session_rest_state(const struct session *s)
+{
+	return s->who.login != NULL ? SESSION_KNOWN : SESSION_GREETED;
+}
+
+static long
+sessions_of(const struct server *server, int64_t account)
+{
+	const struct session *s;
+	const struct customer *c;
+	long count = 0;
+
+	TAILQ_FOREACH(s, &server->sessions, entry)
+		count += s->who.login != NULL && s->who.account == account;
+	TAILQ_FOREACH(c, &server->customers, entry)
+		count += c->who.account == account;
+	return count;
+}
+
+bool
+session_allows_account(struct session *s, int64_t account)
+{
+	const struct conf *conf = s->server->conf;
+	bool again = s->who.login != NULL && s->who.account == account;
+
+	if (again ||
+	    sessions_of(s->server, account) < conf->session_limit_per_account)
+		return true;
+	log_warning(s->who.id,
+	    "refused: AUTH client=%s account=%lld: session_limit_per_account",
+	    s->who.client, (long long)account);
+	session_reply(s, "421 4.7.0 %s Too many sessions of this account",
+	    conf->myhostname);
+	session_end(s, "too-many-sessions");
+	return false;
 }
 
 void
@@ -164,9 +233,11 @@ static void
 on_ended(void *owner, const char *why)
 {
 	struct session *s = owner;
+	char reason[REASON_SIZE];
 
-	log_info(s->who.id, "line lost: %s", why);
-	session_end(s, s->state == SESSION_SECURING ? "tls-failed" : "lost");
+	snprintf(reason, sizeof(reason), "%s (%s)",
+	    s->state == SESSION_SECURING ? "tls-failed" : "lost", why);
+	session_end(s, reason);
 }
 
 static void
@@ -185,10 +256,12 @@ on_secured(void *owner)
 	session_set_state(s, SESSION_NEW);
 	if (s->implicit_tls)
 		greet(s);
+	certificate_ask(s);
 }
 
 static const struct link_role session_role = {
 	.input = on_input,
+	.drained = on_input,
 	.secured = on_secured,
 	.ended = on_ended,
 };
@@ -232,34 +305,78 @@ name_client(
 		strcpy(client, "unknown");
 }
 
-void
-session_accept(struct server *server, int fd, const struct sockaddr *peer,
-    socklen_t len, bool implicit_tls)
+/* Costs nothing but one packet; on a fresh socket it never blocks. A client
+ * that waits for TLS would not understand the words. */
+static void
+turn_away(const struct server *server, int fd, bool implicit_tls)
+{
+	char text[512];
+	int len = snprintf(text, sizeof(text),
+	    "421 4.7.0 %.255s Too many connections, try again later\r\n",
+	    server->conf->myhostname);
+
+	if (!implicit_tls)
+		(void)send(fd, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* NULL: out of memory; `fd` is closed and `peer` left then. */
+static struct session *
+session_new(struct server *server, int fd, struct peer *peer)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
-	if (s == NULL) {
+	if (s != NULL)
+		s->timer = timer_new(server->loop, on_timeout, s);
+	if (s == NULL || s->timer == NULL) {
+		free(s);
 		close(fd);
-		return;
+		peer_leave(peer);
+		return NULL;
 	}
 	s->server = server;
-	s->began_ms = loop_now_ms();
-	make_id(s->who.id);
-	name_client(s->who.client, peer, len);
-	s->timer = timer_new(server->loop, on_timeout, s);
+	s->peer = peer;
 	s->link = link_new(server->loop, fd, &session_role, s);
-	if (s->timer == NULL || s->link == NULL) {
-		log_error(s->who.id, "out of memory for %s", s->who.client);
-		link_abort(&s->link);
+	if (s->link == NULL) {
 		bury_session(s);
+		peer_leave(peer);
+		return NULL;
+	}
+	link_when_gone(s->link, peer_leave, peer);
+	return s;
+}
+
+void
+session_accept(struct server *server, int fd, const struct sockaddr *addr,
+    socklen_t len, bool implicit_tls)
+{
+	char client[CLIENT_SIZE];
+	struct session *s;
+	struct peer *peer;
+
+	name_client(client, addr, len);
+	peer = peers_admit(server->peers, addr, client);
+	if (peer == NULL) {
+		turn_away(server, fd, implicit_tls);
 		return;
 	}
+	s = session_new(server, fd, peer);
+	if (s == NULL) {
+		log_error(NULL, "out of memory for %s", client);
+		return;
+	}
+	s->began_ms = loop_now_ms();
+	make_id(s->who.id);
+	strcpy(s->who.client, client);
 	TAILQ_INSERT_TAIL(&server->sessions, s, entry);
 	timer_set(s->timer, server->conf->auth_time_limit * 1000);
 	s->implicit_tls = implicit_tls;
-	if (!implicit_tls)
+	if (!implicit_tls) {
 		greet(s);
-	else if (link_start_tls(s->link, server->tls, TLS_SERVER))
+		return;
+	}
+	link_line_records(s->link);
+	if (link_start_tls(s->link, server->tls, TLS_SERVER))
 		session_set_state(s, SESSION_SECURING);
 	else
 		session_end(s, "out-of-memory");

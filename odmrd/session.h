@@ -13,18 +13,24 @@
 #include <stdbool.h>
 
 #include "customer.h"
+#include "etrn.h"
 #include "link.h"
 #include "server.h"
 
 struct auth;
 struct atrn;
+struct certificate;
+struct peer;
+struct submission;
+struct turn;
 
 enum session_state {
 	SESSION_NEW,      /* greeted by us; EHLO or HELO awaited */
 	SESSION_GREETED,  /* EHLO was given; nobody is authenticated */
 	SESSION_SASL,     /* the next line belongs to the AUTH exchange */
 	SESSION_KNOWN,    /* authenticated as who.login */
-	SESSION_ASKING,   /* a worker has the next word; input waits */
+	SESSION_ASKING,   /* a worker or the smtpd has the next word */
+	SESSION_BODY,     /* the submission takes the input: a message */
 	SESSION_SECURING, /* the TLS handshake runs */
 	SESSION_ENDED,    /* waits for its burial */
 };
@@ -35,17 +41,26 @@ struct session {
 	struct link *link;
 	enum session_state state;
 	struct identity who;
-	struct auth *auth;   /* the exchange that runs, or NULL */
-	struct atrn *atrn;   /* the request at the worker, or NULL */
-	struct timer *timer; /* how long the client may take */
+	char certificate[FINGERPRINT_SIZE]; /* the client's registered one */
+	struct certificate *asked;          /* is it registered?, or NULL */
+	struct auth *auth; /* the exchange that runs, or NULL */
+	struct atrn *atrn; /* the request at the worker, or NULL */
+	struct etrn *etrn; /* the same for ETRN */
+	enum etrn_offer etrn_offer;
+	struct turn *turn;             /* waits for another session, or NULL */
+	struct submission *submission; /* from its first use on, or NULL */
+	struct timer *timer;           /* how long the client may take */
+	struct timer *penalty; /* until a failed AUTH is answered, or NULL */
+	struct peer *peer;     /* valid while the link is */
 	int64_t began_ms;
 	bool implicit_tls;
-	unsigned errors;
+	long commands;
+	long errors;
 };
 
 /* A client has connected; takes `fd`. `implicit_tls`: it begins with a TLS
- * handshake (RFC 8314). */
-void session_accept(struct server *server, int fd, const struct sockaddr *peer,
+ * handshake (RFC 8314). Whoever is refused hears it at once. */
+void session_accept(struct server *server, int fd, const struct sockaddr *addr,
     socklen_t len, bool implicit_tls);
 
 /* The only writer of replies; fmt is a whole reply without its last CRLF. */
@@ -56,6 +71,11 @@ void session_refuse(struct session *session, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 void session_set_state(struct session *session, enum session_state state);
+/* The state of a session that nothing goes on in: GREETED or KNOWN. */
+enum session_state session_rest_state(const struct session *session);
+/* AUTH has succeeded for `account`; false: it has too many sessions, and this
+ * one has ended. */
+bool session_allows_account(struct session *session, int64_t account);
 /* The worker has answered: goes on with the input that waited. */
 void session_continue(struct session *session, enum session_state state);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -31,6 +32,21 @@ load(SSL_CTX *ctx, const char *cert_file, const char *key_file)
 	return NULL;
 }
 
+static void
+set_policy(SSL_CTX *ctx)
+{
+	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_TICKET);
+	/* An idle session gives its 16 KiB read and write buffers back. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	/* Connections are long and few: no cache, no tickets to keep, every
+	 * handshake is a full one. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 0);
+}
+
 struct tls *
 tls_new(const char *cert_file, const char *key_file, char *error, size_t size)
 {
@@ -52,14 +68,22 @@ tls_new(const char *cert_file, const char *key_file, char *error, size_t size)
 		tls_free(&tls);
 		return NULL;
 	}
-	SSL_CTX_set_min_proto_version(tls->ctx, TLS1_2_VERSION);
-	SSL_CTX_set_options(tls->ctx,
-	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-		SSL_OP_CIPHER_SERVER_PREFERENCE);
-	/* An idle session gives its 16 KiB read and write buffers back. */
-	SSL_CTX_set_mode(tls->ctx, SSL_MODE_RELEASE_BUFFERS);
-	/* Sessions are long and few: no cache, no tickets to keep. */
-	SSL_CTX_set_session_cache_mode(tls->ctx, SSL_SESS_CACHE_OFF);
+	set_policy(tls->ctx);
+	return tls;
+}
+
+struct tls *
+tls_new_client(void)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+
+	if (tls != NULL)
+		tls->ctx = SSL_CTX_new(TLS_client_method());
+	if (tls == NULL || tls->ctx == NULL) {
+		tls_free(&tls);
+		return NULL;
+	}
+	set_policy(tls->ctx);
 	return tls;
 }
 
@@ -73,6 +97,16 @@ tls_free(struct tls **tls)
 	*tls = NULL;
 }
 
+/* A certificate means something here if its fingerprint is registered: who
+ * signed it is no matter. That the client has its key, TLS itself proves. */
+static int
+accept_any(int ok, X509_STORE_CTX *ctx)
+{
+	(void)ok;
+	(void)ctx;
+	return 1;
+}
+
 SSL *
 tls_connection(struct tls *tls, enum tls_side side)
 {
@@ -80,9 +114,41 @@ tls_connection(struct tls *tls, enum tls_side side)
 
 	if (ssl == NULL)
 		return NULL;
-	if (side == TLS_SERVER)
+	if (side == TLS_SERVER) {
 		SSL_set_accept_state(ssl);
-	else
+		SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_any);
+	} else
 		SSL_set_connect_state(ssl);
 	return ssl;
+}
+
+bool
+tls_peer_fingerprint(const SSL *ssl, char out[FINGERPRINT_SIZE])
+{
+	const X509 *cert = SSL_get0_peer_certificate(ssl);
+
+	return cert != NULL && fingerprint_of(cert, out);
+}
+
+/* TLS 1.2 without the extended master secret is open to an attack in which two
+ * connections have the same Finished messages (RFC 7627 1). */
+bool
+tls_channel_binding(SSL *ssl, struct tls_binding *out)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+
+	if (SSL_version(ssl) >= TLS1_3_VERSION) {
+		out->kind = TLS_BINDING_EXPORTER;
+		out->len = 32;
+		if (SSL_export_keying_material(ssl, out->bytes, out->len, label,
+			strlen(label), NULL, 0, 0) == 1)
+			return true;
+		ERR_clear_error(); /* or the connection would seem broken */
+		return false;
+	}
+	out->kind = TLS_BINDING_UNIQUE;
+	/* The first Finished message: the client's, unless resumed. */
+	out->len = SSL_get_peer_finished(ssl, out->bytes, sizeof(out->bytes));
+	return SSL_get_extms_support(ssl) == 1 && out->len > 0 &&
+	    out->len <= sizeof(out->bytes);
 }

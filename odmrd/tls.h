@@ -6,7 +6,10 @@
 #ifndef TLS_H
 #define TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "fingerprint.h"
 
 struct ssl_st;
 struct tls;
@@ -16,9 +19,25 @@ enum tls_side { TLS_SERVER, TLS_CLIENT };
 /* NULL on failure, with one line in `error`. */
 struct tls *tls_new(
     const char *cert_file, const char *key_file, char *error, size_t size);
+/* To be the client: encrypts, and believes any certificate. */
+struct tls *tls_new_client(void);
 void tls_free(struct tls **tls);
 
 /* A connection for link.c, which owns it; NULL: out of memory. */
 struct ssl_st *tls_connection(struct tls *tls, enum tls_side side);
+
+/* The certificate that the peer has shown to be its own; false if none. Who
+ * signed it was not looked at. */
+bool tls_peer_fingerprint(const struct ssl_st *ssl, char out[FINGERPRINT_SIZE]);
+
+/* What ties an authentication to this very connection (RFC 9266, RFC 5929). */
+struct tls_binding {
+	enum { TLS_BINDING_EXPORTER, TLS_BINDING_UNIQUE } kind;
+	unsigned char bytes[64];
+	size_t len;
+};
+
+/* False: this connection has no binding that is safe. */
+bool tls_channel_binding(struct ssl_st *ssl, struct tls_binding *out);
 
 #endif

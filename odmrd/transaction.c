@@ -4,9 +4,11 @@
 
 #include "transaction.h"
 
+enum { BODY_FIRST = 8192 };
+
 struct transaction *
 tx_new(struct lmtp *lmtp, const char *mail_args, const char *queue_id,
-    size_t body_max)
+    size_t body_max, struct budget *budget)
 {
 	struct transaction *tx = calloc(1, sizeof(*tx));
 
@@ -14,6 +16,7 @@ tx_new(struct lmtp *lmtp, const char *mail_args, const char *queue_id,
 		return NULL;
 	tx->lmtp = lmtp;
 	tx->body_max = body_max;
+	tx->budget = budget;
 	tx->mail_args = strdup(mail_args);
 	if (queue_id[0] != '\0')
 		tx->queue_id = strdup(queue_id);
@@ -34,6 +37,8 @@ tx_free(struct transaction **txp)
 		free(tx->rcpts[i].args);
 		free(tx->rcpts[i].text);
 	}
+	if (tx->body_size > 0)
+		budget_give(tx->budget, tx->body_size - tx->body_first);
 	free(tx->rcpts);
 	free(tx->queue_id);
 	free(tx->mail_args);
@@ -61,29 +66,71 @@ tx_add_recipient(struct transaction *tx, const char *args)
 	return tx->rcpts[tx->rcpt_count++].args != NULL;
 }
 
-size_t
-tx_room(const struct transaction *tx)
+/* The buffer grows to `size`, within the budget. The first stretch is outside
+ * of it, so that every message can move. */
+static bool
+grow(struct transaction *tx, size_t size)
 {
-	return tx->body_len < tx->body_max ? tx->body_max - tx->body_len : 0;
+	size_t more = tx->body_size > 0 ? size - tx->body_size : 0;
+	char *body;
+
+	if (more > 0 && !budget_take(tx->budget, more))
+		return false;
+	body = realloc(tx->body, size);
+	if (body == NULL) {
+		budget_give(tx->budget, more);
+		return false;
+	}
+	if (tx->body_size == 0)
+		tx->body_first = size;
+	tx->body = body;
+	tx->body_size = size;
+	return true;
+}
+
+/* One byte more than is promised: the dot decoder may need it. */
+size_t
+tx_room(struct transaction *tx, size_t n)
+{
+	size_t size = tx->body_size > 0 ? tx->body_size : BODY_FIRST;
+
+	if (tx->body_len >= tx->body_max)
+		return 0;
+	if (n > tx->body_max - tx->body_len)
+		n = tx->body_max - tx->body_len;
+	while (size < tx->body_len + n + 1)
+		size *= 2;
+	if (size > tx->body_max + 1)
+		size = tx->body_max + 1;
+	if (size > tx->body_size && !grow(tx, size)) {
+		tx->starved = true;
+		return tx->body_size > tx->body_len + 1
+		    ? tx->body_size - tx->body_len - 1
+		    : 0;
+	}
+	tx->starved = false;
+	return n;
 }
 
 char *
-tx_space(struct transaction *tx, size_t n)
+tx_space(struct transaction *tx)
 {
-	size_t need = tx->body_len + n, size;
-	char *body;
-
-	if (need > tx->body_size) {
-		size = tx->body_size > 0 ? 2 * tx->body_size : 8192;
-		while (size < need)
-			size *= 2;
-		body = realloc(tx->body, size);
-		if (body == NULL)
-			return NULL;
-		tx->body = body;
-		tx->body_size = size;
-	}
 	return tx->body + tx->body_len;
+}
+
+bool
+tx_full(const struct transaction *tx)
+{
+	return tx->body_len >= tx->body_max ||
+	    (tx->starved && tx->body_len > 0);
+}
+
+void
+tx_sent(struct transaction *tx, size_t n)
+{
+	memmove(tx->body, tx->body + n, tx->body_len - n);
+	tx->body_len -= n;
+	tx->starved = false;
 }
 
 void
@@ -131,4 +178,16 @@ tx_count(const struct transaction *tx, int class)
 	for (size_t i = 0; i < tx->rcpt_count; i++)
 		n += tx->rcpts[i].code / 100 == class;
 	return n;
+}
+
+const char *
+tx_id(const struct transaction *tx)
+{
+	return tx->received_id[0] != '\0' ? tx->received_id : tx->queue_id;
+}
+
+const char *
+tx_other_id(const struct transaction *tx)
+{
+	return tx->received_id[0] != '\0' ? tx->queue_id : NULL;
 }

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "budget.h"
 #include "dot.h"
 #include "reply.h"
 
@@ -52,12 +53,16 @@ struct transaction {
 	size_t rcpt_count;
 	size_t next;       /* the pipeline's: recipient to be named next */
 	unsigned expected; /* replies outstanding */
+	long doubted;      /* answers that were 5xx and are 4xx now */
 	bool mail_refused;
 	bool discard; /* the rest of the body interests nobody */
 	bool whole;   /* the end of the body was read */
 	char *body;   /* decoded, not yet on the wire */
 	size_t body_len;
-	size_t body_size; /* allocated */
+	size_t body_size;  /* allocated */
+	size_t body_first; /* of that, what no budget was asked for */
+	struct budget *budget;
+	bool starved; /* more was wanted than the budget has */
 	size_t body_max;
 	int64_t bytes;  /* of body seen so far */
 	struct dot dot; /* where the outgoing body stands, for DATA */
@@ -65,19 +70,26 @@ struct transaction {
 
 TAILQ_HEAD(transactions, transaction);
 
-/* `mail_args` is copied. NULL: out of memory. */
+/* `mail_args` is copied, `budget` outlives it. NULL: out of memory. */
 struct transaction *tx_new(struct lmtp *lmtp, const char *mail_args,
-    const char *queue_id, size_t body_max);
+    const char *queue_id, size_t body_max, struct budget *budget);
 void tx_free(struct transaction **tx);
 
 /* False: out of memory. */
 bool tx_add_recipient(struct transaction *tx, const char *args);
 
-/* Room for that many more bytes of body; tx_room() is 0 while it is full.
- * NULL: out of memory. tx_filled() says how many came. */
-size_t tx_room(const struct transaction *tx);
-char *tx_space(struct transaction *tx, size_t n);
+/*
+ * How much more of the body, at most `n` bytes, can be taken now; it goes to
+ * tx_space(), and tx_filled() says how many came. 0: the buffer is full, or no
+ * memory is to be had beyond what it has (`starved`).
+ */
+size_t tx_room(struct transaction *tx, size_t n);
+char *tx_space(struct transaction *tx);
 void tx_filled(struct transaction *tx, size_t n);
+/* Is there as much in the buffer as it can have now? */
+bool tx_full(const struct transaction *tx);
+/* The first `n` bytes of the buffer were sent. */
+void tx_sent(struct transaction *tx, size_t n);
 
 /* The first answer that a recipient gets stays. */
 void tx_answer(struct transaction *tx, size_t rcpt, int code, const char *text);
@@ -86,6 +98,10 @@ void tx_answer(struct transaction *tx, size_t rcpt, int code, const char *text);
 void tx_answer_rest(
     struct transaction *tx, bool accepted_only, int code, const char *text);
 size_t tx_accepted(const struct transaction *tx);
+/* The id that the message's tag has most likely, and the one that it may have
+ * else; NULL where there is none. */
+const char *tx_id(const struct transaction *tx);
+const char *tx_other_id(const struct transaction *tx);
 /* Recipients whose answer is of that class (2, 4, 5). */
 size_t tx_count(const struct transaction *tx, int class);
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 #
 # Installs the Debian packages that are missing for building, testing and the
-# demonstration; with "lint", those for "make lint" and the clang build too.
+# demonstration; with "lint", those for "make lint" and the clang build too,
+# with "bench" the one that draws its plot.
 # Only root installs; others are told what is missing (exit status 1).
 # Postfix comes without a configuration, so no system Postfix is started, and
 # nothing is removed for it: with another mail server installed, this fails.
@@ -10,11 +11,16 @@ set -euo pipefail
 
 PACKAGES=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
     libsqlite3-dev libbsd-dev libidn2-dev libmilter-dev libcmocka-dev
-    postfix postfix-sqlite fetchmail python3 python3-pytest
+    libsystemd-dev
+    postfix postfix-sqlite libsasl2-modules fetchmail gsasl python3 python3-pytest
+    python3-pytest-xdist
     libpython3.11-testsuite openssl sqlite3 miltertest)
+# It would start at once: only where nothing starts services, as in a container.
+[[ -d /run/systemd/system ]] || PACKAGES+=(fail2ban)
 LINT=(clang clang-format clang-tidy cppcheck shellcheck mandoc)
 
 [[ ${1:-} != lint ]] || PACKAGES+=("${LINT[@]}")
+[[ ${1:-} != bench ]] || PACKAGES+=(gnuplot-nox)
 
 missing=()
 for package in "${PACKAGES[@]}"; do

@@ -246,6 +246,7 @@ write_odmr_conf() {
 	milter_pid_file = $MILTER_PID_FILE
 	listen = 127.0.0.1:$ODMR_PORT
 	listen_tls = 127.0.0.1:$ODMRS_PORT
+	session_limit = 1000
 	pid_file = $ODMRD_PID_FILE
 	socket_directory = $SPOOL/odmr
 	tls_cert_file = $DIR/etc/odmr/server.pem

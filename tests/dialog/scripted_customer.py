@@ -42,7 +42,7 @@ class Customer:
     """`answers` maps a stage to a reply, to CLOSE, to SILENT (nothing more is
     read), to a list of these that is used up before the usual answers come, or
     to a function of the argument. Stages: GREETING EHLO HELO RSET MAIL RCPT
-    DATA BDAT END QUIT; "RCPT a@b" and "END <sender>" are for one recipient or
+    DATA BDAT END NOOP QUIT; "RCPT a@b" and "END <sender>" are for one recipient or
     sender. BDAT is for a chunk that is not the last, END for the last one and
     for the dot. `accepted` are the messages that were answered 2xx."""
 
@@ -58,7 +58,7 @@ class Customer:
             "HELO": "250 customer.test", "RSET": "250 reset",
             "MAIL": "250 2.1.0 sender ok", "RCPT": "250 2.1.5 recipient ok",
             "DATA": "354 go ahead", "BDAT": "250 chunk ok",
-            "END": "250 2.0.0 taken", "QUIT": "221 bye",
+            "END": "250 2.0.0 taken", "QUIT": "221 bye", "NOOP": "250 ok",
         }
         self.answers_lock = threading.Lock()
         self.answers = {stage.replace("__", " "): answer
@@ -147,6 +147,8 @@ class Customer:
         if verb != "BDAT":
             self._in_order(text)
         if verb in ("EHLO", "HELO"):
+            self._give(self._answer(verb))
+        elif verb == "NOOP":
             self._give(self._answer(verb))
         elif verb == "RSET":
             self.message, self.broken = None, False

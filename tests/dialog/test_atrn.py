@@ -149,27 +149,6 @@ def test_domain_too_long_for_a_socket_has_a_short_name(daemon):
     daemon.wait_for_tag("Q1", "delivered")
 
 
-def test_second_session_for_a_domain_hears_450(daemon):
-    daemon.tag("Q1", "example.org")
-    daemon.tag("Q2", "example.net")
-    daemon.turned("example.org")
-    line = daemon.known()
-    line.play("""
-        C: ATRN example.org
-        P: 450 4.3.2 example.org is being collected now
-        C: ATRN example.net,example.org
-        P: 450 4.3.2 example.org is being collected now
-    """)
-    assert daemon.sockets() == ["example.org"]
-    daemon.wait_for_log("refused: ATRN example.org", "account=alice: another "
-                        "session has it")
-    line.play("""
-        C: ATRN example.net
-        P: 250 ...
-    """)
-    assert daemon.sockets() == ["example.net", "example.org"]
-
-
 def test_domain_is_free_again_when_its_session_is_lost(daemon):
     daemon.tag("Q1", "example.org")
     daemon.turned("example.org").close()

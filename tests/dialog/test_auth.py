@@ -167,7 +167,7 @@ def test_login_cannot_forge_a_line_of_the_log(daemon):
     line.say(cram_md5(challenged(line), "\nodmrd[1]: forged"))
     line.expect("535 ...")
     row = daemon.wait_for_log("refused: AUTH CRAM-MD5")
-    assert "login=\\012odmrd[1]: forged: " in row
+    assert "login=\\012odmrd\\1331\\135\\072\\040forged: " in row
 
 
 def test_initial_response_where_the_server_begins_is_501(daemon):

@@ -27,8 +27,8 @@ class Result:
 class Fetchmail:
     """One that runs. It collects once and hands everything to
     127.0.0.1:smtp_port. With `tls_ca`, `port` is taken to speak TLS from the
-    first byte: openssl(1) makes the connection, because fetchmail's own "ssl"
-    hangs in this mode."""
+    first byte: openssl(1) makes the connection.
+    """
 
     def __init__(self, port, login, password, domains, smtp_port, tls_ca=None):
         self.home = temporary_directory()

@@ -107,12 +107,18 @@ def test_each_recipient_has_the_answer_that_was_for_it(party, policy):
 
 def test_a_message_refused_for_good_bounces_and_leaves_the_queue(
         party, policy):
-    policy.at_end = lambda request: \
-        NEVER if request["sender"] == SENDER else None
-    party.send(text(1))
-    party.sent.clear()
+    """The customer has taken a message in this session: then its 5xx is
+    believed at once."""
+    def answer(request):
+        if request["sender"] == SENDER:
+            return NEVER
+        party.send(text(1))
+        party.sent.pop()
+        return None
+
+    policy.at_end = answer
     party.send(text(2), sender="bob@sender.test")
-    party.wait_until_held(2)
+    party.wait_until_held(1)
     assert party.collect() == 0
     party.expect_all_collected()
     party.expect_session(delivered=1, refused=1)
@@ -120,6 +126,22 @@ def test_a_message_refused_for_good_bounces_and_leaves_the_queue(
                         "the bounce")
     assert "not here, not ever" in bounce
     assert "Subject: message 1" in bounce
+
+
+def test_the_backlog_does_not_bounce_at_a_half_repaired_server(
+        party, policy):
+    policy.at_end = lambda request: NEVER
+    party.send(text(1), text(2), text(3))
+    party.wait_until_held(3)
+    assert party.collect() == 0
+    assert party.arrived() == {}
+    party.expect_session(delivered=0, refused=0, kept=3)
+    assert len(party.queued()) == 3
+    assert all("kept for a second opinion" in tag["last_answer"] and
+               tag["doubted"] for tag in party.tags())
+    policy.at_end = lambda request: None
+    assert party.collect() == 0
+    party.expect_all_collected()
 
 
 def test_mail_that_comes_during_a_session_goes_with_it(party, policy):

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+#include <strings.h>
+
+#include "mechanism.h"
+#include "session.h"
+
+enum {
+	NEEDS_PRIVACY = 1 << 0,     /* it shows the password */
+	NEEDS_BINDING = 1 << 1,     /* a channel to bind to */
+	NEEDS_CERTIFICATE = 1 << 2, /* a registered one of the client */
+};
+
+/* The better first: some clients take the first that they know. CRAM-MD5 is
+ * always there (RFC 2645 5.1.2: MUST). */
+static const struct mechanism mechanisms[] = {
+	{ "EXTERNAL", NEEDS_CERTIFICATE, false, true, false },
+	{ "SCRAM-SHA-256-PLUS", NEEDS_BINDING, false, true, false },
+	{ "SCRAM-SHA-256", 0, false, true, false },
+	{ "CRAM-MD5", 0, true, false, false },
+	{ "PLAIN", NEEDS_PRIVACY, false, true, true },
+	/* Some clients send the login at once. */
+	{ "LOGIN", NEEDS_PRIVACY, true, true, true },
+};
+
+enum { MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };
+
+static bool
+offered(const struct session *s, const struct mechanism *mech)
+{
+	struct tls_binding binding;
+
+	if ((mech->needs & NEEDS_PRIVACY) && link_tls_version(s->link) == NULL)
+		return s->server->conf->allow_plaintext_auth;
+	if (mech->needs & NEEDS_BINDING)
+		return link_channel_binding(s->link, &binding);
+	if (mech->needs & NEEDS_CERTIFICATE)
+		return s->certificate[0] != '\0';
+	return true;
+}
+
+const struct mechanism *
+mechanism_find(const struct session *s, const char *name)
+{
+	for (size_t i = 0; i < MECHANISMS; i++)
+		if (strcasecmp(mechanisms[i].name, name) == 0)
+			return offered(s, &mechanisms[i]) ? &mechanisms[i]
+							  : NULL;
+	return NULL;
+}
+
+const char *
+mechanism_list(const struct session *s, char out[MECHANISM_LIST_SIZE])
+{
+	out[0] = '\0';
+	for (size_t i = 0; i < MECHANISMS; i++) {
+		if (!offered(s, &mechanisms[i]))
+			continue;
+		if (out[0] != '\0')
+			strlcat(out, " ", MECHANISM_LIST_SIZE);
+		strlcat(out, mechanisms[i].name, MECHANISM_LIST_SIZE);
+	}
+	return out;
+}

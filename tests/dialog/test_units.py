@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: ISC
+"""The systemd units, and what a service manager hears of the daemons."""
+
+import getpass
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from odmr.sandbox import BUILD
+
+CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
+UNITS = ["odmrd.service", "odmr-milter.service"]
+EXPOSURE_MAX = 2.0
+
+
+def systemd_analyze(*arguments):
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("needs systemd-analyze")
+    return subprocess.run(
+        ["systemd-analyze", *map(str, arguments)], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=60, check=False,
+        env={**os.environ, "SYSTEMD_PAGER": "cat"}).stdout
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_is_hardened(unit):
+    said = systemd_analyze("security", "--offline=true", CONF / unit)
+    exposure = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert exposure, said
+    assert float(exposure[1]) <= EXPOSURE_MAX, said
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_unit_has_no_line_that_systemd_does_not_know(unit, tmp_path):
+    text = (CONF / unit).read_text()
+    program = re.search(r"^ExecStart=(\S+)", text, re.MULTILINE)[1]
+    copy = tmp_path / unit
+    copy.write_text(text.replace(program, str(BUILD / Path(program).name)))
+    said = systemd_analyze("verify", "--man=no", copy)
+    mine = [row for row in said.splitlines() if unit in row]
+    assert not mine, said
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_every_directive_has_its_reason(unit):
+    """A comment stands over each group of directives."""
+    explained = False
+    for row in (CONF / unit).read_text().splitlines():
+        if row.startswith("#"):
+            explained = True
+        elif row == "" or row in ("[Unit]", "[Install]", "[Service]"):
+            explained = row in ("[Unit]", "[Install]")
+        else:
+            assert explained, f"{unit}: {row}"
+
+
+needs_libsystemd = pytest.mark.skipif(
+    subprocess.run(["pkg-config", "--exists", "libsystemd"],
+                   check=False).returncode != 0, reason="needs libsystemd")
+
+
+@pytest.fixture
+def manager(tmp_path, monkeypatch):
+    """What a daemon tells its service manager: a function that waits for the
+    next message."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        tmp_path.chmod(0o755)
+        yield lambda: sock.recv(4096).decode()
+
+
+@needs_libsystemd
+def test_service_manager_hears_when_odmrd_answers_reloads_and_stops(
+        make_daemon, manager):
+    odmrd = make_daemon()
+    assert manager() == "READY=1"
+    odmrd.greeted()
+    odmrd.process.send_signal(signal.SIGHUP)
+    assert manager() == "RELOADING=1"
+    assert manager() == "READY=1"
+    odmrd.terminate()
+    assert manager() == "STOPPING=1"
+    odmrd.wait_for_exit()
+
+
+@needs_libsystemd
+def test_service_manager_hears_when_the_milter_answers_and_stops(
+        tmp_path, manager):
+    conf = tmp_path / "odmr.conf"
+    conf.write_text(f"""\
+milter_socket = unix:{tmp_path}/milter
+milter_pid_file = {tmp_path}/pid
+relay_database = {tmp_path}/relay.db
+state_database = {tmp_path}/state.db
+user = {getpass.getuser()}
+postfix_user = {getpass.getuser()}
+""")
+    milter = subprocess.Popen([BUILD / "odmr-milter", "-f", "-c", conf],
+                              stdin=subprocess.DEVNULL)
+    try:
+        assert manager() == "READY=1"
+        socket.socket(socket.AF_UNIX).connect(str(tmp_path / "milter"))
+        milter.terminate()
+        assert manager() == "STOPPING=1"
+        assert milter.wait(20) == 0
+    finally:
+        milter.kill()
+        milter.wait()
