@@ -26,8 +26,11 @@ for source in tests/unit/test_*.c; do
 	"$program" || failed+=("$program")
 done
 
+tests/property/property.py --seconds 60 || failed+=("the property test")
+
 # -rfEs: at the end, what failed, and what was skipped and why.
-"$PYTHON" -m pytest -rfEs -p no:cacheprovider tests "$@" || failed+=(pytest)
+"$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 2 --dist loadfile \
+    tests "$@" || failed+=(pytest)
 
 if ((${#failed[@]} > 0)); then
 	echo "make check: FAILED: ${failed[*]}"

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: ISC
+"""Postfix's side: an lmtp(8) that delivers some messages one after another,
+writes bodies in random pieces, and may vanish at any point."""
+
+import asyncio
+
+from random_mail import MESSAGE_BUFFER
+from scripted_postfix import stuffed
+from wire import Closed, Wire
+
+
+class TurnedAway(Exception):
+    """odmrd says 421 or something that is no success to a command."""
+
+
+class Vanished(Exception):
+    """This side has had enough."""
+
+
+class Peer:
+    def __init__(self, rng, number, dialogue, messages, vanishing, forget):
+        self.rng = rng
+        self.name = f"L{number}"
+        self.dialogue = dialogue
+        self.messages = messages
+        self.vanishing = vanishing  # how likely, for each message
+        self.forget = forget        # called with messages not to be awaited
+        self.patient = rng.random() < 0.5
+        self.wire = None
+
+    async def run(self, path):
+        await asyncio.sleep(self.rng.random() ** 2 * 0.05)
+        left = list(self.messages)
+        try:
+            _, self.wire = await asyncio.get_running_loop() \
+                .create_unix_connection(
+                    lambda: Wire(self.dialogue, self.name, f"{self.name} <"),
+                    path)
+            await self._hello()
+            while left:
+                await self._deliver(left[0])
+                left.pop(0)
+            await self._farewell()
+        except Vanished:
+            left[0].vanished = True
+            for message in left[1:]:
+                message.vanished = True
+            self.forget(left)
+            self.wire.cut()
+        except (Closed, TurnedAway, OSError):
+            for message in left:
+                message.turned_away = True
+        finally:
+            if self.wire:
+                self.wire.close()
+
+    def _say(self, text):
+        self.wire.note(self.name, text.encode())
+        self.wire.send(text.encode() + b"\r\n")
+
+    async def _expect(self, code):
+        line = await self.wire.line()
+        while line[3:4] == "-":
+            line = await self.wire.line()
+        if line[:3] != code:
+            raise TurnedAway(line)
+
+    async def _hello(self):
+        await self._expect("220")
+        self._say("LHLO provider.test")
+        await self._expect("250")
+
+    async def _farewell(self):
+        if self.rng.random() < 0.5:
+            self._say("QUIT")
+            await self._expect("221")
+
+    async def _deliver(self, message):
+        leave = None
+        if self.rng.random() < self.vanishing:
+            leave = self.rng.choice(["envelope", "body", "body", "body",
+                                     "answer"])
+        await self._envelope(message, leave == "envelope")
+        await self._body(message, leave == "body")
+        if leave == "answer":
+            if self.rng.random() < 0.5:
+                await asyncio.sleep(self.rng.random() * 0.01)
+            raise Vanished
+        for recipient in message.recipients:
+            line = await self.wire.line()
+            if line.startswith("421"):
+                raise TurnedAway(line)
+            message.answers[recipient] = (int(line[:3]), line[4:])
+
+    async def _envelope(self, message, leave):
+        if self.rng.random() < 0.1:
+            self._say("RSET")
+            await self._expect("250")
+        self._say(f"XFORWARD NAME=client.test IDENT={message.queue_id}")
+        await self._expect("250")
+        group = [f"MAIL FROM:<{message.sender}>"]
+        group += [f"RCPT TO:<{name}>" for name in message.recipients]
+        if leave:
+            self._say("\r\n".join(group[:self.rng.randrange(1, len(group) + 1)]))
+            raise Vanished
+        self._say("\r\n".join(group + ["DATA"]))
+        for _ in group:
+            await self._expect("250")
+        await self._expect("354")
+
+    async def _body(self, message, leave):
+        data = stuffed(message.body)
+        self.wire.note(self.name, data)
+        end = self.rng.randrange(len(data)) if leave else len(data)
+        at = 0
+        message.whole = not leave
+        while at < end:
+            step = self._piece(end - at)
+            self.wire.send(data[at:at + step])
+            await self.wire.sent()
+            at += step
+            if self.patient and self.rng.random() < 0.3:
+                await asyncio.sleep(self.rng.random() * 0.003)
+        if leave:
+            if self.rng.random() < 0.7:
+                await asyncio.sleep(self.rng.random() * 0.02)
+            raise Vanished
+
+    def _piece(self, left):
+        kind = self.rng.random()
+        if kind < 0.2:
+            return min(left, self.rng.randrange(1, 5))
+        if kind < 0.6:
+            return min(left, self.rng.randrange(1, 2 * MESSAGE_BUFFER))
+        return left

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: ISC
+"""An odmrd for many runs at once, and its state.db."""
+
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+from odmrd_alone import Odmrd
+
+COLUMNS = "queue_id, domain, sender, recipients, size, client, arrived, open"
+
+
+class Relay:
+    def __init__(self, template, **settings):
+        self.doubting = settings["believe_5xx"] == "second-opinion"
+        self.odmrd = Odmrd(template, customer_timeout=60, data_done_timeout=60,
+                           reverse_tls="none", postqueue_path="/bin/true",
+                           **settings)
+        self.db = sqlite3.connect(self.odmrd.dir / "state.db", timeout=20,
+                                  isolation_level=None)
+
+    # ---- tags
+
+    def add_tags(self, messages):
+        now = int(time.time())
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.executemany(
+            f"INSERT INTO tag ({COLUMNS}) VALUES (?, ?, ?, ?, ?, '', ?, ?)",
+            [(m.queue_id, m.domain, m.sender, "\n".join(m.recipients),
+              len(m.body), now, len(m.recipients)) for m in messages])
+        self.db.execute("COMMIT")
+
+    def forget(self, messages):
+        """They do not come any more: the session need not wait for them."""
+        self._delete(messages, " AND state = 'held'")
+
+    def remove_tags(self, messages):
+        self._delete(messages, "")
+
+    def _delete(self, messages, condition):
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.executemany(
+            f"DELETE FROM tag WHERE queue_id = ?{condition}",
+            [(message.queue_id,) for message in messages])
+        self.db.execute("COMMIT")
+
+    def tag(self, message):
+        return self.db.execute(
+            "SELECT state, open, delivered, tried FROM tag WHERE queue_id = ?",
+            (message.queue_id,)).fetchone()
+
+    def in_session(self, domains):
+        return self.db.execute(
+            "SELECT 1 FROM session WHERE domains = ?",
+            ("\n".join(domains),)).fetchone()
+
+    # ---- the process
+
+    def alive(self):
+        return self.odmrd.process.poll() is None
+
+    def descriptors(self):
+        return len(list(
+            Path(f"/proc/{self.odmrd.process.pid}/fd").iterdir()))
+
+    def memory(self):
+        """Resident, in bytes."""
+        text = Path(f"/proc/{self.odmrd.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) * 1024
+
+    def remove(self):
+        """Ends it; returns what was wrong with it."""
+        self.db.close()
+        return self.odmrd.remove()
