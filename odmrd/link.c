@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -431,6 +432,14 @@ link_printf(struct link *link, const char *fmt, ...)
 	if (n > 0)
 		link_write(link, text, (size_t)n);
 	free(n >= 0 ? text : NULL);
+}
+
+bool
+link_peer_gone(const struct link *link)
+{
+	struct pollfd pfd = { bufferevent_getfd(link->bev), POLLRDHUP, 0 };
+
+	return poll(&pfd, 1, 0) > 0;
 }
 
 size_t

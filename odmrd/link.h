@@ -81,6 +81,8 @@ enum line_result link_line(
 /* The first contiguous run of input, and how to use it up. */
 size_t link_peek(struct link *link, const char **bytes);
 void link_consume(struct link *link, size_t n);
+/* The peer has closed: seen even while input waits that nobody takes. */
+bool link_peer_gone(const struct link *link);
 bool link_has_input(struct link *link);
 
 void link_write(struct link *link, const void *bytes, size_t n);

@@ -171,6 +171,15 @@ lmtp_resume(struct lmtp *lmtp)
 }
 
 bool
+lmtp_gone(struct lmtp *lmtp)
+{
+	if (!link_peer_gone(lmtp->link))
+		return false;
+	lmtp_end(lmtp);
+	return true;
+}
+
+bool
 lmtp_busy(const struct lmtp *lmtp)
 {
 	return lmtp->tx != NULL;

@@ -60,6 +60,9 @@ void lmtp_greet(struct lmtp *lmtp);
 void lmtp_answered(struct lmtp *lmtp);
 /* The second opinion is there: the answers are final. */
 void lmtp_judged(struct lmtp *lmtp);
+/* Postfix has hung up: ends the connection, and with it a transaction that
+ * has not begun. */
+bool lmtp_gone(struct lmtp *lmtp);
 /* There is room in the transaction again. */
 void lmtp_resume(struct lmtp *lmtp);
 /* Is there a transaction, begun or waiting for its answer? */

@@ -80,9 +80,13 @@ static bool
 begin(struct customer *c)
 {
 	struct pipeline *p = &c->pipeline;
-	struct transaction *tx = TAILQ_FIRST(&p->waiting);
+	struct transaction *tx;
 	bool unknown;
 
+	/* What Postfix gave up must not reach the customer: it comes again. */
+	while ((tx = TAILQ_FIRST(&p->waiting)) != NULL && tx->lmtp != NULL &&
+	    lmtp_gone(tx->lmtp))
+		continue;
 	if (tx == NULL)
 		return false;
 	/* After a failed BDAT the state is indeterminate (RFC 3030 2), and
