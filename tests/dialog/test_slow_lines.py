@@ -60,7 +60,9 @@ class Postfixes:
             self.failures.append((name, repr(error)))
 
     def hang_up(self):
-        """They lose their patience."""
+        """They lose their patience: all of them, none comes later."""
+        wait_for(lambda: len(self.postfixes) == len(self.threads), 60,
+                 "all are connected")
         for postfix in self.postfixes:
             postfix.line.hang_up()
         for thread in self.threads:
