@@ -42,6 +42,8 @@ def measure(runs, faults):
                 result = rig.run(case)
             except AssertionError as error:
                 faults.append(f"{case.name}: {error}")
+                faults += rig.remove()
+                rig = Rig(cases.ALL)
                 continue
             runs.add(case, result)
             print(f"{time.monotonic() - begin:5.0f} s  {case.name}: "

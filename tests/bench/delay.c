@@ -5,8 +5,8 @@
  *
  *	delay MILLISECONDS PORT
  *
- * Standard input is a bound TCP socket, on which it listens; PORT, on
- * 127.0.0.1, is the other end of the line. It is connected one and a half round
+ * Standard input is a TCP socket that listens; PORT, on 127.0.0.1, is the other
+ * end of the line. It is connected one and a half round
  * trips after a client was accepted, when the last packet of TCP's handshake
  * would have reached it. Nobody is slowed by a full buffer: all that is on its
  * way is kept in memory.
@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINES_MAX = 128, READ_MAX = 128 * 1024, BACKLOG = 512 };
+enum { LINES_MAX = 128, READ_MAX = 128 * 1024 };
 
 #define NEVER  INT64_MAX
 #define SECOND INT64_C(1000000000)
@@ -260,8 +260,6 @@ main(int argc, char **argv)
 	port = (uint16_t)atoi(argv[2]);
 	for (int i = 0; i < LINES_MAX; i++)
 		lines[i].fds[0] = -1;
-	if (listen(STDIN_FILENO, BACKLOG) == -1)
-		err(EX_OSERR, "listen");
 	for (;;) {
 		next = NEVER;
 		now = now_ns();

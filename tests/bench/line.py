@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """The programs at the ends of the line: sink, customer, delay. Each is its own
-process, and is ended by whoever started it."""
+process, and is ended by whoever started it. Sockets listen before the process
+that serves them runs, so that nobody who comes early is refused."""
 
 import contextlib
 import json
@@ -12,6 +13,7 @@ from odmr.sandbox import BUILD
 
 LOOPBACK = "127.0.0.1"
 TIMEOUT = 180
+BACKLOG = 512
 
 
 def bound_port():
@@ -43,11 +45,13 @@ def _running(program, *arguments, stdin=None):
 
 def sink(sock, dialect, messages):
     """A server on `sock`; said() tells when all messages have come."""
+    sock.listen(BACKLOG)
     return _running("sink", dialect, messages, stdin=sock)
 
 
 def delay(sock, rtt, port):
     """A line of `rtt` milliseconds from `sock` to `port`."""
+    sock.listen(BACKLOG)
     return _running("delay", rtt, port, stdin=sock)
 
 

@@ -225,8 +225,8 @@ def plot(runs, path):
         "set xtics nomirror (0, 20, 100, 200, 300)", "set ytics nomirror",
         "set key outside below center horizontal"]
     script.append("plot " + ", ".join(
-        f"'-' with {'lines dt 2' if 'bare' in title else 'linespoints'} "
-        f"lw 2 title '{title}'" for title, _ in lines))
+        f"'-' with {'lines dt 2 lc 0' if 'bare' in title else 'linespoints'}"
+        f" lw 2 title '{title}'" for title, _ in lines))
     for _, points in lines:
         script += [f"{rtt} {rate}" for rtt, rate in points] + ["e"]
     subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True,

@@ -5,9 +5,8 @@
  *
  *	sink lmtp|lockstep|pipelining|chunking MESSAGES
  *
- * Standard input is a bound socket, on which it listens. When that many
- * messages have come it says so in one line of JSON, and goes on: whoever
- * started it ends it.
+ * Standard input is a socket that listens. When that many messages have come it
+ * says so in one line of JSON, and goes on: whoever started it ends it.
  */
 #include <sys/socket.h>
 
@@ -18,8 +17,6 @@
 #include <unistd.h>
 
 #include "serve.h"
-
-enum { BACKLOG = 512 };
 
 static enum dialect dialect;
 static struct tally tally;
@@ -62,8 +59,6 @@ main(int argc, char **argv)
 		errx(EX_USAGE, "usage: sink DIALECT MESSAGES <socket");
 	wanted = atol(argv[2]);
 	tally_init(&tally);
-	if (listen(STDIN_FILENO, BACKLOG) == -1)
-		err(EX_OSERR, "listen");
 	if (pthread_create(&thread, NULL, listener, NULL) != 0)
 		errx(EX_OSERR, "no thread");
 	pthread_mutex_lock(&tally.lock);
