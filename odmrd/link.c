@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A libevent bufferevent, plain or OpenSSL, with deferred callbacks: libevent
- * calls us from the loop only, never from within a write.
+ * Two buffers between a wire and a role. What is written goes out at the end of
+ * the loop's turn, all at once and by one system call: the writable event is
+ * made active by hand, and waited for only when the socket takes no more.
+ * Roles are called from the loop only, never from within a write.
  *
  * Life: open -> closing (flushing, then half closed and waiting for the peer's
  * end, so that the last reply is not lost to a reset) -> buried.
@@ -24,56 +26,69 @@
 #include <unistd.h>
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 
+#include "intake.h"
 #include "link.h"
-#include "records.h"
+#include "wire.h"
 
 enum { CLOSE_MS = 10000, LINGER_MS = 2000 };
+
+/* What the socket's next readiness means. */
+enum phase { PHASE_CONNECTING, PHASE_HANDSHAKE, PHASE_OPEN };
 
 struct link {
 	TAILQ_ENTRY(link) entry; /* while it is closing */
 	struct loop *loop;
-	struct bufferevent *bev;
+	struct wire wire;
+	enum phase phase;
+	struct event *readable, *writable;
+	struct intake in;
+	struct evbuffer *out;
 	const struct link_role *role; /* NULL: closing, nobody listens */
 	void *owner;
 	struct timer *closing;
 	size_t taken;   /* bytes of the last line, still in the input */
 	SSL *handshake; /* waits for the output to be sent */
-	enum tls_side side;
 	loop_call *gone;
 	void *gone_arg;
 	uint64_t written; /* bytes, in clear */
-	bool secure;
 	bool is_closing;
-	bool line_records;
-	bool shut; /* our half is closed */
-	bool full; /* of input that the role has left: nothing is read */
+	bool sending; /* on_writable will be called */
+	bool shut;    /* our half is closed */
+	bool full;    /* of input that the role has left: nothing is read */
 };
 
 static TAILQ_HEAD(, link) closing_links = TAILQ_HEAD_INITIALIZER(closing_links);
 
-static const int bev_options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
-
-static void begin_handshake(struct link *link);
+static void
+link_free(struct link *link)
+{
+	timer_free(&link->closing);
+	SSL_free(link->handshake);
+	if (link->readable != NULL)
+		event_free(link->readable);
+	if (link->writable != NULL)
+		event_free(link->writable);
+	intake_use(&link->in, intake_length(&link->in));
+	if (link->out != NULL)
+		evbuffer_free(link->out);
+	wire_close(&link->wire);
+	free(link);
+}
 
 static void
 bury_link(void *dead)
 {
 	struct link *link = dead;
+	struct loop *loop = link->loop;
+	loop_call *gone = link->gone;
+	void *arg = link->gone_arg;
 
-	timer_free(&link->closing);
-	SSL_free(link->handshake);
-	if (link->bev != NULL)
-		bufferevent_free(link->bev);
-	if (link->gone != NULL)
-		link->gone(link->gone_arg);
-	loop_release(link->loop);
-	free(link);
+	link_free(link);
+	if (gone != NULL)
+		gone(arg);
+	loop_release(loop);
 }
 
 static void
@@ -83,38 +98,43 @@ destroy(struct link *link)
 		TAILQ_REMOVE(&closing_links, link, entry);
 	link->is_closing = false;
 	link->role = NULL;
-	bufferevent_disable(link->bev, EV_READ | EV_WRITE);
-	bufferevent_setcb(link->bev, NULL, NULL, NULL, NULL);
+	event_del(link->readable);
+	event_del(link->writable);
 	if (link->closing != NULL)
 		timer_stop(link->closing);
 	loop_bury(link->loop, bury_link, link);
 }
 
-static size_t
-input_length(const struct link *link)
+/* ---- input ------------------------------------------------------------- */
+
+/* The socket does not show it. */
+static void
+read_what_tls_holds(struct link *link)
 {
-	return evbuffer_get_length(bufferevent_get_input(link->bev));
+	bool dead = link->role == NULL && !link->is_closing;
+
+	if (!dead && !link->full && wire_holds_input(&link->wire))
+		event_active(link->readable, EV_READ, 0);
 }
 
-/* As long as the input is full and reading enabled, libevent calls us in every
- * turn of the loop. */
 static void
 pause_if_full(struct link *link)
 {
-	if (link->full || input_length(link) < LINK_INPUT_MAX)
+	if (link->full || intake_length(&link->in) < INTAKE_SIZE)
 		return;
 	link->full = true;
-	bufferevent_disable(link->bev, EV_READ);
+	event_del(link->readable);
 }
 
 static void
 use_up(struct link *link, size_t n)
 {
-	evbuffer_drain(bufferevent_get_input(link->bev), n);
-	if (!link->full || input_length(link) >= LINK_INPUT_MAX)
+	intake_use(&link->in, n);
+	if (!link->full || intake_length(&link->in) >= INTAKE_SIZE)
 		return;
 	link->full = false;
-	bufferevent_enable(link->bev, EV_READ);
+	event_add(link->readable, NULL);
+	read_what_tls_holds(link);
 }
 
 static void
@@ -127,122 +147,246 @@ settle_input(struct link *link)
 		use_up(link, taken);
 }
 
-/* All is sent: says so to the peer and waits a moment for its own end. */
-static void
-half_close(struct link *link)
+static enum wire_result
+fill(struct link *link)
 {
-	SSL *ssl = bufferevent_openssl_get_ssl(link->bev);
+	enum wire_result result;
+	size_t room, n = 0;
+	char *at = intake_room(&link->in, &room);
 
-	link->shut = true;
-	if (ssl != NULL && link->secure) {
-		SSL_shutdown(ssl);
-		ERR_clear_error();
+	if (at == NULL && intake_length(&link->in) == INTAKE_SIZE)
+		return WIRE_WANTS_INPUT;
+	if (at == NULL) {
+		link->wire.fault = "out of memory";
+		return WIRE_FAILED;
 	}
-	shutdown(bufferevent_getfd(link->bev), SHUT_WR);
-	timer_set(link->closing, LINGER_MS);
+	result = wire_read(&link->wire, at, room, &n);
+	intake_add(&link->in, n);
+	return result;
 }
 
+/* The peer is gone, or the wire is of no more use. What came before that is
+ * still worth reading. */
 static void
-on_readable(struct bufferevent *bev, void *arg)
+lose(struct link *link, enum wire_result result)
 {
-	struct link *link = arg;
+	const char *why =
+	    result == WIRE_EOF ? "closed by peer" : link->wire.fault;
 
-	(void)bev;
-	if (link->role != NULL)
-		link->role->input(link->owner);
-	if (link->role != NULL)
-		pause_if_full(link);
-	else
-		evbuffer_drain(
-		    bufferevent_get_input(link->bev), input_length(link));
-}
-
-static void
-on_drained(struct bufferevent *bev, void *arg)
-{
-	struct link *link = arg;
-	size_t unsent = evbuffer_get_length(bufferevent_get_output(bev));
-
-	if (link->role == NULL) {
-		if (unsent == 0 && !link->shut)
-			half_close(link);
-	} else if (link->handshake != NULL) {
-		if (unsent == 0)
-			begin_handshake(link);
-	} else if (link->role->drained != NULL)
-		link->role->drained(link->owner);
-}
-
-static const char *
-end_reason(struct link *link, short what)
-{
-	unsigned long code = bufferevent_get_openssl_error(link->bev);
-
-	if (what & BEV_EVENT_EOF)
-		return "closed by peer";
-	if (code != 0) {
-		const char *text = ERR_reason_error_string(code);
-
-		return text != NULL ? text : "TLS error";
-	}
-	return evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR());
-}
-
-static void
-on_event(struct bufferevent *bev, short what, void *arg)
-{
-	struct link *link = arg;
-
-	if (what & BEV_EVENT_CONNECTED) {
-		/* By link_connect: whoever has something to say says it. */
-		if (bufferevent_openssl_get_ssl(bev) == NULL)
-			return;
-		link->secure = true;
-		if (link->role != NULL && link->role->secured != NULL)
-			link->role->secured(link->owner);
-		return;
-	}
 	if (link->role == NULL) {
 		destroy(link);
 		return;
 	}
-	/* What came before the end is still worth reading. */
-	if (input_length(link) > 0)
+	event_del(link->readable);
+	if (intake_length(&link->in) > 0)
 		link->role->input(link->owner);
 	if (link->role != NULL)
-		link->role->ended(link->owner, end_reason(link, what));
+		link->role->ended(link->owner, why);
+}
+
+/* ---- output ------------------------------------------------------------ */
+
+/* Later in this turn of the loop, or when the socket takes more. */
+static void
+send_soon(struct link *link)
+{
+	if (link->sending || link->phase == PHASE_CONNECTING)
+		return;
+	link->sending = true;
+	event_active(link->writable, EV_WRITE, 0);
 }
 
 static void
-adopt(struct link *link, struct bufferevent *bev)
+send_when_writable(struct link *link)
 {
-	link->bev = bev;
-	bufferevent_setcb(bev, on_readable, on_drained, on_event, link);
-	bufferevent_setwatermark(bev, EV_READ, 0, LINK_INPUT_MAX);
-	bufferevent_setwatermark(bev, EV_WRITE, LINK_LOW_WATER, 0);
-	bufferevent_set_max_single_read(bev, LINK_INPUT_MAX);
-	bufferevent_set_max_single_write(bev, 4 * LINK_INPUT_MAX);
-	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	link->sending = true;
+	event_add(link->writable, NULL);
 }
+
+/* All is sent: says so to the peer and waits a moment for its own end. */
+static void
+half_close(struct link *link)
+{
+	link->shut = true;
+	wire_shut(&link->wire);
+	timer_set(link->closing, LINGER_MS);
+}
+
+static void
+shake_hands(struct link *link)
+{
+	enum wire_result result = wire_handshake(&link->wire);
+
+	switch (result) {
+	case WIRE_OK:
+		link->phase = PHASE_OPEN;
+		if (link->role != NULL && link->role->secured != NULL)
+			link->role->secured(link->owner);
+		return;
+	case WIRE_WANTS_INPUT:
+		return;
+	case WIRE_WANTS_OUTPUT:
+		send_when_writable(link);
+		return;
+	case WIRE_EOF:
+	case WIRE_FAILED:
+		lose(link, result);
+		return;
+	}
+}
+
+static void
+begin_handshake(struct link *link)
+{
+	SSL *ssl = link->handshake;
+
+	link->handshake = NULL;
+	link->phase = PHASE_HANDSHAKE;
+	if (!wire_secure(&link->wire, ssl)) {
+		link->role->ended(link->owner, "out of memory");
+		return;
+	}
+	event_add(link->readable, NULL);
+	shake_hands(link);
+}
+
+static void
+after_sending(struct link *link)
+{
+	if (link->role == NULL) {
+		if (link_unsent(link) == 0 && !link->shut)
+			half_close(link);
+	} else if (link->handshake != NULL) {
+		if (link_unsent(link) == 0)
+			begin_handshake(link);
+	} else if (link->role->drained != NULL &&
+	    link_unsent(link) <= LINK_LOW_WATER)
+		link->role->drained(link->owner);
+}
+
+static void
+send_output(struct link *link)
+{
+	enum wire_result result = wire_write(&link->wire, link->out);
+
+	switch (result) {
+	case WIRE_OK:
+	case WIRE_WANTS_OUTPUT:
+		if (link_unsent(link) > 0)
+			send_when_writable(link);
+		after_sending(link);
+		return;
+	case WIRE_WANTS_INPUT:
+		return;
+	case WIRE_EOF:
+	case WIRE_FAILED:
+		/* Its last words, such as a 421, may be there already. */
+		if (link->role != NULL)
+			fill(link);
+		lose(link, result);
+		return;
+	}
+}
+
+/* ---- events ------------------------------------------------------------ */
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+	enum wire_result result;
+
+	(void)fd;
+	(void)what;
+	if (link->phase == PHASE_HANDSHAKE) {
+		shake_hands(link);
+		return;
+	}
+	result = fill(link);
+	if (result == WIRE_EOF || result == WIRE_FAILED) {
+		lose(link, result);
+		return;
+	}
+	/* TLS may have waited for this before it could write, or for writing
+	 * before it can read. */
+	if (link_unsent(link) > 0)
+		send_soon(link);
+	if (result == WIRE_WANTS_OUTPUT)
+		send_when_writable(link);
+	if (link->role == NULL)
+		intake_use(&link->in, intake_length(&link->in));
+	else if (result == WIRE_OK)
+		link->role->input(link->owner);
+	if (link->role != NULL)
+		pause_if_full(link);
+	read_what_tls_holds(link);
+}
+
+static void
+on_connected(struct link *link)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	getsockopt(link->wire.fd, SOL_SOCKET, SO_ERROR, &error, &len);
+	if (error != 0) {
+		link->wire.fault = strerror(error);
+		lose(link, WIRE_FAILED);
+		return;
+	}
+	link->phase = PHASE_OPEN;
+	event_add(link->readable, NULL);
+	send_output(link);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->sending = false;
+	switch (link->phase) {
+	case PHASE_CONNECTING:
+		on_connected(link);
+		return;
+	case PHASE_HANDSHAKE:
+		shake_hands(link);
+		return;
+	case PHASE_OPEN:
+		send_output(link);
+		return;
+	}
+}
+
+/* ---- life -------------------------------------------------------------- */
 
 struct link *
 link_new(struct loop *loop, int fd, const struct link_role *role, void *owner)
 {
 	struct link *link = calloc(1, sizeof(*link));
-	struct bufferevent *bev = NULL;
+	struct event_base *base = loop_base(loop);
 
-	if (link != NULL)
-		bev = bufferevent_socket_new(loop_base(loop), fd, bev_options);
-	if (bev == NULL) {
-		free(link);
-		evutil_closesocket(fd);
+	if (link == NULL) {
+		close(fd);
+		return NULL;
+	}
+	link->wire.fd = fd;
+	link->phase = PHASE_OPEN;
+	link->out = evbuffer_new();
+	link->readable =
+	    event_new(base, fd, EV_READ | EV_PERSIST, on_readable, link);
+	link->writable = event_new(base, fd, EV_WRITE, on_writable, link);
+	if (link->out == NULL || link->readable == NULL ||
+	    link->writable == NULL || event_add(link->readable, NULL) == -1) {
+		link_free(link);
 		return NULL;
 	}
 	link->loop = loop;
 	loop_hold(loop);
 	link->role = role;
 	link->owner = owner;
-	adopt(link, bev);
 	return link;
 }
 
@@ -258,14 +402,20 @@ link_connect(struct loop *loop, const struct sockaddr *addr, socklen_t len,
 	if (fd == -1)
 		return NULL;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	link = link_new(loop, fd, role, owner);
-	if (link == NULL)
-		errno = ENOMEM;
-	else if (bufferevent_socket_connect(link->bev, addr, (int)len) == -1) {
+	if (connect(fd, addr, len) == -1 && errno != EINPROGRESS) {
 		saved = errno;
-		link_abort(&link);
+		close(fd);
 		errno = saved;
+		return NULL;
 	}
+	link = link_new(loop, fd, role, owner);
+	if (link == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	link->phase = PHASE_CONNECTING;
+	event_del(link->readable);
+	send_when_writable(link);
 	return link;
 }
 
@@ -283,65 +433,54 @@ link_when_gone(struct link *link, loop_call *gone, void *arg)
 	link->gone_arg = arg;
 }
 
-static void
-begin_handshake(struct link *link)
-{
-	struct bufferevent *plain = link->bev, *secured;
-	int fd = bufferevent_getfd(plain);
-
-	secured = bufferevent_openssl_socket_new(loop_base(link->loop), fd,
-	    link->handshake,
-	    link->side == TLS_SERVER ? BUFFEREVENT_SSL_ACCEPTING
-				     : BUFFEREVENT_SSL_CONNECTING,
-	    bev_options);
-	if (secured == NULL) {
-		link->role->ended(link->owner, "out of memory");
-		return;
-	}
-	link->handshake = NULL;
-	bufferevent_setfd(plain, -1);
-	bufferevent_free(plain);
-	adopt(link, secured);
-}
+/* ---- TLS --------------------------------------------------------------- */
 
 bool
 link_start_tls(struct link *link, struct tls *tls, enum tls_side side)
 {
 	settle_input(link);
 	link->handshake = tls_connection(tls, side);
-	link->side = side;
 	if (link->handshake == NULL)
 		return false;
 	/* Whatever comes now belongs to the handshake: leave it in the socket.
 	 */
-	bufferevent_disable(link->bev, EV_READ);
-	bufferevent_setwatermark(link->bev, EV_WRITE, 0, 0);
-	if (link_unsent(link) == 0)
-		begin_handshake(link);
+	event_del(link->readable);
+	send_soon(link);
 	return true;
+}
+
+/* NULL: not secured. */
+static SSL *
+secured(const struct link *link)
+{
+	return link->phase == PHASE_OPEN ? link->wire.ssl : NULL;
 }
 
 const char *
 link_tls_version(const struct link *link)
 {
-	return link->secure
-	    ? SSL_get_version(bufferevent_openssl_get_ssl(link->bev))
-	    : NULL;
+	const SSL *ssl = secured(link);
+
+	return ssl != NULL ? SSL_get_version(ssl) : NULL;
 }
 
 bool
 link_peer_fingerprint(const struct link *link, char out[FINGERPRINT_SIZE])
 {
-	return link->secure &&
-	    tls_peer_fingerprint(bufferevent_openssl_get_ssl(link->bev), out);
+	const SSL *ssl = secured(link);
+
+	return ssl != NULL && tls_peer_fingerprint(ssl, out);
 }
 
 bool
 link_channel_binding(const struct link *link, struct tls_binding *out)
 {
-	return link->secure &&
-	    tls_channel_binding(bufferevent_openssl_get_ssl(link->bev), out);
+	SSL *ssl = secured(link);
+
+	return ssl != NULL && tls_channel_binding(ssl, out);
 }
+
+/* ---- what roles read and write ------------------------------------------ */
 
 /* Is there, within the `len` bytes before a line's LF, what no line has? */
 static bool
@@ -359,19 +498,19 @@ enum line_result
 link_line(
     struct link *link, size_t limit, bool lenient, char **line, size_t *len)
 {
-	struct evbuffer *in = bufferevent_get_input(link->bev);
-	struct evbuffer_ptr lf;
+	const char *lf;
 	size_t n;
 
 	settle_input(link);
-	lf = evbuffer_search(in, "\n", 1, NULL);
-	if (lf.pos == -1)
-		return evbuffer_get_length(in) > limit ? LINE_LONG : LINE_NONE;
-	n = (size_t)lf.pos;
+	n = intake_length(&link->in);
+	lf = n > 0 ? memchr(intake_bytes(&link->in), '\n', n) : NULL;
+	if (lf == NULL)
+		return n > limit ? LINE_LONG : LINE_NONE;
+	*line = intake_bytes(&link->in);
+	n = (size_t)(lf - *line);
 	if (n > limit)
 		return LINE_LONG;
-	*line = (char *)evbuffer_pullup(in, (ev_ssize_t)n + 1);
-	if (*line == NULL || bad_line(*line, n, lenient))
+	if (bad_line(*line, n, lenient))
 		return LINE_BAD;
 	link->taken = n + 1;
 	if (n > 0 && (*line)[n - 1] == '\r')
@@ -384,14 +523,9 @@ link_line(
 size_t
 link_peek(struct link *link, const char **bytes)
 {
-	struct evbuffer *in = bufferevent_get_input(link->bev);
-	struct evbuffer_iovec first;
-
 	settle_input(link);
-	if (evbuffer_peek(in, -1, NULL, &first, 1) < 1)
-		return 0;
-	*bytes = first.iov_base;
-	return first.iov_len;
+	*bytes = intake_bytes(&link->in);
+	return intake_length(&link->in);
 }
 
 void
@@ -404,19 +538,15 @@ bool
 link_has_input(struct link *link)
 {
 	settle_input(link);
-	return input_length(link) > 0;
+	return intake_length(&link->in) > 0;
 }
 
 void
 link_write(struct link *link, const void *bytes, size_t n)
 {
-	struct evbuffer *out = bufferevent_get_output(link->bev);
-
-	if (link->line_records)
-		records_add(out, bytes, n);
-	else
-		evbuffer_add(out, bytes, n);
+	evbuffer_add(link->out, bytes, n);
 	link->written += n;
+	send_soon(link);
 }
 
 void
@@ -437,7 +567,7 @@ link_printf(struct link *link, const char *fmt, ...)
 bool
 link_peer_gone(const struct link *link)
 {
-	struct pollfd pfd = { bufferevent_getfd(link->bev), POLLRDHUP, 0 };
+	struct pollfd pfd = { link->wire.fd, POLLRDHUP, 0 };
 
 	return poll(&pfd, 1, 0) > 0;
 }
@@ -445,13 +575,13 @@ link_peer_gone(const struct link *link)
 size_t
 link_unsent(const struct link *link)
 {
-	return evbuffer_get_length(bufferevent_get_output(link->bev));
+	return evbuffer_get_length(link->out);
 }
 
 void
 link_line_records(struct link *link)
 {
-	link->line_records = true;
+	link->wire.line_records = true;
 }
 
 /* What the kernel still holds counts as not taken; under TLS it is a little
@@ -461,7 +591,7 @@ link_taken(const struct link *link)
 {
 	int held = 0;
 
-	if (ioctl(bufferevent_getfd(link->bev), SIOCOUTQ, &held) == -1)
+	if (ioctl(link->wire.fd, SIOCOUTQ, &held) == -1)
 		held = 0;
 	return link->written - link_unsent(link) - (uint64_t)held;
 }
@@ -490,8 +620,9 @@ link_close(struct link **linkp)
 		return;
 	}
 	timer_set(link->closing, CLOSE_MS);
-	bufferevent_setwatermark(link->bev, EV_WRITE, 0, 0);
-	bufferevent_enable(link->bev, EV_READ);
+	intake_use(&link->in, intake_length(&link->in));
+	if (link->phase != PHASE_CONNECTING)
+		event_add(link->readable, NULL);
 	if (link_unsent(link) == 0)
 		half_close(link);
 }

@@ -34,7 +34,7 @@ struct link_role {
 	void (*ended)(void *owner, const char *why);
 };
 
-enum { LINK_LOW_WATER = 32 * 1024, LINK_INPUT_MAX = 64 * 1024 };
+enum { LINK_LOW_WATER = 32 * 1024 };
 
 /* Takes the non-blocking `fd`, also on failure (NULL: out of memory). */
 struct link *link_new(
@@ -78,7 +78,7 @@ enum line_result {
 enum line_result link_line(
     struct link *link, size_t limit, bool lenient, char **line, size_t *len);
 
-/* The first contiguous run of input, and how to use it up. */
+/* All input that is there, and how to use it up. */
 size_t link_peek(struct link *link, const char **bytes);
 void link_consume(struct link *link, size_t n);
 /* The peer has closed: seen even while input waits that nobody takes. */
@@ -88,7 +88,7 @@ bool link_has_input(struct link *link);
 void link_write(struct link *link, const void *bytes, size_t n);
 void link_printf(struct link *link, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* From now on each line is a TLS record of its own, see records.h. */
+/* From now on each line is a TLS record of its own, see wire.h. */
 void link_line_records(struct link *link);
 size_t link_unsent(const struct link *link);
 /* Grows as long as the peer's host takes in what is written. */

@@ -10,7 +10,7 @@
 #include "session.h"
 #include "submission.h"
 
-enum { UNSENT_MAX = LINK_INPUT_MAX, STRETCH = 8192 };
+enum { UNSENT_MAX = 65536, STRETCH = 8192 };
 
 /* While the smtpd does not keep up, the time is its own; else the client's. */
 static void

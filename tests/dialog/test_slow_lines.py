@@ -24,7 +24,7 @@ IN_FLIGHT = 3   # two, and one whose answer is on its way
 MIB = 1 << 20
 BUFFERS = {"session_buffer": "256k", "total_buffer": "4m"}
 # Each message may have its first 8 KiB besides, and a connection its input.
-MEMORY_MAX = MIB // 4 + MESSAGES * (8192 + 65536) + 2 * MIB
+MEMORY_MAX = MIB // 4 + MESSAGES * (8192 + 24576) + 3 * MIB
 if b"__asan_init" in (BUILD / "odmrd").read_bytes():
     MEMORY_MAX += MEMORY_MAX // 2   # what stands around each piece
 TICK = 1 / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What has come over a link and is not used yet: INTAKE_SIZE bytes at most, in
+ * one piece. An empty one holds no memory.
+ */
+#ifndef INTAKE_H
+#define INTAKE_H
+
+#include <stddef.h>
+
+enum { INTAKE_SIZE = 24 * 1024 };
+
+/* A zeroed one is empty. */
+struct intake {
+	char *memory;
+	size_t start, end;
+};
+
+static inline size_t
+intake_length(const struct intake *in)
+{
+	return in->end - in->start;
+}
+
+static inline char *
+intake_bytes(const struct intake *in)
+{
+	return in->memory + in->start;
+}
+
+/* Where more may be written, and how much. NULL: full, or out of memory. */
+char *intake_room(struct intake *in, size_t *n);
+/* So many bytes have been written there; 0 is fine. */
+void intake_add(struct intake *in, size_t n);
+/* So many from the start are used. */
+void intake_use(struct intake *in, size_t n);
+
+#endif
