@@ -9,7 +9,10 @@
 #include "log.h"
 #include "settle.h"
 
-enum { BUSY_MS = 500, RETRY_SECONDS = 1, TRIES = 30, TRIES_AT_STOP = 3 };
+/* A transaction costs as much as the settling of some dozen messages: what
+ * comes within GATHER_MS shares one, unless somebody waits for it. */
+enum { BUSY_MS = 500, RETRY_MS = 1000, TRIES = 30, TRIES_AT_STOP = 3 };
+enum { GATHER_MS = 100 };
 
 enum note_kind { NOTE_TX, NOTE_SESSION, NOTE_END, NOTE_QUESTION };
 
@@ -42,6 +45,7 @@ struct settle {
 	pthread_cond_t work;
 	struct note *todo, **todo_tail;
 	struct note *done;
+	bool urgent; /* among `todo` */
 	bool stopping;
 };
 
@@ -79,10 +83,14 @@ keep(struct note *note, const char *s)
 static void
 hand_in(struct settle *settle, struct note *note)
 {
+	bool urgent = note->kind != NOTE_TX;
+
 	pthread_mutex_lock(&settle->lock);
+	if (urgent || settle->todo == NULL)
+		pthread_cond_signal(&settle->work);
 	*settle->todo_tail = note;
 	settle->todo_tail = &note->next;
-	pthread_cond_signal(&settle->work);
+	settle->urgent |= urgent;
 	pthread_mutex_unlock(&settle->lock);
 }
 
@@ -210,15 +218,28 @@ write_notes(struct store *store, struct note *notes)
 	return false;
 }
 
+static struct timespec
+in_ms(long ms)
+{
+	struct timespec when;
+
+	clock_gettime(CLOCK_REALTIME, &when);
+	when.tv_sec += ms / 1000;
+	when.tv_nsec += ms % 1000 * 1000000;
+	if (when.tv_nsec >= 1000000000) {
+		when.tv_sec++;
+		when.tv_nsec -= 1000000000;
+	}
+	return when;
+}
+
 /* Waits a moment, or less if the end has come. */
 static bool
 rest(struct settle *settle)
 {
-	struct timespec until;
+	const struct timespec until = in_ms(RETRY_MS);
 	bool stopping;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += RETRY_SECONDS;
 	pthread_mutex_lock(&settle->lock);
 	if (!settle->stopping)
 		pthread_cond_timedwait(&settle->work, &settle->lock, &until);
@@ -250,11 +271,17 @@ persist(struct settle *settle, struct store *store, struct note *notes)
 static struct note *
 take_all(struct settle *settle)
 {
+	struct timespec until;
 	struct note *notes;
 
 	pthread_mutex_lock(&settle->lock);
 	while (settle->todo == NULL && !settle->stopping)
 		pthread_cond_wait(&settle->work, &settle->lock);
+	until = in_ms(GATHER_MS);
+	while (!settle->urgent && !settle->stopping &&
+	    pthread_cond_timedwait(&settle->work, &settle->lock, &until) == 0)
+		continue;
+	settle->urgent = false;
 	notes = settle->todo;
 	settle->todo = NULL;
 	settle->todo_tail = &settle->todo;
