@@ -106,6 +106,7 @@ struct customer {
 	struct expected *fifo;
 	size_t fifo_head, fifo_count, fifo_size; /* size: a power of two */
 	struct budget budget; /* for the bodies of its messages */
+	size_t transactions;  /* begun, and not answered */
 	struct pipeline pipeline;
 	struct drain drain;
 	struct lingering linger;

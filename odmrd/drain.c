@@ -4,7 +4,6 @@
 #include "customer.h"
 #include "drain.h"
 #include "flusher.h"
-#include "lmtp.h"
 #include "log.h"
 #include "registry.h"
 #include "settle.h"
@@ -16,14 +15,7 @@ enum { QUIET_MS = 30 };
 bool
 drain_busy(const struct customer *c)
 {
-	const struct lmtp *lmtp;
-
-	if (!pipeline_idle(&c->pipeline))
-		return true;
-	TAILQ_FOREACH(lmtp, &c->lmtps, entry)
-		if (lmtp_busy(lmtp))
-			return true;
-	return false;
+	return c->transactions > 0;
 }
 
 /* Waits for Postfix to send something. A message that is being deferred just

@@ -179,12 +179,6 @@ lmtp_gone(struct lmtp *lmtp)
 	return true;
 }
 
-bool
-lmtp_busy(const struct lmtp *lmtp)
-{
-	return lmtp->tx != NULL;
-}
-
 /* ---- the body ---------------------------------------------------------- */
 
 /* The transaction has its whole body, or all that it can hold of it. */

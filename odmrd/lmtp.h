@@ -65,8 +65,6 @@ void lmtp_judged(struct lmtp *lmtp);
 bool lmtp_gone(struct lmtp *lmtp);
 /* There is room in the transaction again. */
 void lmtp_resume(struct lmtp *lmtp);
-/* Is there a transaction, begun or waiting for its answer? */
-bool lmtp_busy(const struct lmtp *lmtp);
 /* The customer takes no more: an idle connection is closed, and a busy one
  * too if the customer is lost. */
 void lmtp_dismiss(struct lmtp *lmtp, bool lost);

@@ -100,7 +100,8 @@ on_mail(struct lmtp *lmtp, const char *args)
 		return;
 	}
 	lmtp->tx = tx_new(lmtp, path, lmtp->queue_id,
-	    (size_t)server->conf->message_buffer, &lmtp->customer->budget);
+	    (size_t)server->conf->message_buffer, &lmtp->customer->budget,
+	    &lmtp->customer->transactions);
 	if (lmtp->tx == NULL) {
 		reply(lmtp, "451 4.3.0 Out of memory");
 		return;

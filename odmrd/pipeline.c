@@ -33,12 +33,6 @@ pipeline_plan_name(enum pipeline_plan plan)
 }
 
 bool
-pipeline_idle(const struct pipeline *p)
-{
-	return p->in_flight == 0 && TAILQ_EMPTY(&p->waiting);
-}
-
-bool
 pipeline_wants_more(const struct pipeline *p)
 {
 	return p->current == NULL && TAILQ_EMPTY(&p->waiting);

@@ -67,7 +67,5 @@ void pipeline_reply(struct customer *customer, const struct expected *expected,
 void pipeline_fail(struct customer *customer, int code, const char *text);
 /* Has it nothing that it could send? */
 bool pipeline_wants_more(const struct pipeline *pipeline);
-/* Nothing waits and nothing is in flight. */
-bool pipeline_idle(const struct pipeline *pipeline);
 
 #endif

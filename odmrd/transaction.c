@@ -8,7 +8,7 @@ enum { BODY_FIRST = 8192 };
 
 struct transaction *
 tx_new(struct lmtp *lmtp, const char *mail_args, const char *queue_id,
-    size_t body_max, struct budget *budget)
+    size_t body_max, struct budget *budget, size_t *live)
 {
 	struct transaction *tx = calloc(1, sizeof(*tx));
 
@@ -17,6 +17,8 @@ tx_new(struct lmtp *lmtp, const char *mail_args, const char *queue_id,
 	tx->lmtp = lmtp;
 	tx->body_max = body_max;
 	tx->budget = budget;
+	tx->live = live;
+	++*live;
 	tx->mail_args = strdup(mail_args);
 	if (queue_id[0] != '\0')
 		tx->queue_id = strdup(queue_id);
@@ -39,6 +41,7 @@ tx_free(struct transaction **txp)
 	}
 	if (tx->body_size > 0)
 		budget_give(tx->budget, tx->body_size - tx->body_first);
+	--*tx->live;
 	free(tx->rcpts);
 	free(tx->queue_id);
 	free(tx->mail_args);

@@ -62,6 +62,7 @@ struct transaction {
 	size_t body_size;  /* allocated */
 	size_t body_first; /* of that, what no budget was asked for */
 	struct budget *budget;
+	size_t *live;
 	bool starved; /* more was wanted than the budget has */
 	size_t body_max;
 	int64_t bytes;  /* of body seen so far */
@@ -70,9 +71,10 @@ struct transaction {
 
 TAILQ_HEAD(transactions, transaction);
 
-/* `mail_args` is copied, `budget` outlives it. NULL: out of memory. */
+/* `mail_args` is copied; `budget`, and `live`, which counts the transactions
+ * that there are, outlive it. NULL: out of memory. */
 struct transaction *tx_new(struct lmtp *lmtp, const char *mail_args,
-    const char *queue_id, size_t body_max, struct budget *budget);
+    const char *queue_id, size_t body_max, struct budget *budget, size_t *live);
 void tx_free(struct transaction **tx);
 
 /* False: out of memory. */

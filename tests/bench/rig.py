@@ -15,7 +15,7 @@ from odmr.sandbox import Sandbox
 from odmr.wait import wait_for
 
 QUEUES = ("maildrop", "incoming", "active", "deferred")
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 120
 INJECTORS = 20
 
 
