@@ -20,7 +20,7 @@ BUILD    := build
 HARDEN   := -D_FORTIFY_SOURCE=2
 endif
 
-PKGS     := libevent_openssl libevent libssl libcrypto libgsasl sqlite3 \
+PKGS     := libevent_core libssl libcrypto libgsasl sqlite3 \
 	    libbsd-overlay libidn2
 # READY=1 for the service manager, where there is one.
 ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
@@ -38,10 +38,11 @@ ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \
 	    -Wl,--as-needed -pthread
 LDLIBS   := $(shell pkg-config --libs $(PKGS))
 
-PROGRAMS := odmrd odmr-milter odmrctl
+PROGRAMS := odmrd odmr-milter odmrctl etrn-trigger
 DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
+DIR_etrn-trigger := etrn-trigger
 LIBS_odmr-milter := -lmilter
 
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))
@@ -75,7 +76,6 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := odmrd/peers.c
-UNIT_test_listing := odmrd/listing.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the

@@ -73,6 +73,12 @@ add_if_within(const char *name, void *arg)
 		add(node, name);
 }
 
+static void
+add_domain_if_within(const struct domain *domain, void *arg)
+{
+	add_if_within(domain->name, arg);
+}
+
 static enum store_result
 find_names(
     struct node *node, struct store *store, const struct etrn_client *client)
@@ -83,9 +89,13 @@ find_names(
 	case '#':
 		return STORE_NONE;
 	case '@':
-		return store_etrn_domains(store, client, add_if_within, node);
+		return client == NULL
+		    ? store_domain_each(store, add_domain_if_within, node)
+		    : store_etrn_domains(store, client, add_if_within, node);
 	default:
-		result = store_etrn_may(store, client, node->text);
+		result = client == NULL
+		    ? store_domain_get(store, node->text, NULL, NULL)
+		    : store_etrn_may(store, client, node->text);
 		if (result == STORE_OK)
 			add(node, node->text);
 		return result;

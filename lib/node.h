@@ -36,7 +36,8 @@ bool node_parse(struct node *node, const char *text, const char **why);
 void node_free(struct node *node);
 
 /* Fills in the domains. STORE_NONE: there is none that the client may have
- * started, whether or not there is one at all. */
+ * started, whether or not there is one at all. `client` NULL is the operator,
+ * who may start all. */
 enum store_result node_find(
     struct node *node, struct store *store, const struct etrn_client *client);
 

@@ -20,3 +20,11 @@ CREATE TABLE etrn (
 	PRIMARY KEY (domain, who)
 ) WITHOUT ROWID;
 CREATE INDEX etrn_who ON etrn (who);
+
+-- What an ETRN may name instead of a domain: it means all domains of the name.
+CREATE TABLE queue_name (
+	name   TEXT NOT NULL,
+	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+	PRIMARY KEY (name, domain)
+) WITHOUT ROWID;
+CREATE INDEX queue_name_domain ON queue_name (domain);

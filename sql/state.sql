@@ -66,6 +66,30 @@ CREATE TABLE collected (
 	bytes     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
+-- When a node was last started by an ETRN that Postfix asked about
+-- (etrn_min_interval). Only nodes that somebody was allowed to start.
+CREATE TABLE started (
+	node TEXT PRIMARY KEY NOT NULL,
+	last INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- When domains are started by the clock: cron fields, in local time.
+CREATE TABLE schedule (
+	domain TEXT NOT NULL,
+	fields TEXT NOT NULL,
+	last   INTEGER NOT NULL,            -- up to then nothing is due
+	PRIMARY KEY (domain, fields)
+) WITHOUT ROWID;
+
+-- Next hops of domains with mail waiting, as probed last. What has no row was
+-- never probed and counts as down.
+CREATE TABLE probe (
+	domain TEXT PRIMARY KEY NOT NULL,
+	up     INTEGER NOT NULL,
+	failed INTEGER NOT NULL,            -- times in a row
+	next   INTEGER NOT NULL             -- not before then
+) WITHOUT ROWID;
+
 -- The reversed sessions of the running odmrd; emptied when it starts.
 CREATE TABLE session (
 	id        TEXT PRIMARY KEY NOT NULL,

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What Postfix does for a domain: how many of its messages the queue holds, and
+ * the attempt to deliver them now.
+ */
+#ifndef RELEASE_H
+#define RELEASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "domain.h"
+
+struct waiting {
+	char name[DOMAIN_SIZE];
+	int64_t messages; /* in the queue, with a recipient in the domain */
+	int64_t last;     /* release.c's: the last message that counted */
+};
+
+/*
+ * Counts the messages of `count` domains, which it sorts by their names, from
+ * one listing of the queue (postqueue -j). False: the queue could not be read
+ * to its end, which is logged; the numbers are then of no use.
+ */
+bool release_count(
+    const struct conf *conf, struct waiting *domains, size_t count);
+
+/*
+ * Has Postfix try the domain's messages now (postqueue -s) and waits until it
+ * has taken the order. False: it did not, which is logged.
+ *
+ * Not for domains of which nothing waits: Postfix keeps such an order in mind,
+ * and tries the next mail that comes, though it may be for a domain on hold.
+ */
+bool release_domain(const struct conf *conf, const char *domain);
+
+#endif
