@@ -32,8 +32,8 @@ FAULTS = {
         "tx_answer(tx, tx->rcpt_count - 1 - e->rcpt, reply->code"),
     "LAST for a message that was cut": (
         "odmrd/pipeline.c",
-        "\t\ttx->discard = true;\n\t\tconclude(c, false);\n\t\tpipeline_run",
-        "\t\ttx->whole = true;\n\t\tpipeline_run"),
+        "\t\ttx->discard = true;\n\t\tconclude(c, false);\n\t\t/* A chunk",
+        "\t\ttx->whole = true;\n\t\tpipeline_run(c);\n\t\treturn;\n\t\t/*"),
     "a dot for a message that was cut": (
         "odmrd/pipeline.c", 'customer_lost(c, "postfix-gave-up")',
         "send_dot(c, tx, true)"),
