@@ -76,6 +76,7 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := odmrd/peers.c
+UNIT_test_intake  := odmrd/intake.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the

@@ -35,3 +35,39 @@ intake_use(struct intake *in, size_t n)
 	free(in->memory);
 	*in = (struct intake) { 0 };
 }
+
+/* Is there, within the `len` bytes before a line's LF, what no line has? */
+static bool
+bad_line(const char *line, size_t len, bool lenient)
+{
+	if (len > 0 && line[len - 1] == '\r')
+		len--;
+	else if (!lenient)
+		return true;
+	return memchr(line, '\0', len) != NULL ||
+	    memchr(line, '\r', len) != NULL;
+}
+
+enum line_result
+intake_line(struct intake *in, size_t limit, bool lenient, char **line,
+    size_t *len, size_t *taken)
+{
+	size_t n = intake_length(in);
+	char *at = intake_bytes(in);
+	const char *lf = n > 0 ? memchr(at, '\n', n) : NULL;
+
+	if (lf == NULL)
+		return n > limit || n == INTAKE_SIZE ? LINE_LONG : LINE_NONE;
+	n = (size_t)(lf - at);
+	if (n > limit)
+		return LINE_LONG;
+	if (bad_line(at, n, lenient))
+		return LINE_BAD;
+	*taken = n + 1;
+	if (n > 0 && at[n - 1] == '\r')
+		n--;
+	at[n] = '\0';
+	*line = at;
+	*len = n;
+	return LINE_OK;
+}

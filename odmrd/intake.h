@@ -6,6 +6,7 @@
 #ifndef INTAKE_H
 #define INTAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { INTAKE_SIZE = 24 * 1024 };
@@ -34,5 +35,18 @@ char *intake_room(struct intake *in, size_t *n);
 void intake_add(struct intake *in, size_t n);
 /* So many from the start are used. */
 void intake_use(struct intake *in, size_t n);
+
+enum line_result {
+	LINE_NONE, /* none is complete yet */
+	LINE_OK,
+	LINE_LONG, /* longer than `limit`, or than the intake, without its end
+		    */
+	LINE_BAD,  /* NUL, bare CR, or (unless lenient) bare LF */
+};
+
+/* The first line without its CRLF, as a string of `*len` bytes. It stays where
+ * it is until the `*taken` bytes that it takes are used. */
+enum line_result intake_line(struct intake *in, size_t limit, bool lenient,
+    char **line, size_t *len, size_t *taken);
 
 #endif

@@ -57,6 +57,7 @@ struct link {
 	bool sending; /* on_writable will be called */
 	bool shut;    /* our half is closed */
 	bool full;    /* of input that the role has left: nothing is read */
+	bool torn;    /* a piece of the output found no memory */
 };
 
 static TAILQ_HEAD(, link) closing_links = TAILQ_HEAD_INITIALIZER(closing_links);
@@ -267,8 +268,14 @@ after_sending(struct link *link)
 static void
 send_output(struct link *link)
 {
-	enum wire_result result = wire_write(&link->wire, link->out);
+	enum wire_result result;
 
+	if (link->torn) {
+		link->wire.fault = "out of memory";
+		lose(link, WIRE_FAILED);
+		return;
+	}
+	result = wire_write(&link->wire, link->out);
 	switch (result) {
 	case WIRE_OK:
 	case WIRE_WANTS_OUTPUT:
@@ -482,42 +489,12 @@ link_channel_binding(const struct link *link, struct tls_binding *out)
 
 /* ---- what roles read and write ------------------------------------------ */
 
-/* Is there, within the `len` bytes before a line's LF, what no line has? */
-static bool
-bad_line(const char *line, size_t len, bool lenient)
-{
-	if (len > 0 && line[len - 1] == '\r')
-		len--;
-	else if (!lenient)
-		return true;
-	return memchr(line, '\0', len) != NULL ||
-	    memchr(line, '\r', len) != NULL;
-}
-
 enum line_result
 link_line(
     struct link *link, size_t limit, bool lenient, char **line, size_t *len)
 {
-	const char *lf;
-	size_t n;
-
 	settle_input(link);
-	n = intake_length(&link->in);
-	lf = n > 0 ? memchr(intake_bytes(&link->in), '\n', n) : NULL;
-	if (lf == NULL)
-		return n > limit ? LINE_LONG : LINE_NONE;
-	*line = intake_bytes(&link->in);
-	n = (size_t)(lf - *line);
-	if (n > limit)
-		return LINE_LONG;
-	if (bad_line(*line, n, lenient))
-		return LINE_BAD;
-	link->taken = n + 1;
-	if (n > 0 && (*line)[n - 1] == '\r')
-		n--;
-	(*line)[n] = '\0';
-	*len = n;
-	return LINE_OK;
+	return intake_line(&link->in, limit, lenient, line, len, &link->taken);
 }
 
 size_t
@@ -544,8 +521,10 @@ link_has_input(struct link *link)
 void
 link_write(struct link *link, const void *bytes, size_t n)
 {
-	evbuffer_add(link->out, bytes, n);
-	link->written += n;
+	if (evbuffer_add(link->out, bytes, n) == 0)
+		link->written += n;
+	else
+		link->torn = true;
 	send_soon(link);
 }
 

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "intake.h"
 #include "loop.h"
 #include "tls.h"
 
@@ -64,17 +65,8 @@ const char *link_tls_version(const struct link *link);
 bool link_peer_fingerprint(const struct link *link, char out[FINGERPRINT_SIZE]);
 bool link_channel_binding(const struct link *link, struct tls_binding *out);
 
-enum line_result {
-	LINE_NONE, /* none is complete yet */
-	LINE_OK,
-	LINE_LONG, /* longer than `limit` without its end */
-	LINE_BAD,  /* NUL, bare CR, or (unless lenient) bare LF */
-};
-
-/*
- * The next line without its CRLF, as a string of `*len` bytes that is valid
- * until the next call on this link. A line that is not LINE_OK stays.
- */
+/* The next line, as in intake.h; it is valid until the next call on this link,
+ * and stays if it is not LINE_OK. */
 enum line_result link_line(
     struct link *link, size_t limit, bool lenient, char **line, size_t *len);
 
@@ -85,6 +77,7 @@ void link_consume(struct link *link, size_t n);
 bool link_peer_gone(const struct link *link);
 bool link_has_input(struct link *link);
 
+/* Out of memory, the link ends soon: half a message never looks whole. */
 void link_write(struct link *link, const void *bytes, size_t n);
 void link_printf(struct link *link, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

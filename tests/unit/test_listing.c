@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "../../odmrd/listing.h"
+#include "listing.h"
 
 static void
 note_recipient(void *arg, const char *domain)
