@@ -69,8 +69,21 @@ store_domain_set(struct store *store, const char *name, enum domain_mode mode,
 	return query_change(&query);
 }
 
-/* Grants go first: if the second half fails, the command can be repeated. The
- * other way round a grant would wait for the domain's next owner. */
+static enum store_result
+remove_grants(struct store *store, const char *name)
+{
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, "DELETE FROM access WHERE domain = ?1"))
+		return STORE_FAILED;
+	query_text(&query, name);
+	return query_run(&query);
+}
+
+/* What is in state.db goes first: if a later part fails, the command can be
+ * repeated. The other way round a grant or a schedule would wait for the
+ * domain's next owner. */
 enum store_result
 store_domain_remove(struct store *store, const char *name)
 {
@@ -78,15 +91,12 @@ store_domain_remove(struct store *store, const char *name)
 	struct query query;
 
 	result = store_domain_get(store, name, NULL, NULL);
+	if (result == STORE_OK)
+		result = remove_grants(store, name);
 	if (result != STORE_OK)
 		return result;
-	if (!query_open(
-		&query, store, STATE, "DELETE FROM access WHERE domain = ?1"))
+	if (store_schedule_remove(store, name, NULL) == STORE_FAILED)
 		return STORE_FAILED;
-	query_text(&query, name);
-	result = query_run(&query);
-	if (result != STORE_OK)
-		return result;
 	if (!query_open(
 		&query, store, RELAY, "DELETE FROM domain WHERE name = ?1"))
 		return STORE_FAILED;
