@@ -66,6 +66,11 @@ static const struct command commands[] = {
 	{ "etrn", "allow", cmd_etrn_allow, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
 	{ "etrn", "deny", cmd_etrn_deny, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
 	{ "etrn", "list", cmd_etrn_list, JSON, 0, 1, "[DOMAIN] [--json]" },
+	{ "schedule", "add", cmd_schedule_add, 0, 2, 2, "DOMAIN \"FIELDS\"" },
+	{ "schedule", "remove", cmd_schedule_remove, 0, 1, 2,
+	    "DOMAIN [\"FIELDS\"]" },
+	{ "schedule", "list", cmd_schedule_list, JSON, 0, 1,
+	    "[DOMAIN] [--json]" },
 	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
 	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
 };
