@@ -32,6 +32,7 @@ struct mode {
 
 static const struct mode modes[] = {
 	{ 0, trigger_names, "aln", true, true },
+	{ 'D', trigger_due, "n", false, true },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
