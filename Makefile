@@ -149,7 +149,7 @@ lint: $(BUILD)/gen/schema.inc
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf
-UNITS   := odmrd.service odmr-milter.service
+UNITS   := odmrd.service odmr-milter.service odmr-due.service odmr-due.timer
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \
@@ -160,8 +160,9 @@ install: all
 		    "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || \
 		    exit 1; \
 	done
-	for file in main.cf master.cf fail2ban-odmrd.conf $(MAPS); do \
-		sed 's|/etc/odmr|$(CONFDIR)|g' "postfix-conf/$$file" \
+	for file in main.cf master.cf odmr.cron fail2ban-odmrd.conf $(MAPS); do \
+		sed 's|/etc/odmr|$(CONFDIR)|g; s|/usr/local/sbin|$(SBINDIR)|g' \
+		    "postfix-conf/$$file" \
 		    > "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" || exit 1; \
 	done
 	for file in $(MAPS); do \

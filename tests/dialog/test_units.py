@@ -15,7 +15,8 @@ import pytest
 from odmr.sandbox import BUILD
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
-UNITS = ["odmrd.service", "odmr-milter.service"]
+UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service"]
+TIMERS = ["odmr-due.timer"]
 EXPOSURE_MAX = 2.0
 
 
@@ -47,14 +48,30 @@ def test_unit_has_no_line_that_systemd_does_not_know(unit, tmp_path):
     assert not mine, said
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("timer", TIMERS)
+def test_timer_starts_its_service_each_minute(timer, tmp_path):
+    """Verified beside its service, which systemd finds by the name."""
+    service = timer.replace(".timer", ".service")
+    for name in (timer, service):
+        text = (CONF / name).read_text()
+        (tmp_path / name).write_text(
+            text.replace("/usr/local/sbin", str(BUILD)))
+    said = systemd_analyze("verify", "--man=no", tmp_path / timer)
+    assert not [row for row in said.splitlines() if "odmr-" in row], said
+    when = re.search("^OnCalendar=(.*)$", (CONF / timer).read_text(),
+                     re.MULTILINE)[1]
+    normal = systemd_analyze("calendar", when)
+    assert "Normalized form: *-*-* *:*:00\n" in normal, normal
+
+
+@pytest.mark.parametrize("unit", UNITS + TIMERS)
 def test_every_directive_has_its_reason(unit):
     """A comment stands over each group of directives."""
     explained = False
     for row in (CONF / unit).read_text().splitlines():
         if row.startswith("#"):
             explained = True
-        elif row == "" or row in ("[Unit]", "[Install]", "[Service]"):
+        elif row == "" or row in ("[Unit]", "[Install]", "[Service]", "[Timer]"):
             explained = row in ("[Unit]", "[Install]")
         else:
             assert explained, f"{unit}: {row}"
