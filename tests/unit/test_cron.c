@@ -309,6 +309,9 @@ repeated_time_is_due_at_its_first(void **arg)
 	expect("Europe/Berlin", "0,30 1-3 * * *", "2026-10-25 01:00",
 	    TIMES("2026-10-25 01:30 +0200", "2026-10-25 02:00 +0200",
 		"2026-10-25 02:30 +0200", "2026-10-25 03:00 +0100"));
+	/* Both lie far ahead, and the second has the offset of today. */
+	expect("Europe/Berlin", "30 2 25 10 *", "2026-01-10 12:00",
+	    TIMES("2026-10-25 02:30 +0200", "2027-10-25 02:30 +0200"));
 	expect("America/New_York", "59 1 * * *", "2026-10-31 12:00",
 	    TIMES("2026-11-01 01:59 -0400", "2026-11-02 01:59 -0500"));
 	expect("Australia/Lord_Howe", "29,30,59 1 * * *", "2026-04-05 00:00",
