@@ -81,7 +81,7 @@ can_be_started(struct due *due, const char *domain)
 	return mode != MODE_ODMR;
 }
 
-static struct waiting *
+static bool
 add_room(struct due *due)
 {
 	size_t room = due->room == 0 ? 16 : due->room * 2;
@@ -89,9 +89,10 @@ add_room(struct due *due)
 	    reallocarray(due->domains, room, sizeof(*domains));
 
 	if (domains == NULL)
-		return NULL;
+		return false;
+	due->domains = domains;
 	due->room = room;
-	return due->domains = domains;
+	return true;
 }
 
 /* Schedules come in the order of their domains. */
@@ -105,7 +106,7 @@ take_schedule(const struct schedule *schedule, void *arg)
 		return;
 	if (!is_due(due, schedule) || !can_be_started(due, schedule->domain))
 		return;
-	if (due->count == due->room && add_room(due) == NULL) {
+	if (due->count == due->room && !add_room(due)) {
 		log_error(NULL, "out of memory");
 		note(due, EX_OSERR);
 		return;
