@@ -7,9 +7,9 @@
 set -uo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
-mapfile -t sources < <(find lib odmrd milter odmrctl tests -name '*.c' | sort)
-mapfile -t programs < <(find lib odmrd milter odmrctl -name '*.c' | sort)
-mapfile -t headers < <(find lib odmrd milter odmrctl tests -name '*.h' | sort)
+mapfile -t sources < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.c' | sort)
+mapfile -t programs < <(find lib odmrd milter odmrctl etrn-trigger -name '*.c' | sort)
+mapfile -t headers < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.h' | sort)
 mapfile -t scripts < <(find tests sql .ci -name '*.sh' -o -path .ci/run | sort)
 cppflags=()
 # Quoted as for a shell.
