@@ -14,7 +14,15 @@
 #include "postqueue.h"
 #include "release.h"
 
-enum { LISTING_SECONDS = 300, SAID_SIZE = 512 };
+enum { LISTING_SECONDS = 300, SAID_SIZE = 512, CANCEL_MS = 200 };
+
+static volatile sig_atomic_t cancelled;
+
+void
+release_cancel(void)
+{
+	cancelled = 1;
+}
 
 /* Gets a piece of the child's output; a length of 0 ends it. */
 typedef void output_reader(void *arg, const char *bytes, size_t len);
@@ -37,8 +45,11 @@ read_all(int fd, int64_t until, output_reader *reader, void *arg)
 	int64_t left;
 	ssize_t n;
 
-	while ((left = until - now_ms()) > 0) {
-		if (poll(&pfd, 1, (int)left) == -1 && errno != EINTR)
+	while ((left = until - now_ms()) > 0 && !cancelled) {
+		/* A signal may come just before poll: it looks up again. */
+		if (poll(&pfd, 1, left < CANCEL_MS ? (int)left : CANCEL_MS) ==
+			-1 &&
+		    errno != EINTR)
 			return false;
 		n = read(fd, bytes, sizeof(bytes));
 		if (n > 0)
@@ -72,7 +83,7 @@ run(const struct conf *conf, const char *option, const char *operand,
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		continue;
-	if (!whole)
+	if (!whole && !cancelled)
 		log_error(NULL, "postqueue %s: no end after %lds, killed",
 		    option, seconds);
 	return whole && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -140,7 +151,8 @@ release_count(const struct conf *conf, struct waiting *domains, size_t count)
 		domains[i].messages = domains[i].last = 0;
 	if (run(conf, "-j", NULL, LISTING_SECONDS, read_listing, &state))
 		return true;
-	log_error(NULL, "postqueue -j: the queue cannot be read");
+	if (!cancelled)
+		log_error(NULL, "postqueue -j: the queue cannot be read");
 	return false;
 }
 
@@ -173,6 +185,8 @@ release_domain(const struct conf *conf, const char *domain)
 		return true;
 	said.text[said.len] = '\0';
 	said.text[strcspn(said.text, "\n")] = '\0';
-	log_error(NULL, "postqueue -s %s failed: %s", domain, said.text);
+	if (!cancelled)
+		log_error(
+		    NULL, "postqueue -s %s failed: %s", domain, said.text);
 	return false;
 }

@@ -36,4 +36,7 @@ bool release_count(
  */
 bool release_domain(const struct conf *conf, const char *domain);
 
+/* For signal handlers: what runs fails soon, and so does what comes. */
+void release_cancel(void);
+
 #endif

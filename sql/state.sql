@@ -86,7 +86,7 @@ CREATE TABLE schedule (
 CREATE TABLE probe (
 	domain TEXT PRIMARY KEY NOT NULL,
 	up     INTEGER NOT NULL,
-	failed INTEGER NOT NULL,            -- times in a row
+	times  INTEGER NOT NULL,            -- in a row that it was found so
 	next   INTEGER NOT NULL             -- not before then
 ) WITHOUT ROWID;
 

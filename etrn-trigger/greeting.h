@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Whether a mail server answers at an address: 220, and 2xx to EHLO. Any
+ * thread may ask.
+ */
+#ifndef GREETING_H
+#define GREETING_H
+
+#include <netdb.h>
+
+#include <stdbool.h>
+
+enum { GREETING_WHY_SIZE = 160 };
+
+/* False: `why` tells, e.g. "Connection refused", or what the server said. */
+bool greeting_get(const struct addrinfo *address, const char *myhostname,
+    char why[GREETING_WHY_SIZE]);
+
+#endif

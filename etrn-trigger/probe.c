@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * etrn-trigger --probe [--watch SECONDS]: instant return. Next hops of backup
+ * domains with mail waiting are probed, all at the same time, and the mail of
+ * those that came back is released at once. See probing.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "notify.h"
+#include "probing.h"
+#include "release.h"
+
+/* Reading the queue takes this part of the time at most. */
+enum { LISTING_SHARE = 10 };
+
+/* Threads that a signal leaves behind may use it until the process ends. */
+static struct probing probing;
+static int home[2];
+static volatile sig_atomic_t stopping;
+
+void
+probing_fault(struct probing *mine, int code, const char *what)
+{
+	log_error(NULL, "probe: %s", what);
+	if (mine->code == EX_OK)
+		mine->code = code;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* ---- one at a time ------------------------------------------------------- */
+
+/* Of probes that run at the same time (a service, and cron), one does the work:
+ * two would release the same mail. -1: `*code` is what that means. */
+static int
+lock(const struct conf *conf, int *code)
+{
+	char path[PATH_MAX];
+	int fd, n;
+
+	n = snprintf(path, sizeof(path), "%s-probe.lock", conf->state_database);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		fatal(EX_CONFIG, "state_database: the path is too long");
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
+	if (errno == EWOULDBLOCK)
+		log_info(NULL, "probe: another one is running");
+	else
+		log_error(NULL, "%s: %s", path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* ---- errands --------------------------------------------------------------
+ */
+
+static void
+send_errands(void)
+{
+	struct errand *errand;
+
+	while (probing.threads < PROBERS_MAX &&
+	    (errand = TAILQ_FIRST(&probing.waiting)) != NULL) {
+		errand->home = home[1];
+		if (errand->has_hop && !prober_send(errand)) {
+			/* There may be one when another has ended. */
+			if (probing.threads > 0)
+				return;
+			snprintf(errand->reach.why, sizeof(errand->reach.why),
+			    "no thread");
+			errand->has_hop = false;
+		}
+		TAILQ_REMOVE(&probing.waiting, errand, entry);
+		if (!errand->has_hop) {
+			outcome_take(&probing, errand);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&probing.out, errand, entry);
+		probing.threads++;
+	}
+}
+
+static void
+receive_errand(void)
+{
+	struct errand *errand;
+
+	if (read(home[0], &errand, sizeof(errand)) != sizeof(errand) ||
+	    errand == NULL)
+		return;
+	TAILQ_REMOVE(&probing.out, errand, entry);
+	probing.threads--;
+	outcome_take(&probing, errand);
+}
+
+/* ---- the loop ------------------------------------------------------------
+ */
+
+/* Begins a round; when the next one is due. */
+static int64_t
+begin_round(void)
+{
+	int64_t begin = now_ms(), took, wait = probing.watch * 1000;
+
+	round_begin(&probing);
+	took = now_ms() - begin;
+	return begin +
+	    (took * LISTING_SHARE > wait ? took * LISTING_SHARE : wait);
+}
+
+static void
+wait_for_errand(int64_t until)
+{
+	struct pollfd pfd = { .fd = home[0], .events = POLLIN };
+	int64_t left = until - now_ms();
+
+	if (until == INT64_MAX || !TAILQ_EMPTY(&probing.waiting))
+		left = -1;
+	else if (left < 0)
+		left = 0;
+	if (poll(&pfd, 1, (int)left) == 1)
+		receive_errand();
+}
+
+static void
+run_rounds(void)
+{
+	int64_t next = now_ms();
+
+	while (!stopping) {
+		if (TAILQ_EMPTY(&probing.waiting) && now_ms() >= next) {
+			next = begin_round();
+			if (probing.watch == 0)
+				next = INT64_MAX;
+		}
+		send_errands();
+		if (probing.watch == 0 && probing.threads == 0 &&
+		    TAILQ_EMPTY(&probing.waiting))
+			break;
+		wait_for_errand(next);
+	}
+}
+
+static void
+stop(int signo)
+{
+	void *nobody = NULL;
+	int saved = errno;
+
+	(void)signo;
+	stopping = 1;
+	release_cancel();
+	/* Wakes the loop; if the pipe is broken, so are we. */
+	if (write(home[1], &nobody, sizeof(nobody)) == -1)
+		_exit(EX_OSERR);
+	errno = saved;
+}
+
+static int
+watch(void)
+{
+	struct sigaction action = { .sa_handler = stop };
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	notify_ready();
+	run_rounds();
+	notify_stopping();
+	return EX_OK;
+}
+
+static int
+probe(void)
+{
+	int code;
+
+	if (probing.watch > 0)
+		return watch();
+	run_rounds();
+	code = probing.code;
+	free(probing.myhostname);
+	return code;
+}
+
+int
+trigger_probe(struct trigger *trigger, const struct arguments *args)
+{
+	int code, locked = -1;
+
+	/* By hand one sees it, from cron it is no mail to anybody. */
+	if (!isatty(STDERR_FILENO) && trigger->conf.log == CONF_LOG_SYSLOG)
+		log_open("etrn-trigger", LOG_TO_SYSLOG);
+	if (!trigger->dry_run && (locked = lock(&trigger->conf, &code)) == -1)
+		return code;
+	probing.trigger = trigger;
+	probing.watch = trigger->dry_run ? 0 : args->watch;
+	probing.myhostname = strdup(trigger->conf.myhostname);
+	TAILQ_INIT(&probing.waiting);
+	TAILQ_INIT(&probing.out);
+	if (probing.myhostname == NULL || pipe2(home, O_CLOEXEC) == -1)
+		fatal(EX_OSERR, "%s", strerror(errno));
+	code = probe();
+	if (locked != -1)
+		close(locked);
+	return code;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The addresses of this host. Any thread may ask.
+ */
+#ifndef SELF_H
+#define SELF_H
+
+#include <sys/socket.h>
+
+#include <stdbool.h>
+
+/* Would a connection there end here? Where the system does not tell: no. */
+bool self_has(const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+/* What etrn-trigger --probe knows of next hops (state.db). */
+#include "store_internal.h"
+
+enum store_result
+store_probe_put(
+    struct store *store, const char *domain, const struct probe_state *state)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT OR REPLACE INTO probe (domain, up, times, next) "
+		"VALUES (?1, ?2, ?3, ?4)"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_int(&query, state->up);
+	query_int(&query, state->times);
+	query_int(&query, state->next);
+	return query_run(&query);
+}
+
+enum store_result
+store_probe_drop(struct store *store, const char *domain)
+{
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, "DELETE FROM probe WHERE domain = ?1"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	return query_change(&query);
+}
+
+enum store_result
+store_probe_each(struct store *store, probe_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct probe_state state;
+	struct query query;
+	const char *domain;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT domain, up, times, next FROM probe ORDER BY domain"))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK) {
+		domain = query_text_at(&query, 0);
+		state.up = query_int_at(&query, 1) != 0;
+		state.times = query_int_at(&query, 2);
+		state.next = query_int_at(&query, 3);
+		if (query_sound(&query))
+			visit(domain, &state, arg);
+	}
+	return query_end(&query, result);
+}
