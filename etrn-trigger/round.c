@@ -14,7 +14,8 @@
 #include "probing.h"
 #include "release.h"
 
-enum { NEXT_MAX = 60 };
+/* What was not looked at for an hour is not known any more. */
+enum { NEXT_MAX = 60, STALE = 3600 };
 
 /* What was known of a domain, at the same place as its struct waiting. */
 struct known {
@@ -62,8 +63,8 @@ compare_name(const void *name, const void *element)
 	return strcmp(name, ((const struct waiting *)element)->name);
 }
 
-/* Takes over what is known; what waits for nothing is forgotten, so that the
- * next mail that cannot be delivered finds the host "down". */
+/* Takes over what is known. A host for which nothing waits is forgotten, so
+ * that the next mail that cannot be delivered finds it "down". */
 static void
 take_known(const char *domain, const struct probe_state *state, void *arg)
 {
@@ -74,7 +75,8 @@ take_known(const char *domain, const struct probe_state *state, void *arg)
 	if (roster->count > 0)
 		found = bsearch(domain, roster->domains, roster->count,
 		    sizeof(roster->domains[0]), compare_name);
-	if (found != NULL && found->messages > 0)
+	if (found != NULL && found->messages > 0 &&
+	    state->next + STALE > roster->now)
 		roster->known[found - roster->domains] =
 		    (struct known) { true, *state };
 	else if (!trigger->dry_run &&

@@ -238,6 +238,15 @@ def test_mail_that_waits_later_is_released_though_the_host_was_up(waiting):
     assert waiting.released() == ["backup.test"]
 
 
+def test_host_that_was_not_looked_at_for_long_is_not_known(waiting):
+    come_up(waiting)
+    assert waiting.released() == ["backup.test"]
+    waiting.sql("UPDATE probe SET next = next - 3000")
+    assert waiting.released() == []
+    waiting.sql("UPDATE probe SET next = next - 4000")
+    assert waiting.released() == ["backup.test"]
+
+
 def test_release_that_fails_is_tried_again(waiting):
     come_up(waiting)
     waiting.flush_status(os.EX_UNAVAILABLE)
@@ -440,7 +449,7 @@ def test_watch_doubles_its_wait_up_to_a_minute(waiting):
         waiting.sql("DELETE FROM probe")
         if times:
             waiting.sql("INSERT INTO probe VALUES "
-                        f"('backup.test', 0, {times}, 0)")
+                        f"('backup.test', 0, {times}, {int(time.time())})")
         begin = int(time.time())
         watcher = waiting.watch(watch)
         wait_for(lambda: waiting.sql(

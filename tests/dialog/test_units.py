@@ -15,7 +15,8 @@ import pytest
 from odmr.sandbox import BUILD
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
-UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service"]
+UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service",
+         "odmr-probe.service"]
 TIMERS = ["odmr-due.timer"]
 EXPOSURE_MAX = 2.0
 
