@@ -150,7 +150,8 @@ lint: $(BUILD)/gen/schema.inc
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf
-UNITS   := odmrd.service odmr-milter.service odmr-due.service odmr-due.timer
+UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
+	    odmr-due.service odmr-due.timer
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \
