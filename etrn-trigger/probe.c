@@ -72,8 +72,7 @@ lock(const struct conf *conf, int *code)
 	return -1;
 }
 
-/* ---- errands --------------------------------------------------------------
- */
+/* ---- errands ------------------------------------------------------------- */
 
 static void
 send_errands(void)
@@ -105,17 +104,19 @@ static void
 receive_errand(void)
 {
 	struct errand *errand;
+	void *arrived;
 
-	if (read(home[0], &errand, sizeof(errand)) != sizeof(errand) ||
-	    errand == NULL)
+	/* Nobody: it was a signal. */
+	if (read(home[0], &arrived, sizeof(arrived)) != sizeof(arrived) ||
+	    arrived == NULL)
 		return;
+	errand = arrived;
 	TAILQ_REMOVE(&probing.out, errand, entry);
 	probing.threads--;
 	outcome_take(&probing, errand);
 }
 
-/* ---- the loop ------------------------------------------------------------
- */
+/* ---- the loop ------------------------------------------------------------ */
 
 /* Begins a round; when the next one is due. */
 static int64_t
