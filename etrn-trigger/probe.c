@@ -22,7 +22,7 @@
 #include "probing.h"
 #include "release.h"
 
-/* Reading the queue takes this part of the time at most. */
+/* Reading the queue takes a tenth of the time at most. */
 enum { LISTING_SHARE = 10 };
 
 /* Threads that a signal leaves behind may use it until the process ends. */

@@ -20,7 +20,7 @@ import threading
 from pathlib import Path
 
 TYPES = {"A": 1, "MX": 15}
-SIOCSIFADDR, SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8916, 0x8913, 0x8914
+SIOCSIFADDR, SIOCSIFFLAGS = 0x8916, 0x8914
 IFF_UP = 1
 
 
