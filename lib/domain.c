@@ -14,9 +14,10 @@ is_ldh(unsigned char c)
 	return c < 0x80 && (isalnum(c) || c == '-');
 }
 
-/* The reason why `len` bytes are no label, or NULL. */
+/* The reason why `len` bytes are no label, or NULL. `more` is a character that
+ * labels may have besides. */
 static const char *
-label_fault(const char *label, size_t len)
+label_fault(const char *label, size_t len, char more)
 {
 	if (len == 0)
 		return "has an empty label";
@@ -25,14 +26,14 @@ label_fault(const char *label, size_t len)
 	if (label[0] == '-' || label[len - 1] == '-')
 		return "has a label that begins or ends with a hyphen";
 	for (size_t i = 0; i < len; i++)
-		if (!is_ldh((unsigned char)label[i]))
+		if (!is_ldh((unsigned char)label[i]) && label[i] != more)
 			return "has a character that is no letter, digit or "
 			       "hyphen";
 	return NULL;
 }
 
 static const char *
-name_fault(const char *name, size_t len)
+name_fault(const char *name, size_t len, size_t least, char more)
 {
 	const char *fault;
 	size_t start = 0, labels = 0;
@@ -50,31 +51,49 @@ name_fault(const char *name, size_t len)
 				numeric = false;
 			continue;
 		}
-		fault = label_fault(name + start, i - start);
+		fault = label_fault(name + start, i - start, more);
 		if (fault != NULL)
 			return fault;
 		labels++;
 		start = i + 1;
 	}
-	if (labels < 2)
+	if (labels < least)
 		return "has only one label";
 	return numeric ? "is a number" : NULL;
+}
+
+static void
+lower(const char *name, size_t len, char out[DOMAIN_SIZE])
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)tolower((unsigned char)name[i]);
+	out[len] = '\0';
 }
 
 bool
 domain_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why)
 {
-	const char *fault = name_fault(name, len);
+	const char *fault = name_fault(name, len, 2, '-'); /* as any label */
 
 	if (why != NULL)
 		*why = fault;
-	if (fault != NULL)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		out[i] = (char)tolower((unsigned char)name[i]);
-	out[len] = '\0';
-	return true;
+	if (fault == NULL)
+		lower(name, len, out);
+	return fault == NULL;
+}
+
+bool
+hostname_canonical(
+    const char *name, size_t len, char out[DOMAIN_SIZE], const char **why)
+{
+	const char *fault = name_fault(name, len, 1, '_');
+
+	if (why != NULL)
+		*why = fault;
+	if (fault == NULL)
+		lower(name, len, out);
+	return fault == NULL;
 }
 
 static bool

@@ -21,8 +21,13 @@ enum { DOMAIN_SIZE = 254 };
 bool domain_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why);
 
-/* The same for what an operator types: an internationalised name in UTF-8 is
- * turned into its A-label form first (IDNA 2008, libidn2). */
+/* The same for all that Postfix takes as the name of a host, which has
+ * underscores and single labels too. */
+bool hostname_canonical(
+    const char *name, size_t len, char out[DOMAIN_SIZE], const char **why);
+
+/* domain_canonical for what an operator types: an internationalised name in
+ * UTF-8 is turned into its A-label form first (IDNA 2008, libidn2). */
 bool domain_from_operator(
     const char *name, char out[DOMAIN_SIZE], const char **why);
 

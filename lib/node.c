@@ -1,41 +1,90 @@
 /* SPDX-License-Identifier: ISC */
-#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "network.h"
 #include "node.h"
 
-enum { QUEUE_NAME_MAX = 63 };
+/* Stands for '@', and is the name of no queue. */
+#define AT_LABEL "_at."
+#define IPV6_TAG "IPv6:"
 
 static bool
-is_queue_name(const char *name)
+begins(const char *text, const char *with)
 {
-	size_t len = 0;
+	return strncasecmp(text, with, strlen(with)) == 0;
+}
 
-	for (; name[len] != '\0'; len++)
-		if (!isascii(name[len]) ||
-		    (!isalnum((unsigned char)name[len]) &&
-			strchr("-_.", name[len]) == NULL))
-			return false;
-	return len > 0 && len <= QUEUE_NAME_MAX;
+/* Without the brackets and the tag of RFC 5321 4.1.3, if it has both of what it
+ * must have. */
+static bool
+bare_address(const char *text, char out[INET6_ADDRSTRLEN])
+{
+	bool bracketed = text[0] == '[', tagged;
+	size_t len = strlen(text);
+
+	if (bracketed && text[len - 1] != ']')
+		return false;
+	text += bracketed;
+	len -= bracketed ? 2 : 0;
+	tagged = bracketed && begins(text, IPV6_TAG);
+	text += tagged ? strlen(IPV6_TAG) : 0;
+	len -= tagged ? strlen(IPV6_TAG) : 0;
+	if (len >= INET6_ADDRSTRLEN || memchr(text, '%', len) != NULL ||
+	    (memchr(text, ':', len) != NULL) != tagged)
+		return false;
+	memcpy(out, text, len);
+	out[len] = '\0';
+	return true;
+}
+
+static bool
+take_address(const char *text, char out[DOMAIN_SIZE])
+{
+	char address[INET6_ADDRSTRLEN];
+	struct network network;
+
+	if (!bare_address(text, address) ||
+	    !network_of_address(address, &network))
+		return false;
+	inet_ntop(network.family, network.bytes, address, sizeof(address));
+	snprintf(out, DOMAIN_SIZE, "[%s%s]",
+	    network.family == AF_INET6 ? IPV6_TAG : "", address);
+	return true;
+}
+
+static bool
+take_name(const char *text, char out[DOMAIN_SIZE], const char **why)
+{
+	if (take_address(text, out))
+		return true;
+	if (text[0] == '[')
+		*why = "is no address such as [192.0.2.1] or "
+		       "[IPv6:2001:db8::1]";
+	else if (begins(text, AT_LABEL))
+		*why = "begins with " AT_LABEL ", which stands for @";
+	else
+		return hostname_canonical(text, strlen(text), out, why);
+	return false;
 }
 
 bool
 node_parse(struct node *node, const char *text, const char **why)
 {
-	bool below = text[0] == '@';
+	char *name = node->text;
+	bool below = text[0] == '@' || begins(text, AT_LABEL);
 
 	*node = (struct node) { 0 };
-	if (text[0] == '#') {
-		*why = "is no name of a queue";
-		if (!is_queue_name(text + 1))
-			return false;
-		strcpy(node->text, text);
-		return true;
+	if (below) {
+		*name++ = '@';
+		text += text[0] == '@' ? 1 : strlen(AT_LABEL);
+		return domain_canonical(text, strlen(text), name, why);
 	}
-	if (below)
-		node->text[0] = *text++;
-	return domain_canonical(text, strlen(text), node->text + below, why);
+	if (text[0] == '#')
+		*name++ = *text++;
+	return take_name(text, name, why);
 }
 
 void
@@ -79,6 +128,13 @@ add_domain_if_within(const struct domain *domain, void *arg)
 	add_if_within(domain->name, arg);
 }
 
+static void
+add_of_queue(const struct queue_name *queue, void *arg)
+{
+	add(arg, queue->domain);
+}
+
+/* Candidates: what the client may is looked up for each. */
 static enum store_result
 find_names(
     struct node *node, struct store *store, const struct etrn_client *client)
@@ -87,18 +143,20 @@ find_names(
 
 	switch (node->text[0]) {
 	case '#':
-		return STORE_NONE;
+		return store_queue_name_each(
+		    store, node->text + 1, add_of_queue, node);
 	case '@':
 		return client == NULL
 		    ? store_domain_each(store, add_domain_if_within, node)
 		    : store_etrn_domains(store, client, add_if_within, node);
 	default:
-		result = client == NULL
-		    ? store_domain_get(store, node->text, NULL, NULL)
-		    : store_etrn_may(store, client, node->text);
+		result = store_domain_get(store, node->text, NULL, NULL);
 		if (result == STORE_OK)
 			add(node, node->text);
-		return result;
+		return result == STORE_NONE
+		    ? store_queue_name_each(
+			  store, node->text, add_of_queue, node)
+		    : result;
 	}
 }
 
@@ -108,26 +166,40 @@ take_mode(const struct domain *domain, void *arg)
 	((struct node_domain *)arg)->mode = domain->mode;
 }
 
-/* A grant may name a domain that is gone. */
+/* STORE_NONE: not the client's. A grant may name a domain that is gone. */
 static enum store_result
-look_up(struct node *node, struct store *store)
+look_up(struct node_domain *domain, struct store *store,
+    const struct etrn_client *client)
 {
-	enum store_result result;
-	size_t kept = 0;
+	enum store_result result = STORE_OK;
 
-	for (size_t i = 0; i < node->count; i++) {
-		struct node_domain *domain = &node->domains[i];
-
+	if (client != NULL)
+		result = store_etrn_may(store, client, domain->name);
+	if (result == STORE_OK)
 		result =
 		    store_domain_get(store, domain->name, take_mode, domain);
-		if (result == STORE_OK)
-			result = store_tag_count(
-			    store, domain->name, NULL, &domain->held);
-		if (result == STORE_FAILED)
+	if (result == STORE_OK)
+		result =
+		    store_tag_count(store, domain->name, NULL, &domain->held);
+	return result;
+}
+
+static enum store_result
+look_up_all(
+    struct node *node, struct store *store, const struct etrn_client *client)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < node->count; i++)
+		switch (look_up(&node->domains[i], store, client)) {
+		case STORE_OK:
+			node->domains[kept++] = node->domains[i];
+			break;
+		case STORE_FAILED:
 			return STORE_FAILED;
-		if (result == STORE_OK)
-			node->domains[kept++] = *domain;
-	}
+		default:
+			break;
+		}
 	node->count = kept;
 	return kept > 0 ? STORE_OK : STORE_NONE;
 }
@@ -139,6 +211,6 @@ node_find(
 	enum store_result result = find_names(node, store, client);
 
 	if (result == STORE_OK)
-		result = look_up(node, store);
+		result = look_up_all(node, store, client);
 	return node->out_of_memory ? STORE_FAILED : result;
 }

@@ -3,10 +3,18 @@
  * The node that an ETRN names (RFC 1985 5, 5.3), and the domains that it means
  * for a certain client:
  *
- *	example.org	that domain
+ *	example.org	that domain, or else the queue of that name
  *	@example.org	it and the domains below it, of those that the client
  *			may have started
- *	#name		a queue; there are none, so it is nobody's
+ *	_at.example.org	the same: how it comes through Postfix, which drops the
+ *			'@' and takes this for a host's name
+ *	#name		a queue: the domains that odmrctl queue-name gave the
+ *			name, of those that the client may have started
+ *	name		the same: Postfix drops the '#', too
+ *	[192.0.2.1]	a queue as well, by the address of who asks for it; also
+ *			192.0.2.1 and [IPv6:2001:db8::1]
+ *
+ * A domain that has the name of a queue hides it, but for "#name".
  */
 #ifndef NODE_H
 #define NODE_H

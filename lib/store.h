@@ -214,6 +214,25 @@ enum store_result store_schedule_done(
 /* The clock went wrong, and was put back to `now`: schedules whose `last` is
  * more than a minute later would wait until then. */
 enum store_result store_schedule_wind_back(struct store *, int64_t now);
+/* ---- queue names (relay.db) ------------------------------------------ */
+
+/* One of the domains that an ETRN for the name means. */
+struct queue_name {
+	const char *name; /* canonical, see node.h; without '#' */
+	const char *domain;
+};
+
+typedef void queue_name_visit(const struct queue_name *, void *arg);
+
+/* STORE_NONE: no such domain. */
+enum store_result store_queue_name_add(
+    struct store *, const char *name, const char *domain);
+/* `domain` NULL: the whole name. STORE_NONE: it was not there. */
+enum store_result store_queue_name_remove(
+    struct store *, const char *name, const char *domain);
+/* In the order of names and domains; `name` NULL: every name. */
+enum store_result store_queue_name_each(
+    struct store *, const char *name, queue_name_visit *visit, void *arg);
 
 /* ---- tags (state.db) ------------------------------------------------- */
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * ETRN (RFC 1985) on port 366, for accounts, logins and networks that may have
- * the domain's deliveries started (odmrctl etrn). "ETRN example.org" means one
- * domain, "ETRN @example.org" it and those below it, as far as the client may.
- * There are no queues by name, so "ETRN #name" is always answered 459. The
- * domains that the client may not have and those that do not exist get the
- * same answer.
+ * the domain's deliveries started (odmrctl etrn). What may be named is in
+ * lib/node.h. Domains and queues that the client may not have and those that do
+ * not exist get the same answer.
  *
  * Mail of domains in mode backup and hold is started by postqueue -s. Mail of
  * mode odmr only goes to a client that collects it by ATRN, which starts it

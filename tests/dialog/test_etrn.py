@@ -35,6 +35,7 @@ class Provider:
             (odmrd.dir / name).unlink(missing_ok=True)
         self.queue()
         odmrd.sql("DELETE FROM etrn", database="relay.db")
+        odmrd.sql("DELETE FROM queue_name", database="relay.db")
 
     def queue(self, *messages, status=0):
         """What postqueue -j shows: each message is a list of recipients."""
@@ -134,7 +135,7 @@ def test_unknown_and_foreign_domains_and_queues_are_answered_alike(provider):
     line = provider.odmrd.known("alice")
     answer = "459 Node {} not allowed: unknown, or not yours to start"
     for node in ("backup.test", "unknown.test", "@backup.test",
-                 "@unknown.test", "#queue"):
+                 "@unknown.test", "#queue", "queue", "[192.0.2.1]"):
         ask(line, node, answer.format(node))
         provider.odmrd.wait_for_log(
             f"refused: ETRN {node} client=127.0.0.1 account=alice")
@@ -161,8 +162,8 @@ def test_bad_nodes_are_syntax_errors(provider):
     line = provider.odmrd.known("alice")
     line.say("ETRN")
     line.expect("500 Syntax error: ETRN needs a node")
-    for node in ("localname", "@com", "@", "#", "example.org.", "a b.test",
-                 "[127.0.0.2]", "#a;b"):
+    for node in ("@com", "@", "#", "example.org.", "a b.test", "a..b",
+                 "[127.0.0]", "#a;b", "#" + "x" * 300):
         ask(line, node, "501 Syntax error in parameters: the node ...")
 
 
@@ -315,6 +316,31 @@ def test_some_pending_but_the_number_unknown_is_252(family):
     family.queue(status=1)
     ask(family.client(), "@top.test",
         "252 OK, pending messages for node @top.test started")
+
+
+def test_queue_name_starts_those_of_its_domains_that_are_allowed(family):
+    for name in ("top.test", "a.top.test", "c.top.test", "backup.test"):
+        family.odmrd.sql("INSERT INTO queue_name VALUES ('mine', ?)", name,
+                         database="relay.db")
+        family.odmrd.tag(f"Q-{name}", name)
+    family.queue(["r@a.top.test"], ["r@a.top.test", "r@backup.test"],
+                 ["r@c.top.test"])
+    ask(family.client(), "#Mine",
+        "253 OK, 3 pending messages for node #mine started")
+    family.wait_for_flushed("a.top.test")
+    ask(family.client(), "mine", "253 OK, 3 ...")
+    ask(family.client(FOREIGN), "#mine", "459 ...")
+    family.allow("backup.test", f"{FOREIGN}/32")
+    ask(family.client(FOREIGN), "#mine", "253 OK, 1 ...")
+
+
+def test_address_is_a_queue_name_with_and_without_brackets(family):
+    family.odmrd.sql("INSERT INTO queue_name VALUES ('[192.0.2.1]',"
+                     " 'a.top.test')", database="relay.db")
+    line = family.client()
+    for node in ("192.0.2.1", "[192.0.2.1]"):
+        ask(line, node, "251 OK, no messages waiting for node [192.0.2.1]")
+    ask(line, "192.0.2.2", "459 ...")
 
 
 # ---- faults

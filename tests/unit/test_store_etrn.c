@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who may have which domain's mail started by ETRN, and what a node means.
+ * Who may have which domain's mail started by ETRN.
  */
 #include <time.h>
 
-#include "node.h"
 #include "store_fixture.h"
 
 static void
@@ -29,21 +28,6 @@ static void
 add_domain(struct fixture *f, const char *name)
 {
 	assert_ok(f, store_domain_add(f->store, name, MODE_BACKUP, NULL));
-}
-
-static void
-add_tag(struct fixture *f, const char *queue_id, const char *domain)
-{
-	const struct tag tag = {
-		.queue_id = queue_id,
-		.domain = domain,
-		.sender = "s",
-		.recipients = "r",
-		.recipient_count = 1,
-		.client = "::1",
-	};
-
-	assert_ok(f, store_tag_add(f->store, &tag));
 }
 
 /* Of a client that is known by its address only. */
@@ -239,77 +223,6 @@ domains_of_a_client_come_once_each(void **arg)
 	assert_string_equal(text, "a.org b.org ");
 }
 
-/* ---- nodes ----------------------------------------------------------- */
-
-static void
-node_is_brought_into_one_form_or_refused(void **arg)
-{
-	static const char *const bad[] = { "", "@", "#", "org", "@com",
-		"@@a.org", "#a b", "#a/b", "a.org.", "a b.org", "[192.0.2.1]",
-		"192.0.2.1", "a.org;x", "*.org", "#\xe4" };
-	struct node node;
-	const char *why;
-
-	(void)arg;
-	assert_true(node_parse(&node, "A.Example.ORG", &why));
-	assert_string_equal(node.text, "a.example.org");
-	assert_true(node_parse(&node, "@A.org", &why));
-	assert_string_equal(node.text, "@a.org");
-	assert_true(node_parse(&node, "#Queue-1", &why));
-	assert_string_equal(node.text, "#Queue-1");
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (node_parse(&node, bad[i], &why))
-			fail_msg("\"%s\" was taken", bad[i]);
-}
-
-/* The domains and their tags as text. */
-static enum store_result
-find(struct fixture *f, const char *typed, char *text)
-{
-	const struct etrn_client client = { .address = "192.0.2.1" };
-	enum store_result result;
-	struct node node;
-	const char *why;
-
-	text[0] = '\0';
-	assert_true(node_parse(&node, typed, &why));
-	result = node_find(&node, f->store, &client);
-	for (size_t i = 0; i < node.count; i++)
-		sprintf(text + strlen(text), "%s:%d ", node.domains[i].name,
-		    (int)node.domains[i].held);
-	node_free(&node);
-	return result;
-}
-
-static void
-node_with_at_means_what_is_below_it_and_allowed(void **arg)
-{
-	static const char *const names[] = { "a.org", "x.a.org", "y.x.a.org",
-		"z.a.org", "aa.org", "xa.org", "a.org.net" };
-	struct fixture *f = *arg;
-	char text[256];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		add_domain(f, names[i]);
-		if (strcmp(names[i], "z.a.org") != 0)
-			assert_ok(f,
-			    store_etrn_allow(
-				f->store, names[i], "192.0.2.0/24"));
-	}
-	add_tag(f, "1", "x.a.org");
-	add_tag(f, "2", "x.a.org");
-	add_tag(f, "3", "z.a.org");
-	assert_int_equal(find(f, "@a.org", text), STORE_OK);
-	assert_string_equal(text, "a.org:0 x.a.org:2 y.x.a.org:0 ");
-	assert_int_equal(find(f, "a.org", text), STORE_OK);
-	assert_string_equal(text, "a.org:0 ");
-	assert_int_equal(find(f, "@x.a.org", text), STORE_OK);
-	assert_string_equal(text, "x.a.org:2 y.x.a.org:0 ");
-	assert_int_equal(find(f, "@z.a.org", text), STORE_NONE);
-	assert_int_equal(find(f, "@q.org", text), STORE_NONE);
-	assert_int_equal(find(f, "#a.org", text), STORE_NONE);
-}
-
 /* ---- size ------------------------------------------------------------ */
 
 static double
@@ -381,8 +294,6 @@ main(void)
 		ready(
 		    database_that_cannot_be_used_is_no_permission_and_no_refusal),
 		ready(domains_of_a_client_come_once_each),
-		cmocka_unit_test(node_is_brought_into_one_form_or_refused),
-		ready(node_with_at_means_what_is_below_it_and_allowed),
 		ready(
 		    look_up_among_10000_domains_and_networks_takes_2_ms_at_most),
 	};

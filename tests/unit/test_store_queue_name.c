@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Queue names and their domains.
+ */
+#include "store_fixture.h"
+
+static void
+add_domain(struct fixture *f, const char *name)
+{
+	assert_ok(f, store_domain_add(f->store, name, MODE_BACKUP, NULL));
+}
+
+static void
+join(const struct queue_name *row, void *arg)
+{
+	char *text = arg;
+
+	sprintf(text + strlen(text), "%s=%s ", row->name, row->domain);
+}
+
+static void
+assert_names(struct fixture *f, const char *name, const char *expected)
+{
+	char text[256] = "";
+
+	assert_ok(f, store_queue_name_each(f->store, name, join, text));
+	assert_string_equal(text, expected);
+}
+
+static void
+make_names(struct fixture *f)
+{
+	add_domain(f, "b.org");
+	add_domain(f, "a.org");
+	assert_ok(f, store_queue_name_add(f->store, "two", "b.org"));
+	assert_ok(f, store_queue_name_add(f->store, "two", "a.org"));
+	assert_ok(f, store_queue_name_add(f->store, "one", "b.org"));
+}
+
+static void
+name_is_given_to_domains_that_are_there(void **arg)
+{
+	struct fixture *f = *arg;
+
+	make_names(f);
+	assert_int_equal(
+	    store_queue_name_add(f->store, "two", "a.org"), STORE_EXISTS);
+	assert_int_equal(
+	    store_queue_name_add(f->store, "two", "c.org"), STORE_NONE);
+	assert_names(f, NULL, "one=b.org two=a.org two=b.org ");
+	assert_names(f, "two", "two=a.org two=b.org ");
+	assert_names(f, "none", "");
+}
+
+static void
+name_is_taken_from_one_domain_or_from_all(void **arg)
+{
+	struct fixture *f = *arg;
+
+	make_names(f);
+	assert_int_equal(
+	    store_queue_name_remove(f->store, "one", "a.org"), STORE_NONE);
+	assert_ok(f, store_queue_name_remove(f->store, "two", "b.org"));
+	assert_names(f, NULL, "one=b.org two=a.org ");
+	assert_ok(f, store_queue_name_add(f->store, "two", "b.org"));
+	assert_ok(f, store_queue_name_remove(f->store, "two", NULL));
+	assert_names(f, NULL, "one=b.org ");
+	assert_int_equal(
+	    store_queue_name_remove(f->store, "two", NULL), STORE_NONE);
+}
+
+static void
+domain_that_is_removed_leaves_its_names(void **arg)
+{
+	struct fixture *f = *arg;
+
+	make_names(f);
+	assert_ok(f, store_domain_remove(f->store, "b.org"));
+	assert_names(f, NULL, "two=a.org ");
+	add_domain(f, "b.org");
+	assert_names(f, NULL, "two=a.org ");
+}
+
+static void
+database_that_cannot_be_used_is_not_empty(void **arg)
+{
+	struct fixture *f = *arg;
+	char text[256] = "";
+
+	make_names(f);
+	assert_int_equal(unlink(f->relay), 0);
+	assert_int_equal(
+	    store_queue_name_each(f->store, "one", join, text), STORE_FAILED);
+	assert_int_equal(
+	    store_queue_name_add(f->store, "one", "a.org"), STORE_FAILED);
+	assert_int_equal(
+	    store_queue_name_remove(f->store, "one", NULL), STORE_FAILED);
+	assert_non_null(strstr(store_error(f->store), f->relay));
+}
+
+#define ready(test)                                                            \
+	cmocka_unit_test_setup_teardown(                                       \
+	    test, fixture_make_initialised, fixture_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ready(name_is_given_to_domains_that_are_there),
+		ready(name_is_taken_from_one_domain_or_from_all),
+		ready(domain_that_is_removed_leaves_its_names),
+		ready(database_that_cannot_be_used_is_not_empty),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
