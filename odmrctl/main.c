@@ -71,6 +71,12 @@ static const struct command commands[] = {
 	    "DOMAIN [\"FIELDS\"]" },
 	{ "schedule", "list", cmd_schedule_list, JSON, 0, 1,
 	    "[DOMAIN] [--json]" },
+	{ "queue-name", "add", cmd_queue_name_add, 0, 2, MANY,
+	    "NAME DOMAIN..." },
+	{ "queue-name", "remove", cmd_queue_name_remove, 0, 1, MANY,
+	    "NAME [DOMAIN...]" },
+	{ "queue-name", "list", cmd_queue_name_list, JSON, 0, 1,
+	    "[NAME] [--json]" },
 	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
 	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
 };

@@ -43,6 +43,7 @@ command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
 command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
 command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_schedule_add, cmd_schedule_remove, cmd_schedule_list;
+command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
 command_run cmd_status, cmd_queue;
 
 /* Prints "odmrctl: ..." and returns the code. */

@@ -686,6 +686,112 @@ def test_fields_that_somebody_else_broke_are_shown_not_believed(held):
     assert schedules(held)[0]["next"] is None
     assert held.ok("schedule", "list").split()[-2:] == ["-", "often\\033"]
     held.ok("schedule", "remove", "h.example")
+# ---- queue names
+
+
+@pytest.fixture
+def domains(ctl):
+    for name in ("a.example", "b.example", "c.example"):
+        ctl.ok("domain", "add", name)
+    return ctl
+
+
+def queue_names(ctl, *name):
+    rows = json.loads(ctl.ok("queue-name", "list", *name, "--json"))
+    assert list(rows) == ["queue_names"]
+    assert all(list(row) == ["name", "domain"] for row in rows["queue_names"])
+    return [tuple(row.values()) for row in rows["queue_names"]]
+
+
+def test_queue_name_is_given_to_domains_listed_and_taken_back(domains):
+    domains.ok("queue-name", "add", "#Second", "B.Example", "a.example")
+    domains.ok("queue-name", "add", "first", "b.example")
+    both = [("second", "a.example"), ("second", "b.example")]
+    assert queue_names(domains) == [("first", "b.example"), *both]
+    assert queue_names(domains, "#SECOND") == both
+    table = domains.ok("queue-name", "list", "second").splitlines()
+    assert table[0].split() == ["QUEUE", "NAME", "DOMAIN"]
+    assert [tuple(row.split()) for row in table[1:]] == both
+    domains.ok("queue-name", "remove", "second", "b.example")
+    assert queue_names(domains, "second") == both[:1]
+    domains.ok("queue-name", "remove", "first")
+    domains.ok("queue-name", "remove", "second")
+    assert queue_names(domains) == []
+
+
+@pytest.mark.parametrize("typed, kept", [
+    ("192.0.2.1", "[192.0.2.1]"),
+    ("[192.0.2.1]", "[192.0.2.1]"),
+    ("[ipv6:2001:DB8::1]", "[IPv6:2001:db8::1]"),
+    ("d.example", "d.example"),
+    ("under_score", "under_score"),
+])
+def test_queue_name_has_one_form(domains, typed, kept):
+    domains.ok("queue-name", "add", typed, "a.example")
+    assert queue_names(domains) == [(kept, "a.example")]
+    domains.ok("queue-name", "remove", typed)
+
+
+@pytest.mark.parametrize("name, why", [
+    ("", "is empty"),
+    ("#", "is empty"),
+    ("a b", "has a character"),
+    ("a;b", "has a character"),
+    ("a..b", "has an empty label"),
+    ("x" * 300, "longer than 253"),
+    ("12", "is a number"),
+    ("[2001:db8::1]", "is no address such as"),
+    ("#_at.a.example", "stands for @"),
+    ("_at.a.example", "stands for a domain and those below it"),
+    ("@a.example", "stands for a domain and those below it"),
+])
+def test_what_is_no_queue_name_is_refused_with_its_reason(domains, name, why):
+    text = domains.refused(
+        os.EX_DATAERR, "queue-name", "add", name, "a.example")
+    assert f'"{name}" is no queue name: it ' in text and why in text
+    assert queue_names(domains) == []
+
+
+@pytest.mark.parametrize("name", ["b.example", "#B.Example"])
+def test_domain_cannot_be_a_queue_name(domains, name):
+    text = domains.refused(
+        os.EX_DATAERR, "queue-name", "add", name, "a.example")
+    assert "b.example is a domain" in text
+    assert queue_names(domains) == []
+
+
+def test_queue_name_is_given_to_all_the_domains_or_none(domains):
+    text = domains.refused(
+        os.EX_NOHOST, "queue-name", "add", "q", "a.example", "x.example")
+    assert "no such domain: x.example" in text
+    assert queue_names(domains) == []
+
+
+def test_queue_name_is_taken_from_all_the_domains_or_none(domains):
+    domains.ok("queue-name", "add", "q", "a.example", "b.example")
+    text = domains.refused(
+        os.EX_DATAERR, "queue-name", "remove", "q", "a.example", "c.example")
+    assert "q does not have c.example" in text
+    assert len(queue_names(domains)) == 2
+
+
+@pytest.mark.parametrize("verb", ["remove", "list"])
+def test_unknown_queue_name_is_named(domains, verb):
+    text = domains.refused(os.EX_NOHOST, "queue-name", verb, "q")
+    assert "no such queue name: q" in text
+
+
+def test_queue_name_again_is_a_note_for_scripts(domains):
+    domains.ok("queue-name", "add", "q", "a.example")
+    said = domains.ok("queue-name", "add", "q", "a.example", "b.example")
+    assert said == "q has a.example already\n"
+    assert len(queue_names(domains)) == 2
+
+
+def test_removed_domain_leaves_its_queue_names(domains):
+    domains.ok("queue-name", "add", "q", "a.example", "b.example")
+    domains.ok("domain", "remove", "a.example")
+    assert queue_names(domains) == [("q", "b.example")]
 
 
 # ---- status and queue
