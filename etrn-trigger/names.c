@@ -2,7 +2,13 @@
 /*
  * etrn-trigger [-a ADDRESS] [-l LOGIN] NAME...: what an ETRN for each name
  * would do for this client, with the replies of RFC 1985 5.1 on standard
- * output. Without a client it is the operator who asks, who may start all.
+ * output, one a name. Without a client it is the operator who asks, who may
+ * start all.
+ *
+ * As on port 366 (odmrd/etrn.h), mail in mode odmr is counted and left alone:
+ * only a customer who collects it by ATRN can have it. In the other modes
+ * Postfix's queue tells what waits. If it does not, what the tags tell is
+ * started, and the number is not told.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +22,16 @@
 #include "release.h"
 #include "trigger.h"
 
+/* What waits for a node. */
+struct backlog {
+	struct waiting *domains; /* that Postfix delivers by itself */
+	size_t count;
+	bool known;     /* the queue told their numbers; else they are the
+			   tags' */
+	int64_t queued; /* messages for them */
+	int64_t held;   /* for the domains in mode odmr */
+};
+
 static int
 unable(const struct node *node)
 {
@@ -23,47 +39,137 @@ unable(const struct node *node)
 	return EX_TEMPFAIL;
 }
 
-/* Starts what waits. */
-static int
-start(const struct trigger *trigger, const struct node *node,
-    const struct waiting *waiting)
+static void
+list_domains(struct backlog *backlog, const struct node *node)
 {
-	int64_t messages = 0;
-	bool ok = true;
+	struct waiting *waiting = backlog->domains;
 
 	for (size_t i = 0; i < node->count; i++) {
-		messages += waiting[i].messages;
-		if (waiting[i].messages > 0 && !trigger->dry_run)
-			ok &= release_domain(&trigger->conf, waiting[i].name);
+		if (node->domains[i].mode == MODE_ODMR)
+			continue;
+		strcpy(waiting->name, node->domains[i].name);
+		waiting++->messages = node->domains[i].held;
 	}
-	if (!ok)
-		return unable(node);
-	if (messages == 0)
-		printf("251 OK, no messages waiting for node %s\n", node->text);
+	backlog->count = (size_t)(waiting - backlog->domains);
+}
+
+/* False: out of memory. */
+static bool
+count(struct backlog *backlog, const struct trigger *trigger,
+    const struct node *node)
+{
+	*backlog = (struct backlog) {
+		.domains = calloc(node->count, sizeof(backlog->domains[0])),
+	};
+	if (backlog->domains == NULL) {
+		log_error(NULL, "out of memory");
+		return false;
+	}
+	list_domains(backlog, node);
+	backlog->known = backlog->count == 0 ||
+	    release_count(&trigger->conf, backlog->domains, backlog->count);
+	if (!backlog->known)
+		list_domains(backlog, node);
+	for (size_t i = 0; i < backlog->count; i++)
+		backlog->queued += backlog->known
+		    ? backlog->domains[i].only
+		    : backlog->domains[i].messages;
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode == MODE_ODMR)
+			backlog->held += node->domains[i].held;
+	return true;
+}
+
+static bool
+start(const struct trigger *trigger, const struct backlog *backlog)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < backlog->count; i++)
+		if (backlog->domains[i].messages > 0)
+			ok &= release_domain(
+			    &trigger->conf, backlog->domains[i].name);
+	return ok;
+}
+
+/* The texts are those of RFC 1985 5.1, as far as they are true. */
+static void
+say(const struct backlog *backlog, const char *node, const char *started)
+{
+	int64_t queued = backlog->queued, held = backlog->held;
+
+	if (!backlog->known && held > 0)
+		printf(
+		    "252 OK, pending messages for node %s %s", node, started);
+	else if (!backlog->known)
+		printf("250 OK, queuing for node %s %s", node, started);
+	else if (queued > 0)
+		printf("253 OK, %" PRId64 " pending messages for node %s %s",
+		    queued, node, started);
+	else if (held > 0)
+		printf("253 OK, %" PRId64
+		       " pending messages for node %s wait for ATRN",
+		    held, node);
 	else
-		printf("253 OK, %" PRId64 " pending messages for node %s %s\n",
-		    messages, node->text,
-		    trigger->dry_run ? "would be started" : "started");
-	return EX_OK;
+		printf("251 OK, no messages waiting for node %s", node);
+	if (held > 0 && (queued > 0 || !backlog->known))
+		printf(", %" PRId64 " wait for ATRN", held);
+	putchar('\n');
+}
+
+static void
+show_domain(const char *name, bool known, int64_t messages, const char *fate)
+{
+	if (messages == 0)
+		printf("\t%s: none waiting\n", name);
+	else if (!known)
+		printf("\t%s: %s\n", name, fate);
+	else
+		printf("\t%s: %" PRId64 " %s\n", name, messages, fate);
+}
+
+/* -n: a line for each domain. */
+static void
+show(const struct backlog *backlog, const struct node *node)
+{
+	const struct waiting *waiting = backlog->domains;
+
+	for (size_t i = 0; i < backlog->count; i++)
+		show_domain(waiting[i].name, backlog->known,
+		    waiting[i].messages, "would be started");
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode == MODE_ODMR)
+			show_domain(node->domains[i].name, true,
+			    node->domains[i].held, "wait for ATRN");
 }
 
 static int
 start_node(const struct trigger *trigger, const struct node *node)
 {
-	struct waiting *waiting = calloc(node->count, sizeof(*waiting));
-	int code;
+	struct backlog backlog;
+	int code = EX_OK;
 
-	if (waiting == NULL) {
-		log_error(NULL, "out of memory");
-		return unable(node);
-	}
-	for (size_t i = 0; i < node->count; i++)
-		strcpy(waiting[i].name, node->domains[i].name);
-	code = release_count(&trigger->conf, waiting, node->count)
-	    ? start(trigger, node, waiting)
-	    : unable(node);
-	free(waiting);
+	/* An unknown queue without even a tag leaves nothing to start. */
+	if (!count(&backlog, trigger, node) ||
+	    (!backlog.known && backlog.queued == 0) ||
+	    (!trigger->dry_run && !start(trigger, &backlog)))
+		code = unable(node);
+	else
+		say(&backlog, node->text,
+		    trigger->dry_run ? "would be started" : "started");
+	if (code == EX_OK && trigger->dry_run)
+		show(&backlog, node);
+	free(backlog.domains);
 	return code;
+}
+
+/* To a client, foreign looks like unknown. */
+static int
+refuse(const struct node *node, bool is_operator)
+{
+	printf("459 Node %s not allowed: unknown%s\n", node->text,
+	    is_operator ? "" : ", or not theirs to start");
+	return is_operator ? EX_NOHOST : EX_NOPERM;
 }
 
 static int
@@ -83,10 +189,7 @@ take_name(const struct trigger *trigger, const char *name,
 		code = start_node(trigger, &node);
 		break;
 	case STORE_NONE:
-		printf("459 Node %s not allowed: unknown, or not theirs to "
-		       "start\n",
-		    node.text);
-		code = EX_NOPERM;
+		code = refuse(&node, client == NULL);
 		break;
 	default:
 		log_error(NULL, "%s",
@@ -121,6 +224,10 @@ trigger_names(struct trigger *trigger, const struct arguments *args)
 		    trigger, args->names[i], is_operator ? NULL : &client);
 		if (code == EX_OK)
 			code = one;
+	}
+	if (fflush(stdout) == EOF) {
+		log_error(NULL, "standard output: write error");
+		code = EX_IOERR;
 	}
 	return code;
 }

@@ -96,6 +96,7 @@ struct count {
 	size_t count;
 	struct listing listing;
 	int64_t ordinal; /* of the message that is read, from 1 */
+	int64_t last;    /* the last one that counted, for any domain */
 };
 
 static int
@@ -122,6 +123,8 @@ on_recipient(void *arg, const char *domain)
 		return;
 	found->last = count->ordinal;
 	found->messages++;
+	found->only += count->last != count->ordinal;
+	count->last = count->ordinal;
 }
 
 static void
@@ -139,7 +142,7 @@ read_listing(void *arg, const char *bytes, size_t len)
 bool
 release_count(const struct conf *conf, struct waiting *domains, size_t count)
 {
-	struct count state = { domains, count, { 0 }, 1 };
+	struct count state = { domains, count, { 0 }, 1, 0 };
 
 	state.listing = (struct listing) {
 		.recipient = on_recipient,
@@ -148,7 +151,7 @@ release_count(const struct conf *conf, struct waiting *domains, size_t count)
 	};
 	qsort(domains, count, sizeof(domains[0]), compare);
 	for (size_t i = 0; i < count; i++)
-		domains[i].messages = domains[i].last = 0;
+		domains[i].messages = domains[i].only = domains[i].last = 0;
 	if (run(conf, "-j", NULL, LISTING_SECONDS, read_listing, &state))
 		return true;
 	if (!cancelled)

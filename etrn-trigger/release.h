@@ -16,7 +16,10 @@
 struct waiting {
 	char name[DOMAIN_SIZE];
 	int64_t messages; /* in the queue, with a recipient in the domain */
-	int64_t last;     /* release.c's: the last message that counted */
+	/* Of these, the messages that no other of the domains has counted
+	 * already: the sum of this is the number of messages. */
+	int64_t only;
+	int64_t last; /* release.c's: the last message that counted */
 };
 
 /*
