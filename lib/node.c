@@ -73,10 +73,11 @@ take_name(const char *text, char out[DOMAIN_SIZE], const char **why)
 bool
 node_parse(struct node *node, const char *text, const char **why)
 {
-	char *name = node->text;
 	bool below = text[0] == '@' || begins(text, AT_LABEL);
+	char *name;
 
 	*node = (struct node) { 0 };
+	name = node->text;
 	if (below) {
 		*name++ = '@';
 		text += text[0] == '@' ? 1 : strlen(AT_LABEL);
