@@ -214,6 +214,7 @@ enum store_result store_schedule_done(
 /* The clock went wrong, and was put back to `now`: schedules whose `last` is
  * more than a minute later would wait until then. */
 enum store_result store_schedule_wind_back(struct store *, int64_t now);
+
 /* ---- queue names (relay.db) ------------------------------------------ */
 
 /* One of the domains that an ETRN for the name means. */
