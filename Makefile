@@ -78,6 +78,7 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := odmrd/peers.c
 UNIT_test_intake  := odmrd/intake.c
+UNIT_test_request := etrn-trigger/request.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the
@@ -149,7 +150,7 @@ lint: $(BUILD)/gen/schema.inc
 # master.cf are for the operator to read and take over.
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf
+MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf etrn_filter
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
 	    odmr-due.service odmr-due.timer
 

@@ -34,6 +34,7 @@ static const struct mode modes[] = {
 	{ 0, trigger_names, "aln", true, true },
 	{ 'D', trigger_due, "n", false, true },
 	{ 'B', trigger_probe, "nW", false, true },
+	{ 'Y', trigger_policy, "", false, true },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };

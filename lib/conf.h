@@ -75,6 +75,9 @@ struct conf {
 	long session_buffer;
 	long total_buffer;
 	long stop_timeout;
+
+	/* etrn-trigger */
+	long etrn_min_interval;
 };
 
 /*

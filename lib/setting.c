@@ -67,6 +67,8 @@ static const struct setting settings[] = {
 	{ NAMED(session_buffer), SIZE_OF("16m", 65536) },
 	{ NAMED(total_buffer), SIZE_OF("64m", 65536) },
 	{ NAMED(stop_timeout), TIME_OF("30s", 1) },
+
+	{ NAMED(etrn_min_interval), TIME_OF("10s", 0) },
 };
 /* clang-format on */
 

@@ -66,8 +66,8 @@ CREATE TABLE collected (
 	bytes     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
--- When a node was last started by an ETRN that Postfix asked about
--- (etrn_min_interval). Only nodes that somebody was allowed to start.
+-- When a domain's mail was last started by an ETRN that Postfix asked about
+-- (etrn_min_interval). Only domains that somebody was allowed to start.
 CREATE TABLE started (
 	node TEXT PRIMARY KEY NOT NULL,
 	last INTEGER NOT NULL

@@ -161,10 +161,21 @@ stop_postfix() {
 
 # ---- configuration -------------------------------------------------------
 
-# The shipped lines as they are, but for the two directories they name.
+# The shipped lines as they are, but for the directories and the user they name.
 shipped() { # file of postfix-conf/
 	sed -e "s|/etc/odmr|$DIR/etc/odmr|g" -e "s|/var/lib/odmr|$DIR/lib|g" \
+	    -e "s|/usr/local/sbin|$DIR/sbin|g" -e "s|user=odmr|user=$user|" \
 	    "$TREE/postfix-conf/$1"
+}
+
+# What spawn(8) runs, where its user can reach it and with a log of ours.
+write_policy_program() {
+	install -m 755 "$BUILD/etrn-trigger" "$DIR/sbin/etrn-trigger.bin" &&
+	    cat >"$DIR/sbin/etrn-trigger" <<-END &&
+	#!/bin/sh
+	exec "$DIR/sbin/etrn-trigger.bin" "\$@" 2>>"$MAIL_LOG"
+	END
+	    chmod 755 "$DIR/sbin/etrn-trigger"
 }
 
 write_env() {
@@ -202,7 +213,7 @@ choose_user() {
 	user=nobody
 	id odmr >/dev/null 2>&1 && user=odmr
 	if ! may_enter $user; then
-		say "user $user may not enter $DIR: odmrd and milter stay root"
+		say "user $user may not enter $DIR: odmrd and milter stay root, port 25 has no ETRN"
 		user=root
 	fi
 }
@@ -210,7 +221,7 @@ choose_user() {
 make_directories() {
 	chmod go+rx "$DIR" &&
 	    mkdir -p "$DIR"/etc/{odmr,postfix} &&
-	    install -d -m 755 "$SPOOL" "$DIR/run" &&
+	    install -d -m 755 "$SPOOL" "$DIR/run" "$DIR/sbin" &&
 	    install -d -m 700 -o postfix "$DIR/data" || return 1
 	choose_user
 	install -d -m 2750 -o $user -g postfix "$SPOOL/odmr" "$DIR/lib"
@@ -295,15 +306,17 @@ configure() {
 	write_env || return 1
 	read_env
 	make_directories && make_certificates && write_odmr_conf || return 1
-	for map in relay_domains transport fast_flush_domains; do
-		shipped $map.cf >"$DIR/etc/odmr/$map.cf" || return 1
+	for map in {relay_domains,transport,fast_flush_domains}.cf etrn_filter; do
+		shipped "$map" >"$DIR/etc/odmr/$map" || return 1
 	done
+	write_policy_program || return 1
 	write_main_cf >"$POSTFIX_CONFIG/main.cf" &&
 	    write_master_cf >"$POSTFIX_CONFIG/master.cf" || return 1
 	[[ $CHROOT == y ]] ||
 	    postconf -c "$POSTFIX_CONFIG" -F '*/*/chroot=n' || return 1
 	# Read by postqueue as odmrd's user; the log by whoever has a test.
-	chmod -R go+rX "$DIR/etc" && : >>"$MAIL_LOG" && chmod 644 "$MAIL_LOG"
+	chmod -R go+rX "$DIR/etc" && : >>"$MAIL_LOG" &&
+	    chown "$user" "$MAIL_LOG" && chmod 644 "$MAIL_LOG"
 }
 
 # ---- commands ------------------------------------------------------------
@@ -348,7 +361,7 @@ check_start() {
 	((${#DIR} <= DIR_MAX)) || die 64 \
 	    "$DIR: too long for the paths of Postfix's sockets ($DIR_MAX at most)"
 	[[ -n $DAEMONS ]] || die 1 "Postfix is not installed (make deps)"
-	for program in odmrd odmr-milter odmrctl; do
+	for program in odmrd odmr-milter odmrctl etrn-trigger; do
 		[[ -x $BUILD/$program ]] ||
 		    die 1 "$BUILD/$program: missing (make)"
 	done

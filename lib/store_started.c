@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * When domains were last started by an ETRN that Postfix asked about
+ * (state.db): each connection to Postfix may have a process of its own, and
+ * all of them have to know.
+ */
+#include "store_internal.h"
+
+/* A time in the future is that of a clock which was put right since. */
+enum store_result
+store_started(
+    struct store *store, const char *domain, int64_t now, int64_t interval)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO started (node, last) VALUES (?1, ?2) "
+		"ON CONFLICT (node) DO UPDATE SET last = ?2 "
+		"WHERE last <= ?2 - ?3 OR last > ?2"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_int(&query, now);
+	query_int(&query, interval);
+	return query_change(&query);
+}
