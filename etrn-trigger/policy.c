@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,9 +30,10 @@
 #include "request.h"
 #include "trigger.h"
 
-/* What the shipped smtpd_command_filter makes of '@'. It is a name to Postfix;
- * a domain of ours has no underscore. */
+/* How the shipped etrn_filter writes "@NAME" and "[ADDRESS]". To Postfix these
+ * are names of hosts; a domain of ours has no underscore. */
 #define AT_LABEL "_at."
+#define IP_LABEL "_ip."
 
 #define OK         "OK"
 #define REFUSED    "459 4.7.1 Unknown, or not yours to start"
@@ -184,15 +186,32 @@ is_address(const char *text)
 }
 
 static bool
+begins(const char *name, const char *label)
+{
+	return strncasecmp(name, label, strlen(label)) == 0;
+}
+
+/* As the client has written it. */
+static void
+undo_filter(const char *name, char out[REQUEST_LINE_SIZE])
+{
+	if (begins(name, AT_LABEL))
+		snprintf(
+		    out, REQUEST_LINE_SIZE, "@%s", name + strlen(AT_LABEL));
+	else if (begins(name, IP_LABEL))
+		snprintf(
+		    out, REQUEST_LINE_SIZE, "[%s]", name + strlen(IP_LABEL));
+	else
+		snprintf(out, REQUEST_LINE_SIZE, "%s", name);
+}
+
+static bool
 parse_node(struct policy *policy)
 {
-	const char *name = value_of(policy, REQUEST_NODE), *why;
-	char text[1 + REQUEST_LINE_SIZE];
+	char text[REQUEST_LINE_SIZE];
+	const char *why;
 
-	if (strncasecmp(name, AT_LABEL, strlen(AT_LABEL)) == 0)
-		snprintf(text, sizeof(text), "@%s", name + strlen(AT_LABEL));
-	else
-		snprintf(text, sizeof(text), "%s", name);
+	undo_filter(value_of(policy, REQUEST_NODE), text);
 	if (node_parse(&policy->node, text, &why))
 		return true;
 	policy->node.text[0] = '\0';
@@ -382,7 +401,7 @@ serve(struct policy *policy)
 		if (!take_bytes(policy, bytes, n))
 			return EX_IOERR;
 	}
-	if (!request_begun(&policy->request))
+	if (!policy->request.begun)
 		return EX_OK;
 	log_warning(NULL, "the connection ended within a request");
 	return EX_PROTOCOL;

@@ -78,6 +78,7 @@ finish(struct request *request)
 bool
 request_read(struct request *request, char byte)
 {
+	request->begun = true;
 	if (byte != '\n') {
 		keep(request, byte);
 		return false;
@@ -90,16 +91,6 @@ request_read(struct request *request, char byte)
 	return false;
 }
 
-bool
-request_begun(const struct request *request)
-{
-	bool begun = request->len > 0 || request->fault != NULL;
-
-	for (int i = 0; i < REQUEST_VALUES; i++)
-		begun |= request->seen[i];
-	return begun;
-}
-
 void
 request_clear(struct request *request)
 {
@@ -108,5 +99,6 @@ request_clear(struct request *request)
 		request->seen[i] = false;
 	}
 	request->fault = NULL;
+	request->begun = false;
 	request->len = 0;
 }

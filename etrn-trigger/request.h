@@ -31,6 +31,7 @@ enum { REQUEST_LINE_SIZE = 4096 };
 struct request {
 	char values[REQUEST_VALUES][REQUEST_LINE_SIZE]; /* "": not known */
 	const char *fault; /* what is wrong; NULL: nothing */
+	bool begun;
 	/* request.c's */
 	bool seen[REQUEST_VALUES];
 	size_t len; /* of the line so far */
@@ -39,9 +40,6 @@ struct request {
 
 /* True: it was the last byte of the request. */
 bool request_read(struct request *request, char byte);
-
-/* Has anything been read? */
-bool request_begun(const struct request *request);
 
 void request_clear(struct request *request);
 
