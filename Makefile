@@ -3,7 +3,8 @@
 #   make                 the programs, in build/
 #   make SAN=1           the same under ASan and UBSan, in build/san/
 #   make check           every test; make demo: see it work
-#   make bench           how fast it is; make bench-idle: what idling costs
+#   make bench           how fast it is; make bench-idle: what idling costs;
+#                        bench-etrn: how soon ETRN is answered
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -107,7 +108,7 @@ clean:
 
 # ---- tests, demonstration, installation ------------------------------------
 
-.PHONY: deps check property property-seeded demo bench bench-idle lint install
+.PHONY: deps check property property-seeded demo bench bench-idle bench-etrn lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -141,6 +142,10 @@ bench:
 # Memory and CPU of 5,000 TLS sessions that do nothing.
 bench-idle: all
 	tests/bench/idle.py $(SESSIONS)
+
+# How soon the policy service answers.
+bench-etrn: all
+	tests/bench/policy.py
 
 lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc

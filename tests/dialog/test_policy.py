@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 
@@ -557,6 +558,28 @@ def test_locked_database_is_a_temporary_answer(provider, name, node):
     assert provider.ask(node) == OK
     provider.end()
     assert provider.called().count("-j") == (node != "example.org")
+
+
+@pytest.mark.parametrize("settings", [{}, {"etrn_min_interval": "soon"}])
+def test_log_is_no_answer_where_stderr_is_the_connection(
+        make_provider, settings):
+    """As spawn(8) has it, and with log = stderr in odmr.conf."""
+    provider = make_provider()
+    write_conf(provider.dir, **settings)
+    here, there = socket.socketpair()
+    with here, there, subprocess.Popen(
+            [str(BUILD / "etrn-trigger"), "-c", str(provider.dir / "odmr.conf"),
+             "--policy"], stdin=there, stdout=there, stderr=there) as process:
+        there.close()
+        here.sendall(request() + request(client_address=STRANGER))
+        here.shutdown(socket.SHUT_WR)
+        with here.makefile("rb") as answers:
+            said = answers.read()
+        process.wait(timeout=30)
+    if settings:
+        assert b"action=" not in said
+    else:
+        assert said == f"action={OK}\n\naction={REFUSED}\n\n".encode()
 
 
 def test_bad_configuration_ends_it_before_any_answer(databases):

@@ -147,6 +147,7 @@ def test_odmrds_user_may_flush_without_set_gid_rights(domains):
 
 
 def test_etrn_is_for_our_domains_only(domains):
+    domains.odmrctl("etrn", "allow", "backup.example", LOOPBACK)
     with smtplib.SMTP(LOOPBACK, domains.port, timeout=60) as smtp:
         smtp.ehlo()
         assert smtp.docmd("ETRN", "backup.example")[0] == 250
@@ -228,6 +229,7 @@ def test_it_takes_a_relative_directory(directory):
 def test_it_works_with_postfix_in_debians_jail(directory):
     sandbox = Sandbox(directory / "d", {"SANDBOX_CHROOT": "y"})
     sandbox.add_domain("odmr.example")
+    sandbox.odmrctl("etrn", "allow", "odmr.example", LOOPBACK)
     sandbox.send(SENDER, "bob@odmr.example", MESSAGE)
     assert "No such file" in delay_reason(sandbox, "odmr.example")
     with smtplib.SMTP(LOOPBACK, sandbox.port, timeout=60) as smtp:
