@@ -3,6 +3,8 @@
  * etrn-trigger(8): starts the deliveries of waiting mail (RFC 1985). One
  * program, one mode a run; each mode has its file, see trigger.h.
  */
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
@@ -177,6 +179,18 @@ become_user(const struct conf *conf)
 		fatal(EX_OSERR, "%s", error);
 }
 
+/* As spawn(8) has it: one connection is all three. A line of the log would be
+ * part of an answer there. */
+static bool
+stderr_is_a_connection(void)
+{
+	struct stat in, err;
+
+	return fstat(STDIN_FILENO, &in) == 0 &&
+	    fstat(STDERR_FILENO, &err) == 0 && S_ISSOCK(err.st_mode) &&
+	    in.st_dev == err.st_dev && in.st_ino == err.st_ino;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -187,7 +201,8 @@ main(int argc, char **argv)
 	const struct mode *mode;
 	int code;
 
-	log_open("etrn-trigger", LOG_TO_STDERR);
+	log_open("etrn-trigger",
+	    stderr_is_a_connection() ? LOG_TO_SYSLOG : LOG_TO_STDERR);
 	signal(SIGPIPE, SIG_IGN);
 	mode = take_options(argc, argv, &trigger, &path, &args, given);
 	if (mode == NULL || !fits(mode, &args, given))

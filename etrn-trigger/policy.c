@@ -5,13 +5,10 @@
  * that is a domain itself. What a node means besides, domains below it or those
  * of a queue's name, is started here, after the answer.
  *
- * The connection to Postfix is standard input and output, under spawn(8)
- * standard error too. It brings one request after the other. Whatever is wrong
- * with a request or a database, the answer is not OK; and never DUNNO, which
- * would leave the decision to others.
+ * The connection to Postfix is standard input and output. It brings one request
+ * after the other. Whatever is wrong with a request or a database, the answer
+ * is not OK; and never DUNNO, which would leave the decision to others.
  */
-#include <sys/stat.h>
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -407,17 +404,6 @@ serve(struct policy *policy)
 	return EX_PROTOCOL;
 }
 
-/* Under spawn(8): a line of the log would be part of an answer. */
-static bool
-stderr_is_the_connection(void)
-{
-	struct stat out, err;
-
-	return fstat(STDOUT_FILENO, &out) == 0 &&
-	    fstat(STDERR_FILENO, &err) == 0 && out.st_dev == err.st_dev &&
-	    out.st_ino == err.st_ino;
-}
-
 int
 trigger_policy(struct trigger *trigger, const struct arguments *args)
 {
@@ -425,7 +411,7 @@ trigger_policy(struct trigger *trigger, const struct arguments *args)
 	int code;
 
 	(void)args;
-	if (trigger->conf.log == CONF_LOG_SYSLOG || stderr_is_the_connection())
+	if (trigger->conf.log == CONF_LOG_SYSLOG)
 		log_open("etrn-trigger", LOG_TO_SYSLOG);
 	if (policy == NULL) {
 		log_error(NULL, "out of memory");

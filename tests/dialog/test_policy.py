@@ -560,26 +560,27 @@ def test_locked_database_is_a_temporary_answer(provider, name, node):
     assert provider.called().count("-j") == (node != "example.org")
 
 
-@pytest.mark.parametrize("settings", [{}, {"etrn_min_interval": "soon"}])
-def test_log_is_no_answer_where_stderr_is_the_connection(
-        make_provider, settings):
-    """As spawn(8) has it, and with log = stderr in odmr.conf."""
-    provider = make_provider()
-    write_conf(provider.dir, **settings)
+def said_on_one_connection(directory, data):
+    """With standard input, output and error as spawn(8) gives them."""
     here, there = socket.socketpair()
     with here, there, subprocess.Popen(
-            [str(BUILD / "etrn-trigger"), "-c", str(provider.dir / "odmr.conf"),
+            [str(BUILD / "etrn-trigger"), "-c", str(directory / "odmr.conf"),
              "--policy"], stdin=there, stdout=there, stderr=there) as process:
         there.close()
-        here.sendall(request() + request(client_address=STRANGER))
+        here.sendall(data)
         here.shutdown(socket.SHUT_WR)
         with here.makefile("rb") as answers:
             said = answers.read()
         process.wait(timeout=30)
-    if settings:
-        assert b"action=" not in said
-    else:
-        assert said == f"action={OK}\n\naction={REFUSED}\n\n".encode()
+    return said
+
+
+def test_log_is_no_part_of_an_answer_under_spawn(provider):
+    assert said_on_one_connection(
+        provider.dir, request() + request(client_address=STRANGER)
+    ) == f"action={OK}\n\naction={REFUSED}\n\n".encode()
+    write_conf(provider.dir, etrn_min_interval="soon")
+    assert said_on_one_connection(provider.dir, b"") == b""
 
 
 def test_bad_configuration_ends_it_before_any_answer(databases):
