@@ -544,6 +544,14 @@ def test_corrupt_database_is_a_temporary_answer(provider, name):
     assert provider.called() == []
 
 
+def test_fault_about_a_certificate_is_no_refusal(provider):
+    with sqlite3.connect(provider.dir / "state.db") as state:
+        state.execute("DROP TABLE certificate")
+    assert provider.ask("granted.test", STRANGER,
+                        ccert_fingerprint=CERTIFICATES["alice"]) == UNABLE
+    assert provider.ask("granted.test", STRANGER) == REFUSED
+
+
 @pytest.mark.parametrize("name, node", [
     ("relay.db", "example.org"), ("state.db", "_at.example.org")])
 def test_locked_database_is_a_temporary_answer(provider, name, node):
@@ -563,12 +571,12 @@ def test_locked_database_is_a_temporary_answer(provider, name, node):
 def said_on_one_connection(directory, data):
     """With standard input, output and error as spawn(8) gives them."""
     here, there = socket.socketpair()
+    here.sendall(data)
+    here.shutdown(socket.SHUT_WR)
     with here, there, subprocess.Popen(
             [str(BUILD / "etrn-trigger"), "-c", str(directory / "odmr.conf"),
              "--policy"], stdin=there, stdout=there, stderr=there) as process:
         there.close()
-        here.sendall(data)
-        here.shutdown(socket.SHUT_WR)
         with here.makefile("rb") as answers:
             said = answers.read()
         process.wait(timeout=30)
