@@ -235,13 +235,6 @@ enum store_result store_queue_name_remove(
 enum store_result store_queue_name_each(
     struct store *, const char *name, queue_name_visit *visit, void *arg);
 
-/* ---- what ETRN started (state.db) ------------------------------------- */
-
-/* Notes that the domain's mail is started at `now`. STORE_NONE: it was, less
- * than `interval` seconds ago, and that stays noted. */
-enum store_result store_started(
-    struct store *, const char *domain, int64_t now, int64_t interval);
-
 /* ---- tags (state.db) ------------------------------------------------- */
 
 struct tag {
@@ -297,6 +290,13 @@ struct settlement {
 };
 
 enum store_result store_settle(struct store *, const struct settlement *);
+
+/* ---- what ETRN started (state.db) ------------------------------------- */
+
+/* Notes that the domain's mail is started at `now`. STORE_NONE: it was, less
+ * than `interval` seconds ago, and that stays noted. */
+enum store_result store_started(
+    struct store *, const char *domain, int64_t now, int64_t interval);
 
 /* ---- sessions (state.db) --------------------------------------------- */
 
