@@ -538,9 +538,9 @@ def test_corrupt_database_is_a_temporary_answer(provider, name):
     size = path.stat().st_size
     path.unlink()
     path.write_bytes(b"\xff" * size)
-    for node in ("example.org", "unknown.test", "_at.example.org"):
+    for node in ("example.org", "_at.example.org"):
         assert provider.ask(node) == UNABLE
-    assert len(provider.logged("error: ETRN ", name)) == 3
+    assert len(provider.logged("error: ETRN ", name)) == 2
     assert provider.called() == []
 
 

@@ -159,7 +159,7 @@ def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
     number = "24.248.49.26"
     for form in (number, f"#{number}", f"[{number}]"):
         etrn(provider, form)
-        assert provider.log_lines(
+        provider.wait_for_log(
             f'replacing command "ETRN {form}" with "ETRN _ip.{number}"')
     assert not provider.log_lines("midna_domain_to_ascii")
 
