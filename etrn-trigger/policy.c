@@ -59,9 +59,8 @@ value_of(const struct policy *policy, enum request_value value)
 
 /* ---- the log ----------------------------------------------------------- */
 
-/* "ETRN NODE client=ADDRESS login=LOGIN". What has been parsed needs no
- * escapes.
- */
+/* "ETRN NODE client=ADDRESS login=LOGIN"; what has been parsed has no need of
+ * escapes. */
 static const char *
 question(const struct policy *policy, char out[4 * LOG_WORD_SIZE])
 {
@@ -173,13 +172,14 @@ identify(struct policy *policy)
 
 /* ---- the decision ------------------------------------------------------ */
 
+/* A zone behind it ("%eth0") is no more than one word of the log. */
 static bool
 is_address(const char *text)
 {
 	struct network network;
 
 	return strcmp(text, "unknown") == 0 ||
-	    network_of_address(text, &network);
+	    (network_of_address(text, &network) && strpbrk(text, " =") == NULL);
 }
 
 static bool
@@ -205,15 +205,15 @@ undo_filter(const char *name, char out[REQUEST_LINE_SIZE])
 static bool
 parse_node(struct policy *policy)
 {
-	char text[REQUEST_LINE_SIZE];
+	char text[REQUEST_LINE_SIZE], action[ACTION_SIZE];
 	const char *why;
 
 	undo_filter(value_of(policy, REQUEST_NODE), text);
 	if (node_parse(&policy->node, text, &why))
 		return true;
 	policy->node.text[0] = '\0';
-	refuse(policy, BAD_SYNTAX, why);
-	snprintf(policy->action, sizeof(policy->action), BAD_SYNTAX "%s", why);
+	snprintf(action, sizeof(action), BAD_SYNTAX "%s", why);
+	refuse(policy, action, why);
 	return false;
 }
 

@@ -441,6 +441,7 @@ MALFORMED = {
     "empty etrn_domain": request(etrn_domain=""),
     "empty client_address": request(client_address=""),
     "address that is none": request(client_address="192.0.2"),
+    "words behind the address": request(client_address=HOME + "% login=x"),
     "network": request(client_address="192.0.2.0/24"),
     "etrn_domain twice": with_more(b"etrn_domain=example.org\n"),
     "client_address twice": with_more(b"client_address=192.0.2.1\n"),
