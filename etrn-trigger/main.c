@@ -37,6 +37,7 @@ static const struct mode modes[] = {
 	{ 'D', trigger_due, "n", false, true },
 	{ 'B', trigger_probe, "nW", false, true },
 	{ 'Y', trigger_policy, "", false, true },
+	{ 'R', trigger_remote, "lSTP", true, false },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
@@ -207,6 +208,10 @@ main(int argc, char **argv)
 	mode = take_options(argc, argv, &trigger, &path, &args, given);
 	if (mode == NULL || !fits(mode, &args, given))
 		return usage(stderr);
+	/* A customer's machine may have none, and needs none. */
+	if (!mode->stores && strcmp(path, CONF_DEFAULT_PATH) == 0 &&
+	    access(path, F_OK) == -1 && errno == ENOENT)
+		path = "/dev/null";
 	if (!conf_load(&trigger.conf, path, error))
 		fatal(EX_CONFIG, "%s", error);
 	if (mode->stores) {
