@@ -80,6 +80,7 @@ UNIT_test_message := milter/message.c
 UNIT_test_peers   := odmrd/peers.c
 UNIT_test_intake  := odmrd/intake.c
 UNIT_test_request := etrn-trigger/request.c
+UNIT_test_peer    := etrn-trigger/peer.c etrn-trigger/wire.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the
