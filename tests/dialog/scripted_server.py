@@ -82,13 +82,14 @@ class Peer(Line):
         self.play("\n".join(hello(*offers).splitlines()[1:]))
 
     def until_closed(self):
-        """All the lines that still come."""
+        """All the lines that still come, QUIT at most."""
         lines = []
         try:
-            while True:
+            while "QUIT" not in lines:
                 lines.append(self.line())
         except LineClosed:
-            return lines
+            pass
+        return lines
 
 
 class Server:
