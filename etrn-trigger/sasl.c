@@ -9,9 +9,9 @@
 #include "log.h"
 #include "sasl.h"
 
-/* A server may ask for as many iterations as it likes: ten times what is
- * common, and less than ten seconds. */
-enum { ITERATIONS_MAX = 5000000 };
+/* A server may ask for as many iterations as it likes: these, the most that
+ * lib/secret.c knows, take some ten seconds. */
+enum { ITERATIONS_MAX = 10 * 1000 * 1000 };
 
 /* Challenges in an exchange: no mechanism here needs more than two. */
 enum { CHALLENGES_MAX = 4 };
