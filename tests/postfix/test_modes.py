@@ -17,8 +17,6 @@ MESSAGE = b"Subject: held\n\nThis message waited.\n"
 SETTINGS = ["queue_run_delay=1s", "minimal_backoff_time=1s",
             "maximal_backoff_time=1s", "smtp_dns_support_level=disabled"]
 NUMBERS = itertools.count()
-FLUSHED = ("a flush of any domain, as of ATRN or ETRN, lifts defer_transports "
-           "for the whole of Postfix's next queue run")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +37,7 @@ def clock(sandbox):
 @pytest.fixture
 def provider(clock):
     """Without what a test before has started: the next queue run after a flush
-    tries all mail on hold, see FLUSHED."""
+    tries all mail on hold (odmr(7), BUGS)."""
     queue_runs(clock, 1)
     yield clock
     for message in clock.queue():
@@ -122,7 +120,7 @@ def test_mail_on_hold_waits_through_queue_runs_until_it_is_triggered(
     customer.wait_for_messages(20)
     wait_until_gone(provider, "hold.test")
 
-    # It was let go once, not for good. (Not before the next run: FLUSHED.)
+    # It was let go once, not for good. (Not before the next run.)
     queue_runs(provider, 1)
     assert trigger(provider, "hold.test") == (
         "251 OK, no messages waiting for node hold.test\n")
@@ -130,19 +128,6 @@ def test_mail_on_hold_waits_through_queue_runs_until_it_is_triggered(
     queue_runs(provider, 2)
     wait_until_tried(provider, "hold.test", 1)
     assert len(customer.messages()) == 20
-
-
-@pytest.mark.xfail(strict=True, reason=FLUSHED)
-def test_mail_on_hold_waits_though_another_domain_is_started(
-        provider, make_customer):
-    customer = make_customer(["held.test", "started.test"])
-    for name in ("held.test", "started.test"):
-        provider.add_domain(name, "hold", at(customer))
-        send(provider, name, 1)
-        wait_until_tried(provider, name, 1)
-    trigger(provider, "started.test")
-    queue_runs(provider, 1)
-    customer.wait_for_messages(1)
 
 
 def test_dry_run_lets_no_mail_on_hold_go(provider, make_customer):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from odmr.sandbox import BUILD, TREE
+from odmr.sandbox import TREE
 from odmr.wait import wait_for
 
 CONF = TREE / "postfix-conf"
@@ -43,8 +43,8 @@ def shipped(sandbox, pattern, file):
     """The one command in a file of postfix-conf/, with the paths of the
     sandbox."""
     found, = re.findall(pattern, (CONF / file).read_text(), re.MULTILINE)
-    return found.replace("/usr/local/sbin", str(BUILD)).replace(
-        "/etc/odmr/odmr.conf", sandbox.conf)
+    found = found.replace("/usr/local/sbin", f"{sandbox.directory}/sbin")
+    return found.replace("/etc/odmr/odmr.conf", sandbox.conf)
 
 
 def start(sandbox, *command):
@@ -111,8 +111,8 @@ def test_service_brings_the_mail_without_being_asked(
 def test_watch_of_a_second_brings_the_mail_within_seconds(sandbox, customer):
     customer.start()
     begin = time.monotonic()
-    running = start(sandbox, BUILD / "etrn-trigger", "-c", sandbox.conf,
-                    "--probe", "--watch", "1")
+    running = start(sandbox, f"{sandbox.directory}/sbin/etrn-trigger", "-c",
+                    sandbox.conf, "--probe", "--watch", "1")
     try:
         customer.wait_for_messages(MESSAGES)
         assert time.monotonic() - begin < SECONDS

@@ -254,7 +254,7 @@ def test_a_directory_that_postfix_cannot_have_is_refused(directory, name, why):
 def test_a_start_that_fails_says_why_and_leaves_nothing_running(directory):
     build = directory / "build"
     build.mkdir()
-    for program in ("odmr-milter", "odmrctl"):
+    for program in ("odmr-milter", "odmrctl", "etrn-trigger"):
         (build / program).symlink_to(BUILD / program)
     (build / "odmrd").write_text("#!/bin/sh\necho odmrd has no teeth >&2\n")
     (build / "odmrd").chmod(0o755)
