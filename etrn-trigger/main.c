@@ -25,19 +25,19 @@ enum { BUSY_MS = 5000, WATCH_MAX = 3600 };
 /* A mode's letter is that of its option; those in capitals have none to type.
  */
 struct mode {
-	char letter; /* 0: no option, but names */
 	trigger_mode *run;
 	const char *options; /* the letters that go with it */
+	char letter;         /* 0: no option, but names */
 	bool names;          /* at least one, or else none */
 	bool stores;         /* uses the databases, as their owner */
 };
 
 static const struct mode modes[] = {
-	{ 0, trigger_names, "aln", true, true },
-	{ 'D', trigger_due, "n", false, true },
-	{ 'B', trigger_probe, "nW", false, true },
-	{ 'Y', trigger_policy, "", false, true },
-	{ 'R', trigger_remote, "lSTP", true, false },
+	{ trigger_names, "aln", 0, true, true },
+	{ trigger_due, "n", 'D', false, true },
+	{ trigger_probe, "nW", 'B', false, true },
+	{ trigger_policy, "", 'Y', false, true },
+	{ trigger_remote, "lSTP", 'R', true, false },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
