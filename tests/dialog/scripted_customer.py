@@ -235,8 +235,9 @@ class Customer:
     def _end(self, body):
         message, self.message = self.message, None
         message.body = body
-        taken = self._give(self._answer("END", body, address(message.mail)))
-        if taken:
+        answer = self._answer("END", body, address(message.mail))
+        # Before it is given: whoever waits for what comes of it looks here.
+        if isinstance(answer, str) and answer.startswith("2"):
             self.accepted.append(message)
-        elif self.plan == "chunking":
+        if not self._give(answer) and self.plan == "chunking":
             self.broken = True
