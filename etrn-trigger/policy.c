@@ -27,9 +27,8 @@
 #include "request.h"
 #include "trigger.h"
 
-/* How the shipped etrn_filter writes "@NAME" and "[ADDRESS]". To Postfix these
- * are names of hosts; a domain of ours has no underscore. */
-#define AT_LABEL "_at."
+/* How the shipped etrn_filter writes "[ADDRESS]". To Postfix it is the name of
+ * a host; a domain of ours has no underscore. ("_at.NAME" is node.h's.) */
 #define IP_LABEL "_ip."
 
 #define OK         "OK"
@@ -182,20 +181,11 @@ is_address(const char *text)
 	    (network_of_address(text, &network) && strpbrk(text, " =") == NULL);
 }
 
-static bool
-begins(const char *name, const char *label)
-{
-	return strncasecmp(name, label, strlen(label)) == 0;
-}
-
 /* As the client has written it. */
 static void
 undo_filter(const char *name, char out[REQUEST_LINE_SIZE])
 {
-	if (begins(name, AT_LABEL))
-		snprintf(
-		    out, REQUEST_LINE_SIZE, "@%s", name + strlen(AT_LABEL));
-	else if (begins(name, IP_LABEL))
+	if (strncasecmp(name, IP_LABEL, strlen(IP_LABEL)) == 0)
 		snprintf(
 		    out, REQUEST_LINE_SIZE, "[%s]", name + strlen(IP_LABEL));
 	else
