@@ -58,6 +58,116 @@ CREATE TABLE tag (
 -- Holds all that status asks for, and spares it the rows.
 CREATE INDEX tag_held ON tag (domain, arrived, size) WHERE state = 'held';
 
+-- What waits, by domain. Kept by the triggers below, whoever changes a tag.
+CREATE TABLE waiting (
+	domain TEXT PRIMARY KEY NOT NULL,
+	held   INTEGER NOT NULL,
+	bytes  INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- What the service was used for, by day (local time). A message counts once
+-- for each relay domain. `account` is who collected it; where nobody did, the
+-- one account that has the domain, or '' if none or several have. Sessions
+-- count under domain ''.
+CREATE TABLE usage (
+	day             TEXT NOT NULL,      -- YYYY-MM-DD
+	domain          TEXT NOT NULL,
+	account         TEXT NOT NULL,
+	messages        INTEGER NOT NULL DEFAULT 0, -- that came in
+	bytes           INTEGER NOT NULL DEFAULT 0,
+	delivered       INTEGER NOT NULL DEFAULT 0,
+	delivered_bytes INTEGER NOT NULL DEFAULT 0,
+	refused         INTEGER NOT NULL DEFAULT 0,
+	expired         INTEGER NOT NULL DEFAULT 0,
+	vanished        INTEGER NOT NULL DEFAULT 0, -- tags that became "left"
+	peak            INTEGER NOT NULL DEFAULT 0, -- most held at a time
+	sessions        INTEGER NOT NULL DEFAULT 0,
+	seconds         INTEGER NOT NULL DEFAULT 0,
+	PRIMARY KEY (day, domain, account)
+) WITHOUT ROWID;
+
+-- The account of a domain that is nobody else's.
+CREATE VIEW owner AS
+	SELECT access.domain AS domain, max(account.login) AS login
+	FROM access JOIN account ON account.id = access.account
+	GROUP BY access.domain HAVING count(*) = 1;
+
+CREATE TRIGGER tag_comes AFTER INSERT ON tag BEGIN
+	INSERT INTO waiting (domain, held, bytes)
+		SELECT new.domain, 1, new.size WHERE new.state = 'held'
+		ON CONFLICT (domain) DO UPDATE SET
+		held = held + 1, bytes = bytes + excluded.bytes;
+	INSERT INTO usage (day, domain, account, messages, bytes, peak)
+		SELECT date(new.arrived, 'unixepoch', 'localtime'), new.domain,
+		coalesce((SELECT login FROM owner WHERE domain = new.domain),
+		''), 1, new.size,
+		coalesce((SELECT held FROM waiting WHERE domain = new.domain),
+		0) WHERE true
+		ON CONFLICT (day, domain, account) DO UPDATE SET
+		messages = messages + 1, bytes = bytes + excluded.bytes,
+		peak = max(peak, excluded.peak);
+END;
+
+CREATE TRIGGER tag_changes AFTER UPDATE OF state, size ON tag
+WHEN old.state IS NOT new.state OR old.size IS NOT new.size BEGIN
+	UPDATE waiting SET
+		held = held - (old.state = 'held') + (new.state = 'held'),
+		bytes = bytes - iif(old.state = 'held', old.size, 0)
+		+ iif(new.state = 'held', new.size, 0)
+		WHERE domain = new.domain;
+	UPDATE usage SET bytes = bytes + new.size - old.size
+		WHERE day = date(new.arrived, 'unixepoch', 'localtime')
+		AND domain = new.domain AND account = coalesce(
+		(SELECT login FROM owner WHERE domain = new.domain), '')
+		AND new.size IS NOT old.size;
+END;
+
+CREATE TRIGGER tag_settled AFTER UPDATE OF state ON tag
+WHEN old.state = 'held' AND new.state != 'held' BEGIN
+	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
+		refused, expired, vanished)
+		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
+		'localtime'), new.domain,
+		coalesce((SELECT account FROM session WHERE id = new.session),
+		(SELECT login FROM owner WHERE domain = new.domain), ''),
+		new.state = 'delivered',
+		iif(new.state = 'delivered', new.size, 0),
+		new.state = 'refused', new.state = 'expired',
+		new.state = 'left' WHERE true
+		ON CONFLICT (day, domain, account) DO UPDATE SET
+		delivered = delivered + excluded.delivered,
+		delivered_bytes = delivered_bytes + excluded.delivered_bytes,
+		refused = refused + excluded.refused,
+		expired = expired + excluded.expired,
+		vanished = vanished + excluded.vanished;
+END;
+
+-- Who settles a message before its tag came brings the tag.
+CREATE TRIGGER tag_comes_settled AFTER INSERT ON tag
+WHEN new.state != 'held' BEGIN
+	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
+		refused, expired, vanished)
+		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
+		'localtime'), new.domain,
+		coalesce((SELECT account FROM session WHERE id = new.session),
+		(SELECT login FROM owner WHERE domain = new.domain), ''),
+		new.state = 'delivered',
+		iif(new.state = 'delivered', new.size, 0),
+		new.state = 'refused', new.state = 'expired',
+		new.state = 'left' WHERE true
+		ON CONFLICT (day, domain, account) DO UPDATE SET
+		delivered = delivered + excluded.delivered,
+		delivered_bytes = delivered_bytes + excluded.delivered_bytes,
+		refused = refused + excluded.refused,
+		expired = expired + excluded.expired,
+		vanished = vanished + excluded.vanished;
+END;
+
+CREATE TRIGGER tag_goes AFTER DELETE ON tag WHEN old.state = 'held' BEGIN
+	UPDATE waiting SET held = held - 1, bytes = bytes - old.size
+		WHERE domain = old.domain;
+END;
+
 -- Totals of a domain over all sessions.
 CREATE TABLE collected (
 	domain    TEXT PRIMARY KEY NOT NULL,
@@ -101,4 +211,15 @@ CREATE TABLE session (
 	delivered INTEGER NOT NULL DEFAULT 0,
 	bytes     INTEGER NOT NULL DEFAULT 0,
 	since     INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- When the tags were last compared with the Postfix queue as a whole: one row.
+CREATE TABLE reconciled (began INTEGER NOT NULL);
+INSERT INTO reconciled VALUES (0);
+
+-- How far the mail log was read.
+CREATE TABLE mail_log (
+	path   TEXT PRIMARY KEY NOT NULL,
+	inode  INTEGER NOT NULL,
+	offset INTEGER NOT NULL
 ) WITHOUT ROWID;
