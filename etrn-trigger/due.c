@@ -8,6 +8,9 @@
  * twice, and is never lost. A lock on a file beside state.db, which ends with
  * its process, keeps a second run away meanwhile: what becomes due until then
  * is the next one's as well.
+ *
+ * And it looks after the domains on hold that were let go lately, by whomever:
+ * see start_again().
  */
 #include <sys/file.h>
 
@@ -27,6 +30,10 @@
 #include "trigger.h"
 
 #define LOCK_SUFFIX "-due"
+
+/* Postfix's queue manager takes the address that it looked up last from memory
+ * for 30 s (resolve_clnt.c). */
+enum { REMEMBERED_SECONDS = 31 };
 
 /* The domains that are due, each once. */
 struct due {
@@ -95,6 +102,20 @@ add_room(struct due *due)
 	return true;
 }
 
+static void
+add_domain(const char *name, void *arg)
+{
+	struct due *due = arg;
+
+	if (due->count == due->room && !add_room(due)) {
+		log_error(NULL, "out of memory");
+		note(due, EX_OSERR);
+		return;
+	}
+	snprintf(due->domains[due->count].name, DOMAIN_SIZE, "%s", name);
+	due->count++;
+}
+
 /* Schedules come in the order of their domains. */
 static void
 take_schedule(const struct schedule *schedule, void *arg)
@@ -104,16 +125,8 @@ take_schedule(const struct schedule *schedule, void *arg)
 	if (due->count > 0 &&
 	    strcmp(due->domains[due->count - 1].name, schedule->domain) == 0)
 		return;
-	if (!is_due(due, schedule) || !can_be_started(due, schedule->domain))
-		return;
-	if (due->count == due->room && !add_room(due)) {
-		log_error(NULL, "out of memory");
-		note(due, EX_OSERR);
-		return;
-	}
-	snprintf(
-	    due->domains[due->count].name, DOMAIN_SIZE, "%s", schedule->domain);
-	due->count++;
+	if (is_due(due, schedule) && can_be_started(due, schedule->domain))
+		add_domain(schedule->domain, due);
 }
 
 static bool
@@ -137,7 +150,7 @@ start(const struct trigger *trigger, const struct waiting *waiting)
 {
 	if (waiting->messages == 0)
 		return true;
-	if (!release_domain(&trigger->conf, waiting->name))
+	if (!release_domain(trigger, waiting->name))
 		return false;
 	log_info(NULL, "due: domain=%s messages=%" PRId64, waiting->name,
 	    waiting->messages);
@@ -168,7 +181,7 @@ tell_all(const struct due *due)
 
 /* Without anything due no postqueue runs. */
 static int
-run(struct trigger *trigger)
+start_due(struct trigger *trigger)
 {
 	struct due due = { .store = trigger->store, .code = EX_OK };
 
@@ -185,6 +198,42 @@ run(struct trigger *trigger)
 	}
 	free(due.domains);
 	return due.code;
+}
+
+/*
+ * Mail that came just before its domain was let go may have been put off once
+ * more, at a route from the queue manager's memory. It may still go.
+ */
+static int
+start_again(struct trigger *trigger)
+{
+	struct due due = { .code = EX_OK };
+	const time_t now = time(NULL);
+
+	if (store_domain_released(trigger->store, now - RELEASE_SECONDS,
+		now - REMEMBERED_SECONDS, add_domain, &due) != STORE_OK) {
+		log_error(NULL, "%s", store_error(trigger->store));
+		note(&due, EX_TEMPFAIL);
+	} else if (due.count > 0 &&
+	    !release_count(&trigger->conf, due.domains, due.count)) {
+		note(&due, EX_TEMPFAIL);
+	} else {
+		for (size_t i = 0; i < due.count; i++)
+			if (due.domains[i].messages > 0 &&
+			    !release_flush(&trigger->conf, due.domains[i].name))
+				note(&due, EX_TEMPFAIL);
+	}
+	free(due.domains);
+	return due.code;
+}
+
+static int
+run(struct trigger *trigger)
+{
+	const int again = trigger->dry_run ? EX_OK : start_again(trigger);
+	const int due = start_due(trigger);
+
+	return due != EX_OK ? due : again;
 }
 
 /* ---- one at a time ------------------------------------------------------- */

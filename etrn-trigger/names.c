@@ -87,8 +87,7 @@ start(const struct trigger *trigger, const struct backlog *backlog)
 
 	for (size_t i = 0; i < backlog->count; i++)
 		if (backlog->domains[i].messages > 0)
-			ok &= release_domain(
-			    &trigger->conf, backlog->domains[i].name);
+			ok &= release_domain(trigger, backlog->domains[i].name);
 	return ok;
 }
 

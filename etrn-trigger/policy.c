@@ -256,7 +256,11 @@ find_due(struct policy *policy)
 	const struct node *node = &policy->node;
 
 	if (is_postfix_s(node)) {
-		allow(policy, "");
+		if (store_domain_release(policy->trigger->store, node->text,
+			time(NULL)) == STORE_FAILED)
+			fail_store(policy);
+		else
+			allow(policy, "");
 		return;
 	}
 	policy->due = calloc(node->count, sizeof(policy->due[0]));
@@ -314,7 +318,8 @@ start_due(const struct policy *policy)
 	for (size_t i = 0; i < policy->due_count; i++) {
 		const struct waiting *domain = &policy->due[i];
 
-		if (domain->messages > 0 && release_domain(conf, domain->name))
+		if (domain->messages > 0 &&
+		    release_domain(policy->trigger, domain->name))
 			messages += domain->messages;
 	}
 	log_info(NULL, "ETRN %s: %" PRId64 " messages started",

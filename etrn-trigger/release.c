@@ -180,7 +180,7 @@ keep_said(void *arg, const char *bytes, size_t len)
 }
 
 bool
-release_domain(const struct conf *conf, const char *domain)
+release_flush(const struct conf *conf, const char *domain)
 {
 	struct said said = { .len = 0 };
 
@@ -191,5 +191,15 @@ release_domain(const struct conf *conf, const char *domain)
 	if (!cancelled)
 		log_error(
 		    NULL, "postqueue -s %s failed: %s", domain, said.text);
+	return false;
+}
+
+bool
+release_domain(const struct trigger *trigger, const char *domain)
+{
+	if (store_domain_release(trigger->store, domain, time(NULL)) !=
+	    STORE_FAILED)
+		return release_flush(&trigger->conf, domain);
+	log_error(NULL, "%s", store_error(trigger->store));
 	return false;
 }

@@ -12,6 +12,7 @@
 
 #include "conf.h"
 #include "domain.h"
+#include "trigger.h"
 
 struct waiting {
 	char name[DOMAIN_SIZE];
@@ -31,13 +32,16 @@ bool release_count(
     const struct conf *conf, struct waiting *domains, size_t count);
 
 /*
- * Has Postfix try the domain's messages now (postqueue -s) and waits until it
- * has taken the order. False: it did not, which is logged.
+ * Has Postfix try the domain's messages now (postqueue -s), with leave to go if
+ * it is on hold, and waits until it has taken the order. False: it did not,
+ * which is logged.
  *
  * Not for domains of which nothing waits: Postfix keeps such an order in mind,
  * and tries the next mail that comes, though it may be for a domain on hold.
  */
-bool release_domain(const struct conf *conf, const char *domain);
+bool release_domain(const struct trigger *trigger, const char *domain);
+/* The same without giving leave. */
+bool release_flush(const struct conf *conf, const char *domain);
 
 /* For signal handlers: what runs fails soon, and so does what comes. */
 void release_cancel(void);

@@ -66,6 +66,7 @@ struct domain {
 };
 
 typedef void domain_visit(const struct domain *domain, void *arg);
+typedef void name_visit(const char *name, void *arg);
 
 enum store_result store_domain_add(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
@@ -73,6 +74,19 @@ enum store_result store_domain_set(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
 /* Also takes the domain out of every account's grants, and its schedules. */
 enum store_result store_domain_remove(struct store *, const char *name);
+/*
+ * Mode hold: what Postfix tries of the domain may go, for RELEASE_SECONDS from
+ * now. That is time enough for its queue manager to have seen all that waits,
+ * and too short for it to try by itself what comes meanwhile
+ * (minimal_backoff_time is 300s). STORE_NONE: the domain is not on hold, or
+ * was given leave a moment ago.
+ */
+enum { RELEASE_SECONDS = 240 };
+enum store_result store_domain_release(
+    struct store *, const char *name, int64_t now);
+/* The domains on hold that were given leave between `from` and `to`. */
+enum store_result store_domain_released(
+    struct store *, int64_t from, int64_t to, name_visit *visit, void *arg);
 /* `visit` may be NULL: is it there? */
 enum store_result store_domain_get(
     struct store *, const char *name, domain_visit *visit, void *arg);
@@ -92,7 +106,6 @@ struct account {
 };
 
 typedef void account_visit(const struct account *account, void *arg);
-typedef void name_visit(const char *name, void *arg);
 
 /* id and created are ignored. */
 enum store_result store_account_add(struct store *, const struct account *);

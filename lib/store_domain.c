@@ -104,6 +104,43 @@ store_domain_remove(struct store *store, const char *name)
 	return query_change(&query);
 }
 
+/* It is not written again within a minute: a look-up by Postfix just while
+ * relay.db is written fails. */
+enum store_result
+store_domain_release(struct store *store, const char *name, int64_t now)
+{
+	struct query query;
+
+	if (!query_open(&query, store, RELAY,
+		"UPDATE domain SET released = ?2 "
+		"WHERE name = ?1 AND mode = 'hold' "
+		"AND released NOT BETWEEN ?2 - 60 AND ?2"))
+		return STORE_FAILED;
+	query_text(&query, name);
+	query_int(&query, now + RELEASE_SECONDS);
+	return query_change(&query);
+}
+
+enum store_result
+store_domain_released(
+    struct store *store, int64_t from, int64_t to, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *name;
+
+	if (!query_open(&query, store, RELAY,
+		"SELECT name FROM domain WHERE mode = 'hold' "
+		"AND released BETWEEN ?1 AND ?2 ORDER BY name"))
+		return STORE_FAILED;
+	query_int(&query, from + RELEASE_SECONDS);
+	query_int(&query, to + RELEASE_SECONDS);
+	while ((result = query_row(&query)) == STORE_OK)
+		if ((name = query_text_at(&query, 0)) != NULL)
+			visit(name, arg);
+	return query_end(&query, result);
+}
+
 static bool
 read_domain(struct query *query, struct domain *domain)
 {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "census.h"
 #include "etrn.h"
@@ -101,6 +102,18 @@ prepare_question(struct etrn *etrn)
 	    compare);
 }
 
+/* What is asked about may go, if it is on hold: then it is flushed. */
+static void
+give_leave(struct etrn *etrn, struct store *store)
+{
+	const struct census_question *question = &etrn->question;
+
+	for (size_t i = 0; i < question->count; i++)
+		if (store_domain_release(store, question->domains[i].name,
+			time(NULL)) == STORE_FAILED)
+			etrn->result = STORE_FAILED;
+}
+
 static void
 work(struct job *job, struct store *store)
 {
@@ -110,6 +123,8 @@ work(struct job *job, struct store *store)
 	etrn->result = node_find(&etrn->node, store, &client);
 	if (etrn->result == STORE_OK)
 		prepare_question(etrn);
+	if (etrn->result == STORE_OK)
+		give_leave(etrn, store);
 	keep_fault(etrn, store);
 }
 

@@ -8,7 +8,8 @@ CREATE TABLE domain (
 	mode    TEXT NOT NULL CHECK (mode IN ('odmr', 'backup', 'hold')),
 	nexthop TEXT,                       -- as in transport(5); NULL: its MX
 	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
-	created INTEGER NOT NULL
+	created INTEGER NOT NULL,
+	released INTEGER NOT NULL DEFAULT 0 -- mode hold: may go until then
 );
 
 -- Who may start a domain's deliveries by ETRN, besides the accounts that have

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from odmr.sandbox import BUILD, TREE
+from odmr.wait import wait_for
 
 CONF = TREE / "postfix-conf"
 INSTALLED = "/usr/local/sbin/etrn-trigger"
@@ -196,3 +197,31 @@ def test_other_domains_on_hold_stay(provider, server):
     server.wait_for_messages(1)
     provider.wait_until_deferred(1)
     assert provider.queued_for("other.test")
+
+
+# ---- what was let go
+
+
+def test_mail_that_came_just_before_it_was_let_go_goes_with_the_next_run(
+        provider, server):
+    """The queue manager remembers where it sent the last address."""
+    provider.let_pass(300)
+    send(provider, "hold.test", 1)
+    provider.wait_until_deferred(1)
+    subprocess.run([str(BUILD / "etrn-trigger"), "-c", provider.conf,
+                    "hold.test"], stdout=subprocess.DEVNULL, check=True,
+                   timeout=60)
+    remembered, = provider.queued_for("hold.test")
+    queue_id = remembered["queue_id"]
+    wait_for(lambda: len(provider.log_lines(queue_id, "mode=hold")) == 2, 30,
+             "it is put off once more")
+
+    assert end(begin_cron(provider)) == ""
+    provider.wait_until_deferred(1)
+    provider.let_pass(31)
+    send(provider, "other.test", 1)  # what it remembers now
+    provider.wait_until_deferred(2)
+    assert end(begin_cron(provider)) == ""
+    server.wait_for_messages(1)
+    assert [message["queue_id"] for message in provider.queue()] != [queue_id]
+    assert len(provider.queued_for("other.test")) == 1
