@@ -4,7 +4,8 @@
 #   make SAN=1           the same under ASan and UBSan, in build/san/
 #   make check           every test; make demo: see it work
 #   make bench           how fast it is; make bench-idle: what idling costs;
-#                        bench-etrn: how soon ETRN is answered
+#                        bench-etrn: how soon ETRN is answered;
+#                        bench-scale: what 100,000 held messages cost
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -109,7 +110,8 @@ clean:
 
 # ---- tests, demonstration, installation ------------------------------------
 
-.PHONY: deps check property property-seeded demo bench bench-idle bench-etrn lint install
+.PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
+	bench-scale lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -147,6 +149,10 @@ bench-idle: all
 # How soon the policy service answers.
 bench-etrn: all
 	tests/bench/policy.py
+
+# What those notice of 100,000 held messages who ask for something else.
+bench-scale: all
+	tests/bench/scale.py
 
 lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc
