@@ -23,7 +23,7 @@ HARDEN   := -D_FORTIFY_SOURCE=2
 endif
 
 PKGS     := libevent_core libssl libcrypto libgsasl sqlite3 \
-	    libbsd-overlay libidn2
+	    libbsd-overlay libidn2 jansson
 # READY=1 for the service manager, where there is one.
 ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
 PKGS     += libsystemd

@@ -113,9 +113,8 @@ compare_name(const void *name, const void *element)
 }
 
 static void
-on_recipient(void *arg, const char *domain)
+count_recipient(struct count *count, const char *domain)
 {
-	struct count *count = arg;
 	struct waiting *found = bsearch(domain, count->domains, count->count,
 	    sizeof(count->domains[0]), compare_name);
 
@@ -127,36 +126,47 @@ on_recipient(void *arg, const char *domain)
 	count->last = count->ordinal;
 }
 
-static void
-on_message(void *arg)
+static bool
+on_message(void *arg, const struct queued *message)
 {
-	((struct count *)arg)->ordinal++;
+	struct count *count = arg;
+
+	for (size_t i = 0; i < message->count; i++)
+		count_recipient(count, message->recipients[i].domain);
+	count->ordinal++;
+	return true;
 }
 
+/* What comes behind a fault is read, so that postqueue can end. */
 static void
 read_listing(void *arg, const char *bytes, size_t len)
 {
-	listing_read(&((struct count *)arg)->listing, bytes, len);
+	struct listing *listing = &((struct count *)arg)->listing;
+
+	if (listing->fault[0] == '\0')
+		listing_read(listing, bytes, len);
 }
 
 bool
 release_count(const struct conf *conf, struct waiting *domains, size_t count)
 {
-	struct count state = { domains, count, { 0 }, 1, 0 };
+	struct count state = { .domains = domains,
+		.count = count,
+		.listing = { .message = on_message, .arg = &state },
+		.ordinal = 1 };
+	bool ok;
 
-	state.listing = (struct listing) {
-		.recipient = on_recipient,
-		.message = on_message,
-		.arg = &state,
-	};
 	qsort(domains, count, sizeof(domains[0]), compare);
 	for (size_t i = 0; i < count; i++)
 		domains[i].messages = domains[i].only = domains[i].last = 0;
-	if (run(conf, "-j", NULL, LISTING_SECONDS, read_listing, &state))
-		return true;
-	if (!cancelled)
-		log_error(NULL, "postqueue -j: the queue cannot be read");
-	return false;
+	ok = run(conf, "-j", NULL, LISTING_SECONDS, read_listing, &state) &&
+	    state.listing.fault[0] == '\0' && listing_end(&state.listing);
+	listing_clear(&state.listing);
+	if (!ok && !cancelled)
+		log_error(NULL, "postqueue -j: the queue cannot be read%s%s",
+		    state.listing.fault[0] != '\0' ? ": " : "",
+		    state.listing.fault);
+	return ok;
 }
 
 /* ---- releasing --------------------------------------------------------- */

@@ -33,6 +33,7 @@ struct conf {
 	char *postfix_config_directory;
 	char *postfix_user;
 	char *postqueue_path;
+	char *postconf_path;
 
 	/* odmr-milter */
 	char *milter_socket;
@@ -78,6 +79,9 @@ struct conf {
 
 	/* etrn-trigger */
 	long etrn_min_interval;
+
+	/* odmrctl */
+	long history_days;
 };
 
 /*

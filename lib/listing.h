@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reads the output of "postqueue -j": one JSON object a line for each message,
- * of any length and in pieces of any size. Only the recipients' domains are
- * taken out of it, so that memory stays flat.
+ * Reads the output of "postqueue -j", one JSON object a line for each message,
+ * in pieces of any size. Holds no more of it than one line.
+ *
+ * Anything else in it makes the whole listing unfit: who cannot trust a line
+ * cannot tell which messages are not there.
  */
 #ifndef LISTING_H
 #define LISTING_H
@@ -10,23 +12,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "domain.h"
+#include "queued.h"
+
+enum { LISTING_FAULT_SIZE = 256 };
 
 struct listing {
-	/* A recipient's domain in lower case, and the end of a message. */
-	void (*recipient)(void *arg, const char *domain);
-	void (*message)(void *arg);
+	/* false: it could not be taken, the listing need not go on. */
+	bool (*message)(void *arg, const struct queued *message);
 	void *arg;
-	/* listing.c's */
-	enum { LISTING_OUTSIDE, LISTING_STRING, LISTING_ESCAPE } state;
-	bool address;  /* the value that comes is one */
-	bool overlong; /* `text` has no room for all */
-	size_t len;    /* of the string that is read, what is behind
-			  its last '@' */
-	char text[DOMAIN_SIZE];
+	/* What is wrong with the listing, in one line; else empty. */
+	char fault[LISTING_FAULT_SIZE];
+	/* listing.c's: what there is of the line that is read */
+	char *line;
+	size_t len;
+	size_t room;
 };
 
-/* A zeroed struct with the callbacks set is at the beginning. */
-void listing_read(struct listing *listing, const char *bytes, size_t len);
+/* A zeroed struct with the callback set is at the beginning. false: there is a
+ * fault, or message() said so. */
+bool listing_read(struct listing *listing, const char *bytes, size_t len);
+/* That was all. false: it ended within a line, which is a fault. */
+bool listing_end(struct listing *listing);
+void listing_clear(struct listing *listing);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Starting postqueue(1). Its arguments go into argv, no shell is near them.
+ * Starting postqueue(1): see program.h.
  */
 #ifndef POSTQUEUE_H
 #define POSTQUEUE_H
@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "conf.h"
+#include "program.h"
 
 /*
  * Runs "postqueue -c DIRECTORY OPTION [OPERAND]"; `operand` may be NULL. From
@@ -16,5 +17,9 @@
  */
 int postqueue_spawn(const struct conf *conf, const char *option,
     const char *operand, pid_t *pid, int *output);
+
+/* Blocks until it ends: see program_run. */
+bool postqueue_run(const struct conf *conf, const char *option,
+    program_take *take, void *arg, char *error, size_t size);
 
 #endif

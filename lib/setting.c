@@ -27,6 +27,7 @@ static const struct setting settings[] = {
 	{ NAMED(postfix_config_directory), TEXT_OF("/etc/postfix") },
 	{ NAMED(postfix_user), TEXT_OF("postfix") },
 	{ NAMED(postqueue_path), TEXT_OF("/usr/sbin/postqueue") },
+	{ NAMED(postconf_path), TEXT_OF("/usr/sbin/postconf") },
 
 	{ NAMED(milter_socket), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },
 	{ NAMED(milter_pid_file), TEXT_OF("/run/odmr/odmr-milter.pid") },
@@ -69,6 +70,8 @@ static const struct setting settings[] = {
 	{ NAMED(stop_timeout), TIME_OF("30s", 1) },
 
 	{ NAMED(etrn_min_interval), TIME_OF("10s", 0) },
+
+	{ NAMED(history_days), NUMBER_OF("30", 0) },
 };
 /* clang-format on */
 

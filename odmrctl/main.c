@@ -79,6 +79,7 @@ static const struct command commands[] = {
 	    "[NAME] [--json]" },
 	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
 	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
+	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -45,6 +45,7 @@ command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_schedule_add, cmd_schedule_remove, cmd_schedule_list;
 command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
 command_run cmd_status, cmd_queue;
+command_run cmd_reconcile;
 
 /* Prints "odmrctl: ..." and returns the code. */
 int complain(int code, const char *fmt, ...)

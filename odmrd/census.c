@@ -48,9 +48,8 @@ compare(const void *name, const void *element)
 }
 
 static void
-on_recipient(void *arg, const char *domain)
+count_recipient(struct census *census, const char *domain)
 {
-	struct census *census = arg;
 	struct census_question *question;
 	struct census_domain *found;
 
@@ -77,28 +76,35 @@ count_message(struct census_question *question)
 	question->messages += counted;
 }
 
-static void
-on_message(void *arg)
+static bool
+on_message(void *arg, const struct queued *message)
 {
 	struct census *census = arg;
 	struct census_question *question;
 
+	for (size_t i = 0; i < message->count; i++)
+		count_recipient(census, message->recipients[i].domain);
 	TAILQ_FOREACH(question, &census->asked, entry)
 		count_message(question);
+	return true;
 }
 
 /* Both the process and its output must have come to their end. */
 static void
 finish(struct census *census)
 {
-	bool known = !census->cut && WIFEXITED(census->status) &&
-	    WEXITSTATUS(census->status) == 0;
+	bool known;
 
 	if (census->pid != 0 || census->output != NULL)
 		return;
+	known = !census->cut && listing_end(&census->listing) &&
+	    WIFEXITED(census->status) && WEXITSTATUS(census->status) == 0;
+	listing_clear(&census->listing);
 	timer_stop(census->timer);
 	if (!known)
-		log_warning(census->id, "postqueue -j: %s%s %d",
+		log_warning(census->id, "postqueue -j: %s%s%s%s %d",
+		    census->listing.fault,
+		    census->listing.fault[0] != '\0' ? ", " : "",
 		    census->cut ? "cut short, " : "",
 		    WIFEXITED(census->status) ? "exit status" : "signal",
 		    WIFEXITED(census->status) ? WEXITSTATUS(census->status)
@@ -115,8 +121,11 @@ on_output(void *owner)
 	const char *bytes;
 	size_t len;
 
+	/* What comes behind a fault is read, so that the child can end. */
 	while ((len = link_peek(census->output, &bytes)) > 0) {
-		listing_read(&census->listing, bytes, len);
+		if (!census->cut)
+			census->cut =
+			    !listing_read(&census->listing, bytes, len);
 		link_consume(census->output, len);
 	}
 }
@@ -167,7 +176,6 @@ start(struct census *census)
 
 	TAILQ_CONCAT(&census->asked, &census->waiting, entry);
 	census->listing = (struct listing) {
-		.recipient = on_recipient,
 		.message = on_message,
 		.arg = census,
 	};
@@ -224,6 +232,7 @@ census_free(struct census **censusp)
 	if (census == NULL)
 		return;
 	link_abort(&census->output);
+	listing_clear(&census->listing);
 	answer(&census->asked, false);
 	answer(&census->waiting, false);
 	timer_free(&census->timer);

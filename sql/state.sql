@@ -57,6 +57,8 @@ CREATE TABLE tag (
 );
 -- Holds all that status asks for, and spares it the rows.
 CREATE INDEX tag_held ON tag (domain, arrived, size) WHERE state = 'held';
+-- Those that history_days is about.
+CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 
 -- What waits, by domain. Kept by the triggers below, whoever changes a tag.
 CREATE TABLE waiting (

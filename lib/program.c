@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "program.h"
+
+enum { SILENCE_MS = 60000, PIECE = 65536 };
+
+extern char **environ;
+
+static int
+spawn(const char *const *argv, int output, pid_t *pid)
+{
+	posix_spawn_file_actions_t actions;
+	int error = posix_spawn_file_actions_init(&actions);
+
+	if (error != 0)
+		return error;
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, output, 1);
+	posix_spawn_file_actions_adddup2(&actions, output, 2);
+	/* POSIX: argv is not written to. */
+	error = posix_spawn(pid, argv[0], &actions, NULL,
+	    (char *const *)(uintptr_t)argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return error;
+}
+
+int
+program_spawn(const char *const *argv, pid_t *pid, int *output)
+{
+	int ends[2], error;
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return errno;
+	/* Only our end: the child's writes must wait for us. */
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	error = spawn(argv, ends[1], pid);
+	close(ends[1]);
+	if (error != 0)
+		close(ends[0]);
+	else
+		*output = ends[0];
+	return error;
+}
+
+static bool
+complain(const char *const *argv, char *error, size_t size, const char *why)
+{
+	snprintf(error, size, "%s: %s", argv[0], why);
+	return false;
+}
+
+/* Waits for the next piece. -1: it did not come. */
+static ssize_t
+read_piece(int fd, char *piece)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	ssize_t n;
+	int ready;
+
+	for (;;) {
+		n = read(fd, piece, PIECE);
+		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+			return n;
+		ready = poll(&poll_fd, 1, SILENCE_MS);
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (ready == 0 || (ready == -1 && errno != EINTR))
+			return -1;
+	}
+}
+
+static bool
+read_all(int fd, const char *const *argv, program_take *take, void *arg,
+    char *error, size_t size)
+{
+	char piece[PIECE];
+	ssize_t n;
+
+	while ((n = read_piece(fd, piece)) > 0)
+		if (!take(arg, piece, (size_t)n))
+			return false;
+	if (n == -1)
+		complain(argv, error, size, strerror(errno));
+	return n == 0;
+}
+
+static bool
+ended_well(pid_t pid, const char *const *argv, char *error, size_t size)
+{
+	char why[64];
+	int status;
+
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR)
+			return complain(argv, error, size, strerror(errno));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return true;
+	if (WIFEXITED(status))
+		snprintf(
+		    why, sizeof(why), "exit status %d", WEXITSTATUS(status));
+	else
+		snprintf(
+		    why, sizeof(why), "ended by signal %d", WTERMSIG(status));
+	return complain(argv, error, size, why);
+}
+
+bool
+program_run(const char *const *argv, program_take *take, void *arg, char *error,
+    size_t size)
+{
+	char unheard[64];
+	int output, reason;
+	bool taken;
+	pid_t pid;
+
+	reason = program_spawn(argv, &pid, &output);
+	if (reason != 0)
+		return complain(argv, error, size, strerror(reason));
+	taken = read_all(output, argv, take, arg, error, size);
+	close(output);
+	if (!taken) {
+		kill(pid, SIGKILL);
+		ended_well(pid, argv, unheard, sizeof(unheard));
+		return false;
+	}
+	return ended_well(pid, argv, error, size);
+}

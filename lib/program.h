@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Running a program of Postfix. Its arguments go into argv, no shell is near
+ * them; its standard input is empty.
+ */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From `*output`, which is non-blocking, comes what it writes to standard
+ * output and standard error. Returns 0 or an errno. */
+int program_spawn(const char *const *argv, pid_t *pid, int *output);
+
+/* false: it need not go on. */
+typedef bool program_take(void *arg, const char *bytes, size_t len);
+
+/*
+ * Runs it to its end and hands its output to `take`. One that says nothing for
+ * a minute is killed, and so is one whose output `take` does not want. true:
+ * it ended with exit status 0 and all of its output was taken. Else one line
+ * is in `error`, which stays as it is where `take` said no.
+ */
+bool program_run(const char *const *argv, program_take *take, void *arg,
+    char *error, size_t size);
+
+#endif

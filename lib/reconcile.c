@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lifetime.h"
+#include "listing.h"
+#include "postqueue.h"
+#include "reconcile.h"
+#include "store_reconcile.h"
+
+enum {
+	/* How often in a row a tag must be missing, after the first time. */
+	CONFIRMATIONS = 2,
+	/* While messages that were missing come back, the queue moves too
+	 * fast to tell; after so many listings it is left for another run. */
+	LISTINGS_MAX = 8,
+	TURN_MS = 100,
+	TURNS_MAX = 1200, /* two minutes */
+	DAY = 86400
+};
+
+struct run {
+	const struct conf *conf;
+	struct store *store;
+	struct reconcile_report *report;
+	struct listing listing;
+	int64_t began; /* the last listing */
+	char *error;
+	size_t size;
+};
+
+static bool
+store_fault(struct run *run)
+{
+	snprintf(run->error, run->size, "%s", store_error(run->store));
+	return false;
+}
+
+/* ---- one listing ------------------------------------------------------- */
+
+/* The addresses of `count` recipients, one a line; NULL: out of memory. */
+static char *
+join(const struct queued_recipient *recipients, size_t count)
+{
+	size_t size = 1;
+	char *text, *end;
+
+	for (size_t i = 0; i < count; i++)
+		size += strlen(recipients[i].address) + 1;
+	text = malloc(size);
+	if (text == NULL)
+		return NULL;
+	end = text;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			*end++ = '\n';
+		end = stpcpy(end, recipients[i].address);
+	}
+	*end = '\0';
+	return text;
+}
+
+static const char *
+first_reason(const struct queued_recipient *recipients, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (recipients[i].reason != NULL)
+			return recipients[i].reason;
+	return NULL;
+}
+
+/* What of the message goes to the domain of the recipient at `first`. */
+static bool
+add_share(
+    struct run *run, const struct queued *message, size_t first, size_t count)
+{
+	const struct queued_recipient *recipients = message->recipients + first;
+	struct tag tag = {
+		.queue_id = message->queue_id,
+		.domain = recipients->domain,
+		.sender = message->sender,
+		.recipient_count = (long)count,
+		.size = message->size,
+		.arrived = message->arrived,
+		.last_answer = first_reason(recipients, count),
+	};
+	char *addresses = join(recipients, count);
+	bool ok;
+
+	if (addresses == NULL) {
+		snprintf(run->error, run->size, "out of memory");
+		return false;
+	}
+	tag.recipients = addresses;
+	ok = store_listing_add(run->store, &tag) == STORE_OK;
+	free(addresses);
+	return ok || store_fault(run);
+}
+
+/* In maildrop a message has another queue id than it will get. */
+static bool
+on_message(void *arg, const struct queued *message)
+{
+	struct run *run = arg;
+	size_t end;
+
+	if (strcmp(message->queue, "maildrop") == 0)
+		return true;
+	run->report->listed++;
+	for (size_t i = 0; i < message->count; i = end) {
+		for (end = i + 1; end < message->count; end++)
+			if (strcmp(message->recipients[end].domain,
+				message->recipients[i].domain) != 0)
+				break;
+		if (!add_share(run, message, i, end - i))
+			return false;
+	}
+	return true;
+}
+
+static bool
+on_output(void *arg, const char *bytes, size_t len)
+{
+	struct run *run = arg;
+
+	if (listing_read(&run->listing, bytes, len))
+		return true;
+	if (run->listing.fault[0] != '\0')
+		snprintf(run->error, run->size, "%s -j: %s",
+		    run->conf->postqueue_path, run->listing.fault);
+	return false;
+}
+
+static bool
+list(struct run *run)
+{
+	bool ok;
+
+	run->listing = (struct listing) { .message = on_message, .arg = run };
+	run->report->listed = 0;
+	run->began = time(NULL);
+	if (store_listing_restart(run->store) != STORE_OK)
+		return store_fault(run);
+	ok = postqueue_run(
+	    run->conf, "-j", on_output, run, run->error, run->size);
+	if (ok && !listing_end(&run->listing)) {
+		snprintf(run->error, run->size, "%s -j: %s",
+		    run->conf->postqueue_path, run->listing.fault);
+		ok = false;
+	}
+	listing_clear(&run->listing);
+	return ok;
+}
+
+/* Lists until it is certain what is gone. *missing becomes 0 if it cannot be.
+ */
+static bool
+list_until_certain(struct run *run, int64_t *missing)
+{
+	int64_t returned;
+	int confirmed = 0;
+
+	if (!list(run))
+		return false;
+	if (store_missing_find(
+		run->store, run->began - RECONCILE_YOUNG, missing) != STORE_OK)
+		return store_fault(run);
+	for (int listings = 1; *missing > 0 && confirmed < CONFIRMATIONS;
+	     listings++) {
+		if (listings == LISTINGS_MAX) {
+			*missing = 0;
+			break;
+		}
+		if (!list(run))
+			return false;
+		if (store_missing_check(run->store, missing, &returned) !=
+		    STORE_OK)
+			return store_fault(run);
+		confirmed = returned == 0 ? confirmed + 1 : 0;
+	}
+	return true;
+}
+
+/* ---- what follows from it ---------------------------------------------- */
+
+static bool
+settle_missing(struct run *run)
+{
+	struct missing_fate fate = { .now = time(NULL) };
+	struct lifetime lifetime;
+	enum store_result result;
+
+	if (!lifetime_ask(run->conf, &lifetime, run->error, run->size))
+		return false;
+	fate.lifetime = lifetime.maximal;
+	fate.bounce_lifetime = lifetime.bounce;
+	result = store_missing_settle(run->store, &fate);
+	run->report->changed += fate.changed;
+	run->report->delivered += fate.delivered;
+	run->report->expired += fate.expired;
+	run->report->left += fate.left;
+	return result == STORE_OK || store_fault(run);
+}
+
+static bool
+change(struct run *run, int64_t missing)
+{
+	if (missing > 0 && !settle_missing(run))
+		return false;
+	if (store_listing_apply(run->store, run->began, &run->report->added,
+		&run->report->changed) != STORE_OK ||
+	    store_history_end(run->store,
+		time(NULL) - run->conf->history_days * DAY) != STORE_OK ||
+	    store_reconciled_set(run->store, run->began) != STORE_OK)
+		return store_fault(run);
+	return true;
+}
+
+/* ---- one at a time ----------------------------------------------------- */
+
+/* A file of its own: to close one of the database's would drop SQLite's locks
+ * on it. As root it goes to whom the database belongs. */
+static int
+open_lock(const struct conf *conf, char *path, size_t size)
+{
+	struct stat st;
+	int fd;
+
+	snprintf(path, size, "%s.reconcile", conf->state_database);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd != -1 && geteuid() == 0 && stat(conf->state_database, &st) == 0)
+		(void)!fchown(fd, st.st_uid, st.st_gid);
+	return fd;
+}
+
+static bool
+take_turn(int fd)
+{
+	static const struct timespec pause = { .tv_nsec = TURN_MS * 1000000L };
+
+	for (int turns = 0; turns < TURNS_MAX; turns++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static bool
+run_locked(struct run *run)
+{
+	int64_t missing;
+
+	if (store_listing_begin(run->store) != STORE_OK)
+		return store_fault(run);
+	if (!list_until_certain(run, &missing))
+		return false;
+	return change(run, missing);
+}
+
+bool
+reconcile(const struct conf *conf, struct store *store,
+    struct reconcile_report *report, char *error, size_t size)
+{
+	struct run run = { .conf = conf,
+		.store = store,
+		.report = report,
+		.error = error,
+		.size = size };
+	char path[PATH_MAX];
+	bool ok;
+	int fd;
+
+	*report = (struct reconcile_report) { 0 };
+	error[0] = '\0';
+	fd = open_lock(conf, path, sizeof(path));
+	if (fd == -1 || !take_turn(fd)) {
+		snprintf(error, size, "%s: %s", path,
+		    errno == EWOULDBLOCK ? "another reconcile is running"
+					 : strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return false;
+	}
+	ok = run_locked(&run);
+	store_listing_end(store);
+	close(fd);
+	return ok;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The store's part of reconcile.h: the listing of the Postfix queue in
+ * temporary tables of this connection, and what follows from it for the tags.
+ *
+ * store_listing_begin, then for each listing store_listing_restart, one
+ * store_listing_add for each message and relay domain, and
+ * store_listing_missing at its end. What the last listing showed is written by
+ * store_listing_apply and store_missing_settle, both in transactions that are
+ * short however much there is to do.
+ */
+#ifndef STORE_RECONCILE_H
+#define STORE_RECONCILE_H
+
+#include "store.h"
+
+/* Until a message is this old, in seconds, its tag may be there before it is
+ * in the queue: milters that come after ours, a slow disk. And that long a
+ * message may still be there after a session settled it. */
+enum { RECONCILE_YOUNG = 60 };
+
+/* Copies what is needed of relay.db, and forgets all earlier listings. */
+enum store_result store_listing_begin(struct store *);
+enum store_result store_listing_restart(struct store *);
+/* `last_answer` is why Postfix deferred it, or NULL. */
+enum store_result store_listing_add(struct store *, const struct tag *);
+
+/* Of the tags held at the first call, whose message came before `before`:
+ * those that no listing so far had. *missing is how many; *returned, how many
+ * of those missing before the last listing were in it. */
+enum store_result store_missing_find(
+    struct store *, int64_t before, int64_t *missing);
+enum store_result store_missing_check(
+    struct store *, int64_t *missing, int64_t *returned);
+
+/* Adds, corrects and holds again. `began`: when the last listing did. */
+enum store_result store_listing_apply(
+    struct store *, int64_t began, int64_t *added, int64_t *changed);
+
+/* What a missing tag becomes. */
+struct missing_fate {
+	int64_t now;
+	/* Messages are kept that long by Postfix; those of the null sender. */
+	int64_t lifetime;
+	int64_t bounce_lifetime;
+	/* how many */
+	int64_t delivered;
+	int64_t expired;
+	int64_t left;
+	int64_t changed; /* taken away: the message never had the domain */
+};
+
+enum store_result store_missing_settle(struct store *, struct missing_fate *);
+
+/* Forgets the listing: the connection may stay for long. */
+void store_listing_end(struct store *);
+
+/* Deletes tags settled before `before`. */
+enum store_result store_history_end(struct store *, int64_t before);
+
+/* When the last run that came to its end began; 0: none did. */
+enum store_result store_reconciled(struct store *, int64_t *began);
+enum store_result store_reconciled_set(struct store *, int64_t began);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl reconcile: makes the tags agree with the Postfix queue.
+ */
+#include <inttypes.h>
+#include <sysexits.h>
+
+#include "json.h"
+#include "odmrctl.h"
+#include "reconcile.h"
+
+enum { REASON_SIZE = 1024 };
+
+static void
+print_json(FILE *out, const struct reconcile_report *report)
+{
+	struct json json = { .out = out };
+
+	json_open(&json, NULL, '{');
+	json_int(&json, "listed", report->listed);
+	json_int(&json, "added", report->added);
+	json_int(&json, "changed", report->changed);
+	json_int(&json, "delivered", report->delivered);
+	json_int(&json, "refused", report->refused);
+	json_int(&json, "expired", report->expired);
+	json_int(&json, "left", report->left);
+	json_close(&json, '}');
+	putc('\n', out);
+}
+
+static void
+print_text(FILE *out, const struct reconcile_report *report)
+{
+	fprintf(out,
+	    "%" PRId64 " messages in the queue; tags: %" PRId64 " added, "
+	    "%" PRId64 " changed, %" PRId64 " delivered, %" PRId64 " refused, "
+	    "%" PRId64 " expired, %" PRId64 " left\n",
+	    report->listed, report->added, report->changed, report->delivered,
+	    report->refused, report->expired, report->left);
+}
+
+int
+cmd_reconcile(struct context *ctx, const struct arguments *args)
+{
+	struct reconcile_report report;
+	char reason[REASON_SIZE];
+
+	if (!reconcile(&ctx->conf, ctx->store, &report, reason, sizeof(reason)))
+		return complain(EX_TEMPFAIL, "reconcile: %s", reason);
+	if (args->json)
+		print_json(ctx->out, &report);
+	else
+		print_text(ctx->out, &report);
+	return EX_OK;
+}
