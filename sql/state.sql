@@ -53,6 +53,7 @@ CREATE TABLE tag (
 	doubted     INTEGER,                -- first 5xx that was not believed
 	doubted_by  TEXT,                   -- and the session that heard it
 	settled     INTEGER,
+	counted     TEXT,                   -- for which account, once settled
 	UNIQUE (queue_id, domain)
 );
 -- Holds all that status asks for, and spares it the rows.
@@ -126,12 +127,15 @@ END;
 
 CREATE TRIGGER tag_settled AFTER UPDATE OF state ON tag
 WHEN old.state = 'held' AND new.state != 'held' BEGIN
+	UPDATE tag SET counted = coalesce(
+		(SELECT account FROM session WHERE id = new.session),
+		(SELECT login FROM owner WHERE domain = new.domain), '')
+		WHERE id = new.id;
 	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
 		refused, expired, vanished)
 		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
 		'localtime'), new.domain,
-		coalesce((SELECT account FROM session WHERE id = new.session),
-		(SELECT login FROM owner WHERE domain = new.domain), ''),
+		(SELECT counted FROM tag WHERE id = new.id),
 		new.state = 'delivered',
 		iif(new.state = 'delivered', new.size, 0),
 		new.state = 'refused', new.state = 'expired',
@@ -147,12 +151,15 @@ END;
 -- Who settles a message before its tag came brings the tag.
 CREATE TRIGGER tag_comes_settled AFTER INSERT ON tag
 WHEN new.state != 'held' BEGIN
+	UPDATE tag SET counted = coalesce(
+		(SELECT account FROM session WHERE id = new.session),
+		(SELECT login FROM owner WHERE domain = new.domain), '')
+		WHERE id = new.id;
 	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
 		refused, expired, vanished)
 		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
 		'localtime'), new.domain,
-		coalesce((SELECT account FROM session WHERE id = new.session),
-		(SELECT login FROM owner WHERE domain = new.domain), ''),
+		(SELECT counted FROM tag WHERE id = new.id),
 		new.state = 'delivered',
 		iif(new.state = 'delivered', new.size, 0),
 		new.state = 'refused', new.state = 'expired',
@@ -165,9 +172,29 @@ WHEN new.state != 'held' BEGIN
 		vanished = vanished + excluded.vanished;
 END;
 
+-- It was settled falsely: what was counted then is taken back.
+CREATE TRIGGER tag_returns AFTER UPDATE OF state ON tag
+WHEN old.state != 'held' AND new.state = 'held' BEGIN
+	UPDATE usage SET
+		delivered = max(0, delivered - (old.state = 'delivered')),
+		delivered_bytes = max(0, delivered_bytes
+		- iif(old.state = 'delivered', old.size, 0)),
+		refused = max(0, refused - (old.state = 'refused')),
+		expired = max(0, expired - (old.state = 'expired')),
+		vanished = max(0, vanished - (old.state = 'left'))
+		WHERE day = date(coalesce(old.settled, old.arrived),
+		'unixepoch', 'localtime') AND domain = old.domain
+		AND account = old.counted;
+END;
+
+-- Only what never was mail of the domain is deleted while it is held.
 CREATE TRIGGER tag_goes AFTER DELETE ON tag WHEN old.state = 'held' BEGIN
 	UPDATE waiting SET held = held - 1, bytes = bytes - old.size
 		WHERE domain = old.domain;
+	UPDATE usage SET messages = messages - 1, bytes = bytes - old.size
+		WHERE day = date(old.arrived, 'unixepoch', 'localtime')
+		AND domain = old.domain AND account = coalesce(
+		(SELECT login FROM owner WHERE domain = old.domain), '');
 END;
 
 -- Totals of a domain over all sessions.

@@ -80,6 +80,7 @@ log = stderr
         """What postqueue -j shows: each message is a list of recipients."""
         (self.dir / "queue").write_text("".join(json.dumps({
             "queue_name": "deferred", "queue_id": f"Q{number}",
+            "arrival_time": 1700000000, "message_size": 330,
             "sender": "s@sender.test", "recipients": [
                 {"address": address} for address in addresses]}) + "\n"
             for number, addresses in enumerate(messages)))

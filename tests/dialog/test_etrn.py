@@ -41,6 +41,7 @@ class Provider:
         """What postqueue -j shows: each message is a list of recipients."""
         rows = [json.dumps({
             "queue_name": "deferred", "queue_id": f"Q{number}",
+            "arrival_time": 1700000000, "message_size": 330,
             "sender": "s@sender.test", "recipients": [
                 {"address": address, "delay_reason": "no"}
                 for address in addresses]}) + "\n"

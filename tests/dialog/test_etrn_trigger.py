@@ -48,6 +48,7 @@ class Trigger:
         """What postqueue -j shows: each message is a list of recipients."""
         rows = [json.dumps({
             "queue_name": "deferred", "queue_id": f"Q{number}",
+            "arrival_time": 1700000000, "message_size": 330,
             "sender": "s@sender.test",
             "recipients": [{"address": address} for address in addresses]})
             for number, addresses in enumerate(messages)]

@@ -118,8 +118,11 @@ class Provider:
     def holds(self, *domains):
         """One message for each is in the queue."""
         (self.dir / "queue").write_text("".join(
-            json.dumps({"queue_id": "4X", "sender": "", "recipients": [
-                {"address": f"r@{domain}"}]}) + "\n" for domain in domains))
+            json.dumps({
+                "queue_name": "deferred", "queue_id": "4X",
+                "arrival_time": 1700000000, "message_size": 330, "sender": "",
+                "recipients": [{"address": f"r@{domain}"}]}) + "\n"
+            for domain in domains))
 
     def send(self, data):
         self.dialogue.append(f"> {data!r}")

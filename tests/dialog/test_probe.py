@@ -62,6 +62,7 @@ class Provider:
         """One message for each."""
         rows = [json.dumps({
             "queue_name": "deferred", "queue_id": f"Q{number}",
+            "arrival_time": 1700000000, "message_size": 330,
             "sender": "s@sender.test", "recipients": [
                 {"address": f"r@{domain}", "delay_reason": "no"}]}) + "\n"
             for number, domain in enumerate(domains)]

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+#include "store_batch.h"
+
+enum store_result
+count_changes(struct query *query, int64_t *count)
+{
+	enum store_result result = query_run(query);
+
+	if (result == STORE_OK)
+		*count += sqlite3_changes64(query->base->db);
+	return result;
+}
+
+/* STORE_NONE: there are no more. */
+static enum store_result
+next_batch(struct store *store, const char *sql, struct batch *batch)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE, sql))
+		return STORE_FAILED;
+	query_int(&query, batch->to);
+	query_int(&query, BATCH);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		batch->from = batch->to;
+		batch->to = query_int_at(&query, 0);
+		if (batch->to == 0)
+			result = STORE_NONE;
+	}
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+in_batches(
+    struct store *store, const char *sql, batch_change *change, void *arg)
+{
+	struct batch batch = { 0 };
+	enum store_result result;
+
+	while ((result = next_batch(store, sql, &batch)) == STORE_OK) {
+		if (store_begin(store) != STORE_OK)
+			return STORE_FAILED;
+		if (change(store, &batch, arg) != STORE_OK) {
+			store_rollback(store);
+			return STORE_FAILED;
+		}
+		if (store_commit(store) != STORE_OK)
+			return STORE_FAILED;
+	}
+	return result == STORE_NONE ? STORE_OK : STORE_FAILED;
+}

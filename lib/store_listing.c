@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The listing of the queue in temporary tables of the connection to state.db.
+ * They are this connection's alone: filling and comparing them takes no lock
+ * that the milter or odmrd would wait for.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "store_internal.h"
+#include "store_reconcile.h"
+
+static const char schema[] =
+    "CREATE TEMP TABLE IF NOT EXISTS listed ("
+    "n INTEGER PRIMARY KEY, queue_id TEXT, domain TEXT, sender TEXT, "
+    "recipients TEXT, open INTEGER, size INTEGER, arrived INTEGER, "
+    "answer TEXT, UNIQUE (queue_id, domain));"
+    "CREATE TEMP TABLE IF NOT EXISTS relay ("
+    "domain TEXT PRIMARY KEY, collected INTEGER) WITHOUT ROWID;"
+    "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
+    "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);";
+
+static const char empty[] =
+    "DELETE FROM temp.listed; DELETE FROM temp.relay;"
+    "DELETE FROM temp.missing; DELETE FROM temp.differing;";
+
+/* The next line of a list, and its length; NULL at the end. */
+static const char *
+next_line(const char **list, size_t *len)
+{
+	const char *line = *list;
+
+	if (*line == '\0')
+		return NULL;
+	*len = strcspn(line, "\n");
+	*list = line + *len + (line[*len] == '\n');
+	return line;
+}
+
+static int
+compare(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	int order = strncasecmp(a, b, a_len < b_len ? a_len : b_len);
+
+	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+/* Is every line of `some` in `all`? Both are sorted. */
+static bool
+within(const char *some, const char *all)
+{
+	const char *want, *have;
+	size_t want_len, have_len;
+	int order;
+
+	while ((want = next_line(&some, &want_len)) != NULL) {
+		do {
+			have = next_line(&all, &have_len);
+			if (have == NULL)
+				return false;
+			order = compare(have, have_len, want, want_len);
+		} while (order < 0);
+		if (order > 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+sql_within(sqlite3_context *ctx, int count, sqlite3_value **values)
+{
+	const char *some = (const char *)sqlite3_value_text(values[0]);
+	const char *all = (const char *)sqlite3_value_text(values[1]);
+
+	(void)count;
+	if (some == NULL || all == NULL)
+		sqlite3_result_error_nomem(ctx);
+	else
+		sqlite3_result_int(ctx, within(some, all));
+}
+
+struct copy {
+	struct store *store;
+	bool failed;
+};
+
+static void
+add_relay(const struct domain *domain, void *arg)
+{
+	struct copy *copy = arg;
+	struct query query;
+
+	if (copy->failed ||
+	    !query_open(&query, copy->store, STATE,
+		"INSERT INTO temp.relay (domain, collected) VALUES (?1, ?2)")) {
+		copy->failed = true;
+		return;
+	}
+	query_text(&query, domain->name);
+	query_int(&query, domain->mode == MODE_ODMR);
+	copy->failed = query_run(&query) != STORE_OK;
+}
+
+enum store_result
+store_listing_begin(struct store *store)
+{
+	struct base *base = &store->bases[STATE];
+	struct copy copy = { .store = store };
+	int rc;
+
+	if (!base_ready(store, STATE))
+		return STORE_FAILED;
+	rc = sqlite3_create_function(base->db, "within", 2,
+	    SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_within, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(base->db, schema, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(base->db, empty, NULL, NULL, NULL);
+	if (rc != SQLITE_OK) {
+		base_fault(store, base, rc);
+		return STORE_FAILED;
+	}
+	if (store_domain_each(store, add_relay, &copy) != STORE_OK)
+		return STORE_FAILED;
+	return copy.failed ? STORE_FAILED : STORE_OK;
+}
+
+void
+store_listing_end(struct store *store)
+{
+	struct base *base = &store->bases[STATE];
+
+	if (base->db != NULL)
+		sqlite3_exec(base->db, empty, NULL, NULL, NULL);
+}
+
+enum store_result
+store_listing_restart(struct store *store)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE, "DELETE FROM temp.listed"))
+		return STORE_FAILED;
+	return query_run(&query);
+}
+
+enum store_result
+store_listing_add(struct store *store, const struct tag *tag)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
+		"recipients, open, size, arrived, answer) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))
+		return STORE_FAILED;
+	query_text(&query, tag->queue_id);
+	query_text(&query, tag->domain);
+	query_text(&query, tag->sender);
+	query_text(&query, tag->recipients);
+	query_int(&query, tag->recipient_count);
+	query_int(&query, tag->size);
+	query_int(&query, tag->arrived);
+	query_text(&query, tag->last_answer);
+	return query_run(&query);
+}
