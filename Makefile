@@ -164,7 +164,8 @@ DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf etrn_filter
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
-	    odmr-due.service odmr-due.timer
+	    odmr-due.service odmr-due.timer \
+	    odmr-reconcile.service odmr-reconcile.timer
 
 install: all
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \

@@ -126,7 +126,7 @@ WHEN old.state IS NOT new.state OR old.size IS NOT new.size BEGIN
 END;
 
 CREATE TRIGGER tag_settled AFTER UPDATE OF state ON tag
-WHEN old.state = 'held' AND new.state != 'held' BEGIN
+WHEN new.state != 'held' AND new.state IS NOT old.state BEGIN
 	UPDATE tag SET counted = coalesce(
 		(SELECT account FROM session WHERE id = new.session),
 		(SELECT login FROM owner WHERE domain = new.domain), '')
@@ -172,16 +172,17 @@ WHEN new.state != 'held' BEGIN
 		vanished = vanished + excluded.vanished;
 END;
 
--- It was settled falsely: what was counted then is taken back.
-CREATE TRIGGER tag_returns AFTER UPDATE OF state ON tag
-WHEN old.state != 'held' AND new.state = 'held' BEGIN
+-- It was settled falsely, or its true fate is known only now: what was counted
+-- first is taken back.
+CREATE TRIGGER tag_resettled AFTER UPDATE OF state ON tag
+WHEN old.state != 'held' AND new.state IS NOT old.state BEGIN
 	UPDATE usage SET
-		delivered = max(0, delivered - (old.state = 'delivered')),
-		delivered_bytes = max(0, delivered_bytes
-		- iif(old.state = 'delivered', old.size, 0)),
-		refused = max(0, refused - (old.state = 'refused')),
-		expired = max(0, expired - (old.state = 'expired')),
-		vanished = max(0, vanished - (old.state = 'left'))
+		delivered = delivered - (old.state = 'delivered'),
+		delivered_bytes = delivered_bytes
+		- iif(old.state = 'delivered', old.size, 0),
+		refused = refused - (old.state = 'refused'),
+		expired = expired - (old.state = 'expired'),
+		vanished = vanished - (old.state = 'left')
 		WHERE day = date(coalesce(old.settled, old.arrived),
 		'unixepoch', 'localtime') AND domain = old.domain
 		AND account = old.counted;
