@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The triggers of sql/state.sql: whoever changes a tag, "waiting" and "usage"
+ * follow.
+ */
+#include "store_fixture.h"
+
+#define DAY_1 "1700000000" /* 2023-11-14 22:13:20 UTC */
+#define DAY_2 "1700100000"
+
+static void
+change(struct fixture *f, const char *sql)
+{
+	sqlite3 *db = open_beside(f->state);
+
+	execute(db, sql);
+	sqlite3_close(db);
+}
+
+/* A held tag of a.org of 100 bytes that came on the first day. */
+static void
+come(struct fixture *f, const char *queue_id)
+{
+	struct tag tag = { .queue_id = queue_id,
+		.domain = "a.org",
+		.sender = "",
+		.recipients = "r@a.org",
+		.recipient_count = 1,
+		.size = 100,
+		.client = "",
+		.arrived = 1700000000 };
+
+	assert_ok(f, store_tag_add(f->store, &tag));
+}
+
+static void
+expect_waiting(struct fixture *f, const char *expected)
+{
+	assert_answer(
+	    f->state, "SELECT held || ' ' || bytes FROM waiting", expected);
+}
+
+/* "messages bytes delivered/their bytes refused expired vanished peak" of one
+ * day and account. */
+static void
+expect_usage(struct fixture *f, const char *day, const char *account,
+    const char *expected)
+{
+	char sql[512];
+
+	snprintf(sql, sizeof(sql),
+	    "SELECT printf('%%d %%d %%d/%%d %%d %%d %%d %%d', sum(messages), "
+	    "sum(bytes), sum(delivered), sum(delivered_bytes), sum(refused), "
+	    "sum(expired), sum(vanished), sum(peak)) FROM usage "
+	    "WHERE day = date(%s, 'unixepoch', 'localtime') "
+	    "AND domain = 'a.org' AND account = '%s'",
+	    day, account);
+	assert_answer(f->state, sql, expected);
+}
+
+static void
+message_that_comes_waits_and_is_counted(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	come(f, "Q2");
+	expect_waiting(f, "2 200");
+	expect_usage(f, DAY_1, "", "2 200 0/0 0 0 0 2");
+}
+
+static void
+peak_is_the_most_that_was_held_at_a_time(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	change(f,
+	    "UPDATE tag SET state = 'left', settled = " DAY_1
+	    " WHERE queue_id = 'Q1'");
+	come(f, "Q3");
+	expect_waiting(f, "2 200");
+	expect_usage(f, DAY_1, "", "3 300 0/0 0 0 1 2");
+}
+
+static void
+size_that_is_corrected_is_corrected_everywhere(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	change(f, "UPDATE tag SET size = 4711");
+	expect_waiting(f, "1 4711");
+	expect_usage(f, DAY_1, "", "1 4711 0/0 0 0 0 1");
+}
+
+static void
+each_fate_is_counted_on_the_day_when_it_came(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	come(f, "Q3");
+	come(f, "Q4");
+	change(f,
+	    "UPDATE tag SET settled = " DAY_2 ", state = CASE queue_id "
+	    "WHEN 'Q1' THEN 'delivered' WHEN 'Q2' THEN 'refused' "
+	    "WHEN 'Q3' THEN 'expired' ELSE 'left' END");
+	expect_waiting(f, "0 0");
+	expect_usage(f, DAY_1, "", "4 400 0/0 0 0 0 4");
+	expect_usage(f, DAY_2, "", "0 0 1/100 1 1 1 0");
+}
+
+static void
+delivery_is_counted_for_the_account_of_the_session(void **arg)
+{
+	const struct session_row session = { .id = "S",
+		.account = "guest",
+		.client = "",
+		.domains = "",
+		.state = "" };
+	struct fixture *f = *arg;
+
+	change(f,
+	    "INSERT INTO account (id, login, scram, created) VALUES "
+	    "(1, 'owner', '', 0), (2, 'guest', '', 0);"
+	    "INSERT INTO access VALUES (1, 'a.org');");
+	come(f, "Q1");
+	come(f, "Q2");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0 2");
+	assert_ok(f, store_session_put(f->store, &session));
+	change(f,
+	    "UPDATE tag SET state = 'delivered', session = 'S', "
+	    "settled = " DAY_1 " WHERE queue_id = 'Q1';"
+	    "DELETE FROM session;"
+	    "UPDATE tag SET state = 'left', settled = " DAY_1
+	    " WHERE queue_id = 'Q2'");
+	expect_usage(f, DAY_1, "guest", "0 0 1/100 0 0 0 0");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 1 2");
+	change(f, "UPDATE tag SET state = 'held', settled = NULL");
+	expect_usage(f, DAY_1, "guest", "0 0 0/0 0 0 0 0");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0 2");
+}
+
+static void
+domain_of_two_accounts_is_counted_for_nobody(void **arg)
+{
+	struct fixture *f = *arg;
+
+	change(f,
+	    "INSERT INTO account (id, login, scram, created) VALUES "
+	    "(1, 'one', '', 0), (2, 'two', '', 0);"
+	    "INSERT INTO access VALUES (1, 'a.org'), (2, 'a.org');");
+	come(f, "Q1");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 1");
+}
+
+static void
+tag_that_is_held_again_takes_its_count_back(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	change(f, "UPDATE tag SET state = 'delivered', settled = " DAY_2);
+	change(f, "UPDATE tag SET state = 'held', settled = NULL");
+	expect_waiting(f, "1 100");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 1");
+	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0 0");
+}
+
+static void
+fate_that_turns_out_to_be_another_moves_its_count(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	change(f, "UPDATE tag SET state = 'left', settled = " DAY_2);
+	change(f, "UPDATE tag SET state = 'delivered', settled = " DAY_1);
+	expect_waiting(f, "0 0");
+	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0 1");
+	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0 0");
+}
+
+static void
+message_settled_before_its_tag_came_is_counted_once(void **arg)
+{
+	struct fixture *f = *arg;
+	struct settlement settlement = { .queue_id = "Q1",
+		.domain = "a.org",
+		.session = "S",
+		.delivered = 1,
+		.bytes = 50,
+		.when = 1700000000,
+		.answer = "250 ok" };
+
+	assert_ok(f, store_settle(f->store, &settlement));
+	come(f, "Q1");
+	assert_answer(f->state, "SELECT count(*) FROM waiting", "0");
+	expect_usage(f, DAY_1, "", "1 50 1/50 0 0 0 0");
+}
+
+static void
+finished_tag_that_is_deleted_stays_counted(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	change(f,
+	    "UPDATE tag SET state = 'delivered', settled = " DAY_1 ";"
+	    "DELETE FROM tag");
+	expect_waiting(f, "0 0");
+	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0 1");
+}
+
+static void
+held_tag_that_is_deleted_was_none_of_the_domain(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	change(f, "DELETE FROM tag WHERE queue_id = 'Q1'");
+	expect_waiting(f, "1 100");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 2");
+}
+
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(                                       \
+	    name, fixture_make_initialised, fixture_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(message_that_comes_waits_and_is_counted),
+		TEST(peak_is_the_most_that_was_held_at_a_time),
+		TEST(size_that_is_corrected_is_corrected_everywhere),
+		TEST(each_fate_is_counted_on_the_day_when_it_came),
+		TEST(delivery_is_counted_for_the_account_of_the_session),
+		TEST(domain_of_two_accounts_is_counted_for_nobody),
+		TEST(tag_that_is_held_again_takes_its_count_back),
+		TEST(fate_that_turns_out_to_be_another_moves_its_count),
+		TEST(message_settled_before_its_tag_came_is_counted_once),
+		TEST(finished_tag_that_is_deleted_stays_counted),
+		TEST(held_tag_that_is_deleted_was_none_of_the_domain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
