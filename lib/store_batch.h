@@ -25,6 +25,12 @@ typedef enum store_result batch_change(
 enum store_result in_batches(
     struct store *, const char *sql, batch_change *change, void *arg);
 
+/* What a condition needs where a session may have answers for the tag that it
+ * has not written yet. */
+#define NO_SESSION                                                             \
+	"NOT EXISTS (SELECT 1 FROM session WHERE instr(char(10) || "           \
+	"session.domains || char(10), char(10) || tag.domain || char(10))) "
+
 /* Runs the statement, and adds to *count how many rows it changed. */
 enum store_result count_changes(struct query *, int64_t *count);
 

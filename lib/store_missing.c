@@ -68,7 +68,8 @@ remove_rewritten(
 	if (!open_batch(&query, store, batch,
 		"DELETE FROM tag " MISSING_IN_BATCH "AND session IS NULL "
 		"AND domain IN (SELECT domain FROM temp.relay WHERE collected) "
-		"AND queue_id IN (SELECT queue_id FROM temp.listed)"))
+		"AND queue_id IN (SELECT queue_id FROM temp.listed) "
+		"AND " NO_SESSION))
 		return STORE_FAILED;
 	return count_changes(&query, changed);
 }

@@ -14,17 +14,18 @@
 
 /* Fewer open recipients than there were have been answered by somebody. More
  * of the same are those that a session has settled since they were listed. */
+#define ARE_FEWER "(tag.open > listed.open AND " NO_SESSION ")"
+
 #define CORRECTION                                                             \
 	"size = listed.size, "                                                 \
-	"open = iif(within(listed.recipients, tag.recipients), "               \
-	"min(tag.open, listed.open), listed.open), "                           \
+	"open = iif(within(listed.recipients, tag.recipients) "                \
+	"AND NOT " ARE_FEWER ", tag.open, listed.open), "                      \
 	"recipients = iif(within(listed.recipients, tag.recipients), "         \
 	"tag.recipients, listed.recipients), last_answer = " NEW_ANSWER " "
 
 #define IS_WRONG                                                               \
 	"tag.state = 'held' AND (tag.size != listed.size "                     \
-	"OR tag.open > listed.open "                                           \
-	"OR NOT within(listed.recipients, tag.recipients) "                    \
+	"OR " ARE_FEWER "OR NOT within(listed.recipients, tag.recipients) "    \
 	"OR tag.last_answer IS NOT " NEW_ANSWER ") "
 
 /* ?1 is when the listing began. "left" and "expired" are what an earlier run

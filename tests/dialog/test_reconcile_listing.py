@@ -96,6 +96,14 @@ postfix_user = {user}
                  "\n".join(f"{name}@{domain}" for name in names), size,
                  int(time.time()) - age, len(names))
 
+    def session(self, domains):
+        """One that runs; what is not told of it is 0."""
+        told = {"id": "S", "account": "a", "client": "c", "domains": domains,
+                "state": "draining"}
+        names = [row[1] for row in self.sql("PRAGMA table_info(session)")]
+        self.sql("INSERT INTO session VALUES (%s)" % ",".join("?" * len(names)),
+                 *(told.get(name, 0) for name in names))
+
     def tags(self, fields="queue_id, domain, state"):
         return self.sql(f"SELECT {fields} FROM tag ORDER BY queue_id, domain")
 
@@ -148,6 +156,18 @@ def test_recipient_that_is_not_listed_any_more_has_its_answer(world):
     assert world.reconcile() == {"listed": 1, "changed": 1}
     assert world.tags("open, recipients") == [
         (1, "a@odmr.test\nb@odmr.test\nc@odmr.test")]
+
+
+def test_answer_that_a_session_has_not_written_yet_is_its_to_write(world):
+    """It takes one from the open recipients itself."""
+    world.tag("Q1", names="ab", size=330)
+    world.tag("Q2", size=330)
+    world.session("other.test\nodmr.test")
+    world.queue(listed("Q1", "b@odmr.test"), listed("Q2", "r@other.test"))
+    world.reconcile()
+    assert world.tags("queue_id, domain, state, open") == [
+        ("Q1", "odmr.test", "held", 2), ("Q2", "odmr.test", "left", 1),
+        ("Q2", "other.test", "held", 1)]
 
 
 def test_recipient_that_a_session_has_just_settled_stays_settled(world):
