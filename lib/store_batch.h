@@ -8,7 +8,7 @@
 
 #include "store_internal.h"
 
-enum { BATCH = 500 };
+enum { BATCH = 200 };
 
 /* The rows of one transaction: those behind `from`, up to `to`. */
 struct batch {
@@ -19,7 +19,9 @@ struct batch {
 typedef enum store_result batch_change(
     struct store *, const struct batch *, void *arg);
 
-/* Calls `change` for batch after batch, each in a transaction of its own. `sql`
+/* Calls `change` for batch after batch, each in a transaction of its own, with
+ * a pause behind it that lasts as long: SQLite has no queue for its lock, who
+ * waits only tries again, and would find it free too seldom. `sql`
  * tells where the next ends: ?1 is the end of the last, ?2 how many rows; NULL
  * when there are no more. */
 enum store_result in_batches(
