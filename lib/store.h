@@ -320,19 +320,38 @@ struct session_row {
 	const char *client;
 	const char *domains; /* one a line */
 	const char *state;
+	int64_t attempted; /* messages that have an answer; of those: */
 	int64_t delivered;
-	int64_t bytes;
+	int64_t refused;
+	int64_t kept;
+	int64_t bytes;     /* of the delivered */
+	int64_t in_flight; /* given to the customer, not answered yet */
+	int64_t rate;      /* delivered a minute, in the last ten seconds */
 	int64_t since;
+	int64_t noted; /* when odmrd wrote this */
+	/* what a visitor sees besides: */
+	int64_t held;  /* for its domains, those kept in this session too */
+	bool stopping; /* store_session_stop was called */
 };
 
 typedef void session_visit(const struct session_row *session, void *arg);
 
-/* Inserts or replaces. */
+/* Inserts, or replaces all but `stopping`. */
 enum store_result store_session_put(struct store *, const struct session_row *);
-enum store_result store_session_drop(struct store *, const char *id);
+/* The session ended at `now`: its row goes into usage. */
+enum store_result store_session_end(
+    struct store *, const char *id, int64_t now);
+/* The same for all that a dead odmrd left, as far as it had noted them. */
 enum store_result store_session_clear(struct store *);
 enum store_result store_session_each(
     struct store *, session_visit *visit, void *arg);
+
+/* Marks the session to be ended; the odmrd *pid looks for such marks when it
+ * gets SIGUSR1. STORE_NONE: there is no such session. */
+enum store_result store_session_stop(struct store *, const char *id, long *pid);
+/* The ids of those marked. */
+enum store_result store_session_stopping(
+    struct store *, name_visit *visit, void *arg);
 
 /* ---- probes (state.db) ----------------------------------------------- */
 

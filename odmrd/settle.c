@@ -32,6 +32,7 @@ struct note {
 		struct question question;
 	} u;
 	const char *id;      /* NOTE_END, NOTE_QUESTION: the session */
+	int64_t when;        /* NOTE_END */
 	const char *domains; /* NOTE_QUESTION */
 	char *fill;
 	char text[];
@@ -138,6 +139,7 @@ settle_end(struct settle *settle, const char *session)
 	if (note == NULL)
 		return;
 	note->id = keep(note, session);
+	note->when = time(NULL);
 	hand_in(settle, note);
 }
 
@@ -194,7 +196,8 @@ apply(struct store *store, struct note *note)
 		return store_session_put(store, &note->u.session) !=
 		    STORE_FAILED;
 	case NOTE_END:
-		return store_session_drop(store, note->id) != STORE_FAILED;
+		return store_session_end(store, note->id, note->when) !=
+		    STORE_FAILED;
 	case NOTE_QUESTION:
 		return count(store, note) != STORE_FAILED;
 	}

@@ -230,7 +230,8 @@ CREATE TABLE probe (
 	next   INTEGER NOT NULL             -- not before then
 ) WITHOUT ROWID;
 
--- The reversed sessions of the running odmrd; emptied when it starts.
+-- The reversed sessions of the running odmrd. What one that died left behind
+-- goes into usage when the next one starts.
 CREATE TABLE session (
 	id        TEXT PRIMARY KEY NOT NULL,
 	pid       INTEGER NOT NULL,
@@ -238,9 +239,16 @@ CREATE TABLE session (
 	client    TEXT NOT NULL,
 	domains   TEXT NOT NULL,            -- one a line
 	state     TEXT NOT NULL,
+	attempted INTEGER NOT NULL DEFAULT 0, -- messages, as all of these
 	delivered INTEGER NOT NULL DEFAULT 0,
-	bytes     INTEGER NOT NULL DEFAULT 0,
-	since     INTEGER NOT NULL
+	refused   INTEGER NOT NULL DEFAULT 0,
+	kept      INTEGER NOT NULL DEFAULT 0,
+	bytes     INTEGER NOT NULL DEFAULT 0, -- of the delivered
+	in_flight INTEGER NOT NULL DEFAULT 0, -- given to the customer, unanswered
+	rate      INTEGER NOT NULL DEFAULT 0, -- delivered a minute, lately
+	since     INTEGER NOT NULL,
+	noted     INTEGER NOT NULL,         -- when odmrd last wrote the row
+	stop      INTEGER NOT NULL DEFAULT 0 -- the operator wants its end
 ) WITHOUT ROWID;
 
 -- When the tags were last compared with the Postfix queue as a whole: one row.

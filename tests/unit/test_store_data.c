@@ -434,42 +434,7 @@ looking_up_one_domain_does_not_read_the_others(void **arg)
 	assert_in_range(steps, 20, 1000);
 }
 
-/* ---- sessions and status --------------------------------------------- */
-
-static void
-join_session(const struct session_row *session, void *arg)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "%s/%ld/%s/%d", session->id, session->pid,
-	    session->state, (int)session->delivered);
-	join_name(text, arg);
-}
-
-static void
-session_is_replaced_dropped_and_cleared(void **arg)
-{
-	struct fixture *f = *arg;
-	struct session_row one = { "one", 7, "a", "::1", "a.org", "draining", 0,
-		0, 20 };
-	struct session_row two = { "two", 8, "b", "::1", "b.org", "draining", 0,
-		0, 10 };
-	char before[128] = "", dropped[128] = "", cleared[128] = "";
-
-	assert_ok(f, store_session_put(f->store, &one));
-	assert_ok(f, store_session_put(f->store, &two));
-	one.delivered = 5;
-	assert_ok(f, store_session_put(f->store, &one));
-	assert_ok(f, store_session_each(f->store, join_session, before));
-	assert_string_equal(before, "two/8/draining/0 one/7/draining/5 ");
-	assert_ok(f, store_session_drop(f->store, "two"));
-	assert_int_equal(store_session_drop(f->store, "two"), STORE_NONE);
-	assert_ok(f, store_session_each(f->store, join_session, dropped));
-	assert_string_equal(dropped, "one/7/draining/5 ");
-	assert_ok(f, store_session_clear(f->store));
-	assert_ok(f, store_session_each(f->store, join_session, cleared));
-	assert_string_equal(cleared, "");
-}
+/* ---- status ---------------------------------------------------------- */
 
 static void
 join_status(const struct domain_status *status, void *arg)
@@ -523,7 +488,6 @@ main(void)
 		ready(unknown_message_that_is_kept_gets_no_tag),
 		ready(collected_counts_messages_and_their_bytes),
 		ready(looking_up_one_domain_does_not_read_the_others),
-		ready(session_is_replaced_dropped_and_cleared),
 		ready(status_tells_each_domain_of_its_own_mail),
 	};
 
