@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <time.h>
 
 #include "customer.h"
@@ -11,56 +10,22 @@
 #include "lmtp.h"
 #include "log.h"
 #include "registry.h"
-#include "settle.h"
 
 enum {
 	REPLY_LINE_MAX = 4096,
 	QUIT_MS = 60000,
 	NOOP_MS = 30000,
-	NOTE_MS = 1000,
 	FIFO_MIN = 16,
 };
-
-static const char *const state_names[] = {
-	[CUSTOMER_CLAIMED] = "claimed",
-	[CUSTOMER_GREETING] = "greeting",
-	[CUSTOMER_EHLO] = "greeting",
-	[CUSTOMER_HELO] = "greeting",
-	[CUSTOMER_SECURING] = "greeting",
-	[CUSTOMER_READY] = "delivering",
-	[CUSTOMER_LINGERING] = "lingering",
-	[CUSTOMER_QUITTING] = "quitting",
-	[CUSTOMER_ENDED] = "ended",
-};
-
-/* Tells status of the session. */
-static void
-note(struct customer *c)
-{
-	struct session_row row = {
-		.id = c->who.id,
-		.pid = (long)getpid(),
-		.account = c->who.login,
-		.client = c->who.client,
-		.domains = c->domains,
-		.state = state_names[c->state],
-		.delivered = c->tally.delivered,
-		.bytes = c->tally.bytes,
-		.since = c->began,
-	};
-
-	c->noted_ms = loop_now_ms();
-	settle_session(c->server->settle, &row);
-}
 
 void
 customer_set_state(struct customer *c, enum customer_state state)
 {
-	bool news = state_names[state] != state_names[c->state];
-
 	c->state = state;
-	if (news && state != CUSTOMER_ENDED)
-		note(c);
+	if (state == CUSTOMER_READY)
+		live_begin(c);
+	if (state != CUSTOMER_ENDED)
+		live_note(c);
 }
 
 /* ---- what is expected -------------------------------------------------- */
@@ -290,7 +255,9 @@ bury_customer(void *dead)
 
 	drain_free(&c->drain);
 	linger_free(&c->linger);
+	live_free(&c->live);
 	timer_free(&c->timer);
+	timer_free(&c->stop_timer);
 	free(c->domains);
 	free(c->fifo);
 	free(c->who.login);
@@ -313,7 +280,7 @@ customer_new(struct server *server, struct identity *who, const char *domains)
 	c->domains = strdup(domains);
 	c->timer = timer_new(server->loop, on_timeout, c);
 	if (!drain_init(&c->drain, c) || !linger_init(&c->linger, c) ||
-	    c->domains == NULL || c->timer == NULL) {
+	    !live_init(&c->live, c) || c->domains == NULL || c->timer == NULL) {
 		bury_customer(c);
 		return NULL;
 	}
@@ -339,7 +306,7 @@ bool
 customer_takes_mail(const struct customer *c)
 {
 	return (c->state == CUSTOMER_READY || c->state == CUSTOMER_LINGERING) &&
-	    !c->server->stopping;
+	    c->stopping == NULL;
 }
 
 void
@@ -358,6 +325,7 @@ customer_noop(struct customer *c)
 	if (!customer_expect(c, EXPECT_NOOP, NULL, 0))
 		return false;
 	arm(c);
+	live_note(c);
 	return true;
 }
 
@@ -372,15 +340,13 @@ customer_count(struct customer *c, const struct transaction *tx)
 {
 	bool delivered = tx_count(tx, 2) > 0, refused = tx_count(tx, 5) > 0;
 
+	c->tally.attempted++;
 	c->tally.delivered += delivered;
 	c->tally.refused += refused;
 	c->tally.kept += tx_count(tx, 4) > 0;
 	c->tally.bytes += delivered ? tx->bytes : 0;
 	if (delivered || refused)
 		drain_progress(c);
-	if (c->state == CUSTOMER_READY &&
-	    loop_now_ms() - c->noted_ms >= NOTE_MS)
-		note(c);
 }
 
 static void
@@ -422,16 +388,38 @@ customer_quit(struct customer *c, const char *reason)
 		arm(c);
 }
 
+static void
+on_stop_timeout(void *arg)
+{
+	customer_lost(arg, "stop-timeout");
+}
+
+/* When odmrd stops, it has one timer for all. */
+static bool
+limit_stop(struct customer *c)
+{
+	c->stop_timer = timer_new(c->server->loop, on_stop_timeout, c);
+	if (c->stop_timer == NULL)
+		return false;
+	timer_set(c->stop_timer, c->server->conf->stop_timeout * 1000);
+	return true;
+}
+
 void
-customer_stop(struct customer *c)
+customer_stop(struct customer *c, const char *reason)
 {
 	if (c->state < CUSTOMER_READY) {
-		customer_lost(c, "stopping");
+		customer_lost(c, reason);
 		return;
 	}
-	if (c->state > CUSTOMER_LINGERING)
+	if (c->state > CUSTOMER_LINGERING || c->stopping != NULL)
 		return;
+	if (!c->server->stopping && !limit_stop(c)) {
+		customer_lost(c, "out-of-memory");
+		return;
+	}
 	customer_wake(c);
+	c->stopping = reason;
 	registry_release(c->server->registry, c);
 	dismiss_lmtps(c, false);
 	drain_check(c);
@@ -450,13 +438,15 @@ customer_lost(struct customer *c, const char *reason)
 	drain_stop(&c->drain);
 	linger_end(&c->linger);
 	timer_stop(c->timer);
+	if (c->stop_timer != NULL)
+		timer_stop(c->stop_timer);
 	registry_release(server->registry, c);
 	pipeline_fail(c, 451, "4.4.2 The line to the customer was lost");
 	dismiss_lmtps(c, true);
 	if (c->link != NULL)
 		log_end(c);
 	link_close(&c->link);
-	settle_end(server->settle, c->who.id);
+	live_end(c);
 	TAILQ_REMOVE(&server->customers, c, entry);
 	loop_bury(server->loop, bury_customer, c);
 	server_one_less(server);

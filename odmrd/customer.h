@@ -19,6 +19,7 @@
 #include "drain.h"
 #include "linger.h"
 #include "link.h"
+#include "live.h"
 #include "pipeline.h"
 #include "reply.h"
 #include "server.h"
@@ -85,6 +86,7 @@ struct identity {
 };
 
 struct tally {
+	long attempted; /* messages; of those: */
 	long delivered; /* messages that some recipient's 2xx was given for */
 	long refused;   /* ... 5xx */
 	long kept;      /* ... 4xx */
@@ -112,11 +114,13 @@ struct customer {
 	struct lingering linger;
 	struct timer *timer; /* how long the next reply may take */
 	struct tally tally;
-	const char *reason; /* of the end; the first one counts */
-	uint64_t replies;   /* so far */
-	int64_t began;      /* wall clock, for status */
-	int64_t began_ms;   /* monotonic, for the log */
-	int64_t noted_ms;   /* when status was last told */
+	struct live live;
+	const char *stopping;     /* why it takes no more mail, or NULL */
+	struct timer *stop_timer; /* how long that may take, or NULL */
+	const char *reason;       /* of the end; the first one counts */
+	uint64_t replies;         /* so far */
+	int64_t began;            /* wall clock, for status */
+	int64_t began_ms;         /* monotonic, for the log */
 };
 
 /*
@@ -149,8 +153,9 @@ uint64_t customer_pulse(const struct customer *customer);
 
 /* All is delivered: gives the domains back and says QUIT. */
 void customer_quit(struct customer *customer, const char *reason);
-/* odmrd stops: what is in flight may finish, nothing new begins. */
-void customer_stop(struct customer *customer);
+/* What is in flight may finish, within stop_timeout; nothing new begins, and
+ * then comes QUIT. */
+void customer_stop(struct customer *customer, const char *reason);
 /* The line is dead, or must die: everything unanswered becomes 4xx. Also for
  * a customer whose line was never turned. */
 void customer_lost(struct customer *customer, const char *reason);

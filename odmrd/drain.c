@@ -86,8 +86,8 @@ on_timer(void *arg)
 
 	if (c->state != CUSTOMER_READY || drain_busy(c))
 		return;
-	if (c->server->stopping)
-		customer_quit(c, "stopping");
+	if (c->stopping != NULL)
+		customer_quit(c, c->stopping);
 	else if (d->ask)
 		ask(c);
 	else if (!d->again) {
@@ -153,5 +153,5 @@ drain_check(struct customer *c)
 	if (c->state != CUSTOMER_READY || drain_busy(c))
 		return;
 	c->drain.ask = true;
-	timer_set(c->drain.timer, c->server->stopping ? 0 : QUIET_MS);
+	timer_set(c->drain.timer, c->stopping != NULL ? 0 : QUIET_MS);
 }

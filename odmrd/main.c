@@ -24,6 +24,7 @@
 #include "credentials.h"
 #include "customer.h"
 #include "descriptors.h"
+#include "dismissal.h"
 #include "flusher.h"
 #include "listener.h"
 #include "log.h"
@@ -146,7 +147,7 @@ on_terminate(void *arg)
 	while ((s = TAILQ_FIRST(&server->sessions)) != NULL)
 		session_stop(s);
 	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
-		customer_stop(c);
+		customer_stop(c, "stopping");
 	timer_set(server->stop_timer, server->conf->stop_timeout * 1000);
 	server_one_less(server);
 }
@@ -155,6 +156,12 @@ static void
 on_hangup(void *arg)
 {
 	reload(arg);
+}
+
+static void
+on_usr1(void *arg)
+{
+	dismiss_marked(arg);
 }
 
 /* ---- the start --------------------------------------------------------- */
@@ -247,6 +254,7 @@ start_parts(struct server *server)
 	    server->census == NULL || server->registry == NULL ||
 	    server->peers == NULL || server->stop_timer == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
+	    loop_on_signal(server->loop, SIGUSR1, on_usr1, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));

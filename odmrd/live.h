@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the operator sees of a customer's session: its row in state.db. It is
+ * written when the state changes, and each second as long as its figures do.
+ */
+#ifndef LIVE_H
+#define LIVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct customer;
+struct timer;
+
+/* The rate is of so many seconds. */
+enum { LIVE_SECONDS = 10 };
+
+struct live {
+	struct timer *timer;
+	bool ticking; /* it runs */
+	struct {
+		int64_t ms;
+		int64_t delivered; /* by then */
+	} past[LIVE_SECONDS];      /* a ring */
+	unsigned oldest;           /* of it */
+	/* what was written last: */
+	int64_t noted_ms;
+	int64_t attempted, in_flight, rate;
+};
+
+/* False: out of memory. */
+bool live_init(struct live *live, struct customer *customer);
+void live_free(struct live *live);
+
+/* Writes the row. Called when the state has changed, or the line has proved
+ * to be alive. */
+void live_note(struct customer *customer);
+/* Messages may come from now on. */
+void live_begin(struct customer *customer);
+/* The session ends: its row goes. */
+void live_end(struct customer *customer);
+
+#endif
