@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,9 +14,23 @@
 
 #include "program.h"
 
-enum { SILENCE_MS = 60000, PIECE = 65536 };
+enum { SILENCE_MS = 60000, LOOK_MS = 200, PIECE = 65536 };
 
 extern char **environ;
+
+static atomic_bool abandoned;
+
+void
+program_abandon(void)
+{
+	abandoned = true;
+}
+
+bool
+program_abandoned(void)
+{
+	return abandoned;
+}
 
 static int
 spawn(const char *const *argv, int output, pid_t *pid)
@@ -65,19 +80,18 @@ static ssize_t
 read_piece(int fd, char *piece)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int waited = 0;
 	ssize_t n;
-	int ready;
 
-	for (;;) {
+	while (!abandoned && waited < SILENCE_MS) {
 		n = read(fd, piece, PIECE);
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			return n;
-		ready = poll(&poll_fd, 1, SILENCE_MS);
-		if (ready == 0)
-			errno = ETIMEDOUT;
-		if (ready == 0 || (ready == -1 && errno != EINTR))
-			return -1;
+		if (poll(&poll_fd, 1, LOOK_MS) == 0)
+			waited += LOOK_MS;
 	}
+	errno = abandoned ? ECANCELED : ETIMEDOUT;
+	return -1;
 }
 
 static bool

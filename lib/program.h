@@ -27,4 +27,9 @@ typedef bool program_take(void *arg, const char *bytes, size_t len);
 bool program_run(const char *const *argv, program_take *take, void *arg,
     char *error, size_t size);
 
+/* The process is about to end: a program_run() of another thread gives up
+ * within a moment, and so does every later one. */
+void program_abandon(void);
+bool program_abandoned(void);
+
 #endif

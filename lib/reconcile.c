@@ -262,6 +262,8 @@ take_turn(int fd)
 			return true;
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return false;
+		if (program_abandoned())
+			return false;
 		nanosleep(&pause, NULL);
 	}
 	return false;
