@@ -46,6 +46,7 @@ struct conf {
 	char *socket_directory;
 	char *flush_group;
 	long flush_timeout;
+	long reconcile_interval;
 	char *tls_cert_file;
 	char *tls_key_file;
 	long reverse_tls;

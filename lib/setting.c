@@ -38,6 +38,7 @@ static const struct setting settings[] = {
 	{ NAMED(socket_directory), TEXT_OF("/var/spool/postfix/odmr") },
 	{ NAMED(flush_group), TEXT_OF("postdrop") },
 	{ NAMED(flush_timeout), TIME_OF("30s", 1) },
+	{ NAMED(reconcile_interval), TIME_OF("60s", 0) },
 	{ NAMED(tls_cert_file), TEXT_OF("") },
 	{ NAMED(tls_key_file), TEXT_OF("") },
 	{ NAMED(reverse_tls), WORD_OF("may", "none|may|require") },

@@ -302,6 +302,7 @@ struct settlement {
 	const char *answer; /* the last that was not 2xx, or the 2xx */
 };
 
+/* STORE_NONE: it was never tagged. */
 enum store_result store_settle(struct store *, const struct settlement *);
 
 /* ---- what ETRN started (state.db) ------------------------------------- */

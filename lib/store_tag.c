@@ -213,27 +213,31 @@ add_collected(struct store *store, const struct settlement *settlement)
 static enum store_result
 settle(struct store *store, const struct settlement *settlement)
 {
-	enum store_result result =
-	    settle_tag(store, settlement, settlement->queue_id);
+	enum store_result known, result;
 
+	result = settle_tag(store, settlement, settlement->queue_id);
 	if (result == STORE_NONE && settlement->other_id != NULL)
 		result = settle_tag(store, settlement, settlement->other_id);
+	known = result;
 	if (result == STORE_NONE && settlement->kept == 0)
 		result = add_settled_tag(store, settlement);
-	if (result == STORE_FAILED || settlement->delivered == 0)
-		return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
-	return add_collected(store, settlement);
+	if (result != STORE_FAILED && settlement->delivered > 0)
+		result = add_collected(store, settlement);
+	return result == STORE_FAILED ? STORE_FAILED : known;
 }
 
 enum store_result
 store_settle(struct store *store, const struct settlement *settlement)
 {
+	enum store_result known;
+
 	if (store->in_transaction)
 		return settle(store, settlement);
 	if (store_begin(store) != STORE_OK)
 		return STORE_FAILED;
-	if (settle(store, settlement) == STORE_OK)
-		return store_commit(store);
+	known = settle(store, settlement);
+	if (known != STORE_FAILED && store_commit(store) == STORE_OK)
+		return known;
 	store_rollback(store);
 	return STORE_FAILED;
 }

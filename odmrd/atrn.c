@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "atrn.h"
+#include "audit.h"
 #include "domain.h"
 #include "log.h"
 #include "session.h"
@@ -13,6 +15,8 @@
 /* One request. It belongs to the worker until done() has it back. */
 struct atrn {
 	struct job job;
+	struct audit_question question;
+	bool audited;            /* the tags are as right as can be */
 	struct session *session; /* NULL: it has ended */
 	int64_t account;
 	struct wanted *wanted;
@@ -163,17 +167,63 @@ refuse(struct session *s, const struct atrn *atrn)
 }
 
 static void
+submit(struct atrn *atrn)
+{
+	/* Stays, should no worker get to it. */
+	atrn->result = STORE_FAILED;
+	atrn->held = 0;
+	worker_submit(atrn->session->server->worker, &atrn->job);
+}
+
+static void finish(struct atrn *atrn);
+
+static void
+on_audited(struct audit_question *question, bool failed)
+{
+	struct atrn *atrn =
+	    (struct atrn *)((char *)question - offsetof(struct atrn, question));
+
+	if (atrn->session == NULL)
+		atrn_free(atrn);
+	else if (failed) {
+		atrn->result = STORE_FAILED;
+		snprintf(atrn->error, sizeof(atrn->error),
+		    "no mail is tagged, and reconcile failed");
+		finish(atrn);
+	} else
+		submit(atrn);
+}
+
+/* No mail, say the tags: is it so? A customer that lingers comes for the mail
+ * that is yet to arrive, and gets what has no tag besides. */
+static bool
+audit(struct atrn *atrn)
+{
+	if (atrn->result != STORE_OK || atrn->count == 0 || atrn->held > 0 ||
+	    atrn->session->who.linger > 0 || atrn->audited)
+		return false;
+	atrn->audited = true;
+	atrn->question.answer = on_audited;
+	return audit_ask(atrn->session->server->audit, &atrn->question);
+}
+
+static void
 done(struct job *job)
 {
 	struct atrn *atrn = (struct atrn *)job;
+
+	if (atrn->session == NULL)
+		atrn_free(atrn);
+	else if (!audit(atrn))
+		finish(atrn);
+}
+
+static void
+finish(struct atrn *atrn)
+{
 	struct session *s = atrn->session;
 
-	if (s == NULL) {
-		atrn_free(atrn);
-		return;
-	}
 	s->atrn = NULL;
-	/* A customer that lingers comes for the mail that is yet to arrive. */
 	if (atrn->result == STORE_OK && atrn->count > 0 &&
 	    (atrn->held > 0 || s->who.linger > 0)) {
 		turn_begin(s, atrn->wanted, atrn->count);
@@ -232,8 +282,7 @@ atrn_command(struct session *s, char *args)
 	atrn->job.done = done;
 	atrn->session = s;
 	atrn->account = s->who.account;
-	atrn->result = STORE_FAILED;
 	s->atrn = atrn;
 	session_set_state(s, SESSION_ASKING);
-	worker_submit(s->server->worker, &atrn->job);
+	submit(atrn);
 }

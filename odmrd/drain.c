@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
 
+#include "audit.h"
 #include "customer.h"
 #include "drain.h"
 #include "flusher.h"
@@ -79,6 +80,15 @@ ask(struct customer *c)
 }
 
 static void
+give_up(struct customer *c)
+{
+	if (c->who.linger > 0)
+		linger_begin(c);
+	else
+		customer_quit(c, "tags-without-mail");
+}
+
+static void
 on_timer(void *arg)
 {
 	struct customer *c = arg;
@@ -95,10 +105,10 @@ on_timer(void *arg)
 		log_info(c->who.id,
 		    "mail remains but Postfix is silent, flushing once more");
 		flush_all(c);
-	} else if (c->who.linger > 0)
-		linger_begin(c);
-	else
-		customer_quit(c, "tags-without-mail");
+	} else {
+		audit_suspect(c->server->audit, "tags without mail");
+		give_up(c);
+	}
 }
 
 bool

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "audit.h"
 #include "census.h"
 #include "credentials.h"
 #include "customer.h"
@@ -230,6 +231,16 @@ postfix_uid(const struct conf *conf)
 	return pw->pw_uid;
 }
 
+/* The last notes are written while odmrd ends. */
+static void
+on_doubt(const char *why, void *arg)
+{
+	struct server *server = arg;
+
+	if (server->audit != NULL)
+		audit_suspect(server->audit, why);
+}
+
 static void
 start_parts(struct server *server)
 {
@@ -240,7 +251,8 @@ start_parts(struct server *server)
 	gsasl_callback_set(server->sasl, credentials_answer);
 	server->worker = worker_new(server->loop, conf, WORKERS);
 	server->hasher = worker_new(server->loop, conf, HASHERS);
-	server->settle = settle_new(server->loop, conf);
+	server->audit = audit_new(server->loop, conf);
+	server->settle = settle_new(server->loop, conf, on_doubt, server);
 	server->flusher = flusher_new(server->loop, conf);
 	server->census = census_new(server->loop, conf);
 	server->registry = registry_new(server);
@@ -250,9 +262,10 @@ start_parts(struct server *server)
 	server->budget.limit = (size_t)conf->total_buffer;
 	if (!ration_init(server) || server->tls_client == NULL ||
 	    server->worker == NULL || server->hasher == NULL ||
-	    server->settle == NULL || server->flusher == NULL ||
-	    server->census == NULL || server->registry == NULL ||
-	    server->peers == NULL || server->stop_timer == NULL ||
+	    server->audit == NULL || server->settle == NULL ||
+	    server->flusher == NULL || server->census == NULL ||
+	    server->registry == NULL || server->peers == NULL ||
+	    server->stop_timer == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGUSR1, on_usr1, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
@@ -263,6 +276,7 @@ start_parts(struct server *server)
 static void
 free_parts(struct server *server)
 {
+	audit_free(&server->audit);
 	worker_free(&server->worker);
 	worker_free(&server->hasher);
 	settle_free(&server->settle);

@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "worker.h"
 
+struct audit;
 struct census;
 struct customer;
 struct lmtp;
@@ -35,6 +36,7 @@ struct server {
 	struct worker *hasher; /* for jobs that hash passwords */
 	struct settle *settle;
 	struct flusher *flusher;
+	struct audit *audit;
 	struct census *census;
 	struct registry *registry;
 	struct peers *peers;

@@ -41,12 +41,15 @@ struct note {
 struct settle {
 	const struct conf *conf;
 	struct wakeup *wakeup;
+	settle_doubt *doubt;
+	void *doubt_arg;
 	pthread_t thread;
 	pthread_mutex_t lock; /* over all below */
 	pthread_cond_t work;
 	struct note *todo, **todo_tail;
 	struct note *done;
-	bool urgent; /* among `todo` */
+	const char *doubted; /* why, or NULL */
+	bool urgent;         /* among `todo` */
 	bool stopping;
 };
 
@@ -186,12 +189,32 @@ count(struct store *store, struct note *note)
 	return result;
 }
 
+static void
+note_doubt(struct settle *settle, const char *why)
+{
+	pthread_mutex_lock(&settle->lock);
+	settle->doubted = why;
+	pthread_mutex_unlock(&settle->lock);
+}
+
+static enum store_result
+settle_message(
+    struct settle *settle, struct store *store, const struct settlement *tx)
+{
+	enum store_result result = store_settle(store, tx);
+
+	if (result == STORE_NONE)
+		note_doubt(settle, "mail without a tag");
+	return result;
+}
+
 static bool
-apply(struct store *store, struct note *note)
+apply(struct settle *settle, struct store *store, struct note *note)
 {
 	switch (note->kind) {
 	case NOTE_TX:
-		return store_settle(store, &note->u.tx) != STORE_FAILED;
+		return settle_message(settle, store, &note->u.tx) !=
+		    STORE_FAILED;
 	case NOTE_SESSION:
 		return store_session_put(store, &note->u.session) !=
 		    STORE_FAILED;
@@ -206,12 +229,12 @@ apply(struct store *store, struct note *note)
 
 /* All notes in one transaction, or none of them. */
 static bool
-write_notes(struct store *store, struct note *notes)
+write_notes(struct settle *settle, struct store *store, struct note *notes)
 {
 	if (store_begin(store) != STORE_OK)
 		return false;
 	for (; notes != NULL; notes = notes->next)
-		if (!apply(store, notes)) {
+		if (!apply(settle, store, notes)) {
 			store_rollback(store);
 			return false;
 		}
@@ -256,7 +279,7 @@ persist(struct settle *settle, struct store *store, struct note *notes)
 {
 	int tries = 0, most = TRIES;
 
-	while (!write_notes(store, notes)) {
+	while (!write_notes(settle, store, notes)) {
 		if (tries++ == 0)
 			log_warning(NULL, "tags wait: %s", store_error(store));
 		/* A question is worth nothing late: nobody waits for it. */
@@ -266,6 +289,7 @@ persist(struct settle *settle, struct store *store, struct note *notes)
 			log_error(NULL,
 			    "tags not settled, reconcile is due: %s",
 			    store_error(store));
+			note_doubt(settle, "tags not settled");
 			return;
 		}
 	}
@@ -327,16 +351,21 @@ run(void *arg)
 }
 
 static void
-answer_questions(void *arg)
+hear_back(void *arg)
 {
 	struct settle *settle = arg;
 	struct note *notes, *next;
 	struct question *q;
+	const char *why;
 
 	pthread_mutex_lock(&settle->lock);
 	notes = settle->done;
 	settle->done = NULL;
+	why = settle->doubted;
+	settle->doubted = NULL;
 	pthread_mutex_unlock(&settle->lock);
+	if (why != NULL)
+		settle->doubt(why, settle->doubt_arg);
 	for (; notes != NULL; notes = next) {
 		next = notes->next;
 		q = &notes->u.question;
@@ -347,17 +376,20 @@ answer_questions(void *arg)
 }
 
 struct settle *
-settle_new(struct loop *loop, const struct conf *conf)
+settle_new(
+    struct loop *loop, const struct conf *conf, settle_doubt *doubt, void *arg)
 {
 	struct settle *settle = calloc(1, sizeof(*settle));
 
 	if (settle == NULL)
 		return NULL;
 	settle->conf = conf;
+	settle->doubt = doubt;
+	settle->doubt_arg = arg;
 	settle->todo_tail = &settle->todo;
 	pthread_mutex_init(&settle->lock, NULL);
 	pthread_cond_init(&settle->work, NULL);
-	settle->wakeup = wakeup_new(loop, answer_questions, settle);
+	settle->wakeup = wakeup_new(loop, hear_back, settle);
 	if (settle->wakeup == NULL ||
 	    pthread_create(&settle->thread, NULL, run, settle) != 0) {
 		wakeup_free(&settle->wakeup);
@@ -379,7 +411,7 @@ settle_free(struct settle **settlep)
 	pthread_cond_signal(&settle->work);
 	pthread_mutex_unlock(&settle->lock);
 	pthread_join(settle->thread, NULL);
-	answer_questions(settle);
+	hear_back(settle);
 	wakeup_free(&settle->wakeup);
 	pthread_cond_destroy(&settle->work);
 	pthread_mutex_destroy(&settle->lock);

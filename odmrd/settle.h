@@ -4,7 +4,8 @@
  * thread of its own, in the order in which it was told and many at a time, so
  * that no message waits for a disk. Tags are an index: when the database stays
  * unusable, notes are given up after a while, with a line in the log, and
- * reconcile mends the tags later. At settle_free all notes are written first.
+ * reconcile mends the tags later; settle_doubt tells that it is due. At
+ * settle_free all notes are written first.
  */
 #ifndef SETTLE_H
 #define SETTLE_H
@@ -16,9 +17,13 @@
 struct question;
 struct settle;
 
-/* NULL if the thread could not be started. Forgets the sessions that a dead
+/* Called in the loop: the tags are not what they should be, for the log. */
+typedef void settle_doubt(const char *why, void *arg);
+
+/* NULL if the thread could not be started. Ends the sessions that a dead
  * odmrd left in the database. */
-struct settle *settle_new(struct loop *loop, const struct conf *conf);
+struct settle *settle_new(
+    struct loop *loop, const struct conf *conf, settle_doubt *doubt, void *arg);
 void settle_free(struct settle **settle);
 
 /* All three copy what they are given. */

@@ -50,6 +50,7 @@ socket_directory = {dir}/odmr
 pid_file = {dir}/odmrd.pid
 postfix_config_directory = {dir}/postfix
 postqueue_path = {dir}/postqueue
+postconf_path = {dir}/postconf
 user = {user}
 postfix_user = {user}
 flush_group = {group}
@@ -60,11 +61,19 @@ tls_key_file = {dir}/server.key
 believe_5xx = always
 auth_failure_limit = 1000
 auth_failure_delay = 0
+reconcile_interval = 0
 """
 
 POSTQUEUE = """\
 #!/bin/sh
 echo "$@" >>{dir}/flushed
+"""
+
+# How long Postfix keeps mail, and bounces.
+POSTCONF = """\
+#!/bin/sh
+echo 5d
+echo 5d
 """
 
 
@@ -115,6 +124,7 @@ class Odmrd:
         for name in ("odmr", "postfix"):
             (self.dir / name).mkdir()
         self.postqueue(POSTQUEUE)
+        self.script("postconf", POSTCONF)
         self.port, self.tls_port = free_ports(2)
         self.ca = self.dir / "server.pem"
         self.log = self.dir / "log"
@@ -201,10 +211,13 @@ class Odmrd:
 
     # ---- its surroundings
 
-    def postqueue(self, script):
-        path = self.dir / "postqueue"
-        path.write_text(script.format(dir=self.dir))
+    def script(self, name, text):
+        path = self.dir / name
+        path.write_text(text.format(dir=self.dir))
         path.chmod(0o755)
+
+    def postqueue(self, text):
+        self.script("postqueue", text)
 
     def flushed(self):
         """The domains that postqueue -s was called for."""

@@ -210,9 +210,9 @@ add_tag(struct fixture *f, const char *id, long recipients, int64_t arrived)
 	assert_ok(f, store_tag_add(f->store, &tag));
 }
 
-static void
-settle(struct fixture *f, const char *id, const char *session, long delivered,
-    long refused, long kept)
+static enum store_result
+try_to_settle(struct fixture *f, const char *id, const char *session,
+    long delivered, long refused, long kept)
 {
 	struct settlement settlement = { .queue_id = id,
 		.domain = "a.org",
@@ -224,7 +224,23 @@ settle(struct fixture *f, const char *id, const char *session, long delivered,
 		.when = 5000,
 		.answer = "250 taken" };
 
-	assert_ok(f, store_settle(f->store, &settlement));
+	return store_settle(f->store, &settlement);
+}
+
+static void
+settle(struct fixture *f, const char *id, const char *session, long delivered,
+    long refused, long kept)
+{
+	assert_ok(f, try_to_settle(f, id, session, delivered, refused, kept));
+}
+
+static void
+settle_unknown(struct fixture *f, const char *id, const char *session,
+    long delivered, long refused, long kept)
+{
+	assert_int_equal(
+	    try_to_settle(f, id, session, delivered, refused, kept),
+	    STORE_NONE);
 }
 
 static int64_t
@@ -367,7 +383,7 @@ late_tag_of_a_settled_message_does_not_bring_it_back(void **arg)
 {
 	struct fixture *f = *arg;
 
-	settle(f, "1", "s", 1, 1, 0);
+	settle_unknown(f, "1", "s", 1, 1, 0);
 	add_tag(f, "1", 2, 10);
 	assert_tag(
 	    f, "delivered open 0 delivered 1 attempts 1 tried 0 settled 5000");
@@ -379,7 +395,7 @@ unknown_message_that_is_kept_gets_no_tag(void **arg)
 {
 	struct fixture *f = *arg;
 
-	settle(f, "1", "s", 1, 0, 1);
+	settle_unknown(f, "1", "s", 1, 0, 1);
 	assert_answer(f->state, "SELECT count(*) FROM tag", "0");
 	assert_answer(f->state, "SELECT delivered FROM collected", "1");
 }
