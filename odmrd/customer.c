@@ -22,10 +22,7 @@ void
 customer_set_state(struct customer *c, enum customer_state state)
 {
 	c->state = state;
-	if (state == CUSTOMER_READY)
-		live_begin(c);
-	if (state != CUSTOMER_ENDED)
-		live_note(c);
+	live_state(c);
 }
 
 /* ---- what is expected -------------------------------------------------- */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,8 +11,8 @@
  * usage has the seconds up to there. */
 enum { TICK_MS = 1000, STALE_MS = 60000 };
 
-static const char *const state_names[] = {
-	[CUSTOMER_CLAIMED] = "claimed",
+/* Before and after these there is no row. */
+static const char *const state_names[CUSTOMER_ENDED + 1] = {
 	[CUSTOMER_GREETING] = "greeting",
 	[CUSTOMER_EHLO] = "greeting",
 	[CUSTOMER_HELO] = "greeting",
@@ -19,7 +20,6 @@ static const char *const state_names[] = {
 	[CUSTOMER_READY] = "delivering",
 	[CUSTOMER_LINGERING] = "lingering",
 	[CUSTOMER_QUITTING] = "quitting",
-	[CUSTOMER_ENDED] = "ended",
 };
 
 /* Messages a minute since the oldest moment that is remembered. */
@@ -45,7 +45,7 @@ write_row(struct customer *c)
 		.account = c->who.login,
 		.client = c->who.client,
 		.domains = c->domains,
-		.state = state_names[c->state],
+		.state = live->state,
 		.attempted = c->tally.attempted,
 		.delivered = c->tally.delivered,
 		.refused = c->tally.refused,
@@ -65,6 +65,7 @@ live_note(struct customer *c)
 {
 	struct live *live = &c->live;
 
+	live->state = state_names[c->state];
 	live->noted_ms = loop_now_ms();
 	live->attempted = c->tally.attempted;
 	live->in_flight = c->pipeline.in_flight;
@@ -90,21 +91,9 @@ on_tick(void *arg)
 		timer_set(live->timer, TICK_MS);
 }
 
-bool
-live_init(struct live *live, struct customer *c)
-{
-	live->timer = timer_new(c->server->loop, on_tick, c);
-	return live->timer != NULL;
-}
-
-void
-live_free(struct live *live)
-{
-	timer_free(&live->timer);
-}
-
-void
-live_begin(struct customer *c)
+/* Messages may come from now on. */
+static void
+begin(struct customer *c)
 {
 	struct live *live = &c->live;
 
@@ -117,6 +106,31 @@ live_begin(struct customer *c)
 	}
 	live->ticking = true;
 	timer_set(live->timer, TICK_MS);
+}
+
+void
+live_state(struct customer *c)
+{
+	const char *name = state_names[c->state];
+	const char *shown = c->live.state;
+
+	if (c->state == CUSTOMER_READY)
+		begin(c);
+	if (name != NULL && (shown == NULL || strcmp(name, shown) != 0))
+		live_note(c);
+}
+
+bool
+live_init(struct live *live, struct customer *c)
+{
+	live->timer = timer_new(c->server->loop, on_tick, c);
+	return live->timer != NULL;
+}
+
+void
+live_free(struct live *live)
+{
+	timer_free(&live->timer);
 }
 
 void

@@ -24,6 +24,7 @@ struct live {
 	} past[LIVE_SECONDS];      /* a ring */
 	unsigned oldest;           /* of it */
 	/* what was written last: */
+	const char *state;
 	int64_t noted_ms;
 	int64_t attempted, in_flight, rate;
 };
@@ -32,11 +33,10 @@ struct live {
 bool live_init(struct live *live, struct customer *customer);
 void live_free(struct live *live);
 
-/* Writes the row. Called when the state has changed, or the line has proved
- * to be alive. */
+/* The state has changed. */
+void live_state(struct customer *customer);
+/* Writes the row: the line has proved to be alive. */
 void live_note(struct customer *customer);
-/* Messages may come from now on. */
-void live_begin(struct customer *customer);
 /* The session ends: its row goes. */
 void live_end(struct customer *customer);
 
