@@ -114,6 +114,8 @@ enum store_result store_account_secret(
     struct store *, const char *login, const char *scram, const char *password);
 enum store_result store_account_disable(
     struct store *, const char *login, bool disabled);
+enum store_result store_account_linger(
+    struct store *, const char *login, long linger);
 /* Also takes back what its login may start by ETRN. */
 enum store_result store_account_remove(struct store *, const char *login);
 enum store_result store_account_get(
@@ -262,9 +264,12 @@ struct tag {
 	/* what a visitor sees besides: */
 	const char *state;
 	long open;
+	long delivered; /* recipients answered 2xx */
 	long attempts;
+	const char *session;     /* the last that attempted it, or NULL */
 	const char *last_answer; /* or NULL */
 	int64_t doubted; /* when a 5xx was first not believed; 0: never */
+	int64_t settled; /* 0: held */
 };
 
 typedef void tag_visit(const struct tag *tag, void *arg);
@@ -274,6 +279,16 @@ enum store_result store_tag_add(struct store *, const struct tag *);
 /* Held tags, oldest first; `domain` NULL: of every domain. */
 enum store_result store_tag_each(
     struct store *, const char *domain, tag_visit *visit, void *arg);
+/* Tags in any state, or in `state`; likewise. */
+enum store_result store_tag_history(struct store *, const char *domain,
+    const char *state, tag_visit *visit, void *arg);
+/* All tags of one message, held or not, in the order of their domains. */
+enum store_result store_tag_find(
+    struct store *, const char *queue_id, tag_visit *visit, void *arg);
+/* The message was taken out of the queue: what was held of it is "left", and
+ * `why` its last answer. STORE_NONE: nothing was held. */
+enum store_result store_tag_leave(
+    struct store *, const char *queue_id, int64_t when, const char *why);
 /* Adds to *count the held tags of `domain`; with `session`, only those that
  * still have a recipient which that session has not attempted. */
 enum store_result store_tag_count(
@@ -304,6 +319,35 @@ struct settlement {
 
 /* STORE_NONE: it was never tagged. */
 enum store_result store_settle(struct store *, const struct settlement *);
+
+/* ---- usage (state.db) ------------------------------------------------ */
+
+/* Of one account, domain and day, or of the days of a period. Sessions and
+ * seconds are an account's and have domain ''; account '' is nobody's. */
+struct usage {
+	const char *day; /* YYYY-MM-DD, local time; NULL: a period */
+	const char *account;
+	const char *domain;
+	int64_t messages; /* that came in */
+	int64_t bytes;
+	int64_t delivered;
+	int64_t delivered_bytes;
+	int64_t refused;
+	int64_t expired;
+	int64_t left;
+	int64_t peak; /* most held at a time */
+	int64_t sessions;
+	int64_t seconds;
+};
+
+typedef void usage_visit(const struct usage *, void *arg);
+
+/* Of the days `from` to `to`, both included: by day, account and domain; or
+ * one for each account and domain, in their order. */
+enum store_result store_usage_days(struct store *, const char *from,
+    const char *to, usage_visit *visit, void *arg);
+enum store_result store_usage_period(struct store *, const char *from,
+    const char *to, usage_visit *visit, void *arg);
 
 /* ---- what ETRN started (state.db) ------------------------------------- */
 

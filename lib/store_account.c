@@ -54,6 +54,19 @@ store_account_disable(struct store *store, const char *login, bool disabled)
 	return query_change(&query);
 }
 
+enum store_result
+store_account_linger(struct store *store, const char *login, long linger)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE account SET linger = ?1 WHERE login = ?2"))
+		return STORE_FAILED;
+	query_int(&query, linger);
+	query_text(&query, login);
+	return query_change(&query);
+}
+
 /* The grants follow by ON DELETE CASCADE. What the login may start by ETRN goes
  * first: if the second half fails, the command can be repeated. The other way
  * round a permission would wait for the next who gets that login. */

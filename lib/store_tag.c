@@ -30,66 +30,6 @@ store_tag_add(struct store *store, const struct tag *tag)
 	return query_run(&query);
 }
 
-/* Separated by newlines, with or without one at the end. */
-static long
-count_lines(const char *text)
-{
-	long lines = 0;
-	char before = '\n';
-
-	for (; *text != '\0'; before = *text++)
-		lines += before == '\n';
-	return lines;
-}
-
-static bool
-read_tag(struct query *query, struct tag *tag)
-{
-	tag->queue_id = query_text_at(query, 0);
-	tag->domain = query_text_at(query, 1);
-	tag->sender = query_text_at(query, 2);
-	tag->recipients = query_text_at(query, 3);
-	tag->size = query_int_at(query, 4);
-	tag->client = query_text_at(query, 5);
-	tag->arrived = query_int_at(query, 6);
-	tag->state = query_text_at(query, 7);
-	tag->open = (long)query_int_at(query, 8);
-	tag->attempts = (long)query_int_at(query, 9);
-	tag->last_answer = query_text_at(query, 10);
-	tag->doubted = query_int_at(query, 11);
-	if (!query_sound(query))
-		return false;
-	tag->recipient_count = count_lines(tag->recipients);
-	return true;
-}
-
-#define SELECT_HELD                                                            \
-	"SELECT queue_id, domain, sender, recipients, size, client, "          \
-	"arrived, state, open, attempts, last_answer, "                        \
-	"coalesce(doubted, 0) FROM tag "                                       \
-	"WHERE state = 'held' "
-
-enum store_result
-store_tag_each(
-    struct store *store, const char *domain, tag_visit *visit, void *arg)
-{
-	static const char all[] = SELECT_HELD "ORDER BY arrived, id";
-	static const char one[] =
-	    SELECT_HELD "AND domain = ?1 ORDER BY arrived, id";
-	enum store_result result;
-	struct query query;
-	struct tag tag;
-
-	if (!query_open(&query, store, STATE, domain == NULL ? all : one))
-		return STORE_FAILED;
-	if (domain != NULL)
-		query_text(&query, domain);
-	while ((result = query_row(&query)) == STORE_OK)
-		if (read_tag(&query, &tag))
-			visit(&tag, arg);
-	return query_end(&query, result);
-}
-
 enum store_result
 store_tag_count(struct store *store, const char *domain, const char *session,
     int64_t *count)

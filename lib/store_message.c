@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the tags tell of messages (state.db): those that wait, those that have
+ * left the queue, and what became of one.
+ */
+#include "store_internal.h"
+
+/* Separated by newlines, with or without one at the end. */
+static long
+count_lines(const char *text)
+{
+	long lines = 0;
+	char before = '\n';
+
+	for (; *text != '\0'; before = *text++)
+		lines += before == '\n';
+	return lines;
+}
+
+#define SELECT_TAG                                                             \
+	"SELECT queue_id, domain, sender, recipients, size, client, "          \
+	"arrived, state, open, delivered, attempts, session, last_answer, "    \
+	"coalesce(doubted, 0), coalesce(settled, 0) FROM tag "
+
+#define OLDEST_FIRST "ORDER BY arrived, id"
+
+static bool
+read_tag(struct query *query, struct tag *tag)
+{
+	tag->queue_id = query_text_at(query, 0);
+	tag->domain = query_text_at(query, 1);
+	tag->sender = query_text_at(query, 2);
+	tag->recipients = query_text_at(query, 3);
+	tag->size = query_int_at(query, 4);
+	tag->client = query_text_at(query, 5);
+	tag->arrived = query_int_at(query, 6);
+	tag->state = query_text_at(query, 7);
+	tag->open = (long)query_int_at(query, 8);
+	tag->delivered = (long)query_int_at(query, 9);
+	tag->attempts = (long)query_int_at(query, 10);
+	tag->session = query_text_at(query, 11);
+	tag->last_answer = query_text_at(query, 12);
+	tag->doubted = query_int_at(query, 13);
+	tag->settled = query_int_at(query, 14);
+	if (!query_sound(query))
+		return false;
+	tag->recipient_count = count_lines(tag->recipients);
+	return true;
+}
+
+/* Binds what of `first` and `second` is not NULL, in this order. */
+static enum store_result
+visit_tags(struct store *store, const char *sql, const char *first,
+    const char *second, tag_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	struct tag tag;
+
+	if (!query_open(&query, store, STATE, sql))
+		return STORE_FAILED;
+	if (first != NULL)
+		query_text(&query, first);
+	if (second != NULL)
+		query_text(&query, second);
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_tag(&query, &tag))
+			visit(&tag, arg);
+	return query_end(&query, result);
+}
+
+/* The state stands in the text: only so is the index of the held ones used. */
+enum store_result
+store_tag_each(
+    struct store *store, const char *domain, tag_visit *visit, void *arg)
+{
+	static const char all[] =
+	    SELECT_TAG "WHERE state = 'held' " OLDEST_FIRST;
+	static const char one[] =
+	    SELECT_TAG "WHERE state = 'held' AND domain = ?1 " OLDEST_FIRST;
+
+	return visit_tags(
+	    store, domain == NULL ? all : one, domain, NULL, visit, arg);
+}
+
+enum store_result
+store_tag_history(struct store *store, const char *domain, const char *state,
+    tag_visit *visit, void *arg)
+{
+	static const char all[] = SELECT_TAG OLDEST_FIRST;
+	static const char of_domain[] =
+	    SELECT_TAG "WHERE domain = ?1 " OLDEST_FIRST;
+	static const char of_state[] =
+	    SELECT_TAG "WHERE state = ?1 " OLDEST_FIRST;
+	static const char of_both[] =
+	    SELECT_TAG "WHERE domain = ?1 AND state = ?2 " OLDEST_FIRST;
+	const char *sql;
+
+	if (domain == NULL)
+		sql = state == NULL ? all : of_state;
+	else
+		sql = state == NULL ? of_domain : of_both;
+	return visit_tags(store, sql, domain, state, visit, arg);
+}
+
+enum store_result
+store_tag_find(
+    struct store *store, const char *queue_id, tag_visit *visit, void *arg)
+{
+	static const char sql[] =
+	    SELECT_TAG "WHERE queue_id = ?1 ORDER BY domain";
+
+	return visit_tags(store, sql, queue_id, NULL, visit, arg);
+}
+
+/* The customer's last answer, if there is one, stays legible behind it. */
+enum store_result
+store_tag_leave(
+    struct store *store, const char *queue_id, int64_t when, const char *why)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET state = 'left', open = 0, settled = ?2, "
+		"last_answer = ?3 || coalesce('; before: ' || last_answer, '') "
+		"WHERE queue_id = ?1 AND state = 'held'"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_int(&query, when);
+	query_text(&query, why);
+	return query_change(&query);
+}

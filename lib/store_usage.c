@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the service was used for (state.db). The table is kept by the triggers
+ * of sql/state.sql and, for sessions, by odmrd.
+ */
+#include "store_internal.h"
+
+static void
+read_figures(struct query *query, struct usage *usage)
+{
+	usage->messages = query_int_at(query, 3);
+	usage->bytes = query_int_at(query, 4);
+	usage->delivered = query_int_at(query, 5);
+	usage->delivered_bytes = query_int_at(query, 6);
+	usage->refused = query_int_at(query, 7);
+	usage->expired = query_int_at(query, 8);
+	usage->left = query_int_at(query, 9);
+	usage->peak = query_int_at(query, 10);
+	usage->sessions = query_int_at(query, 11);
+	usage->seconds = query_int_at(query, 12);
+}
+
+static bool
+read_usage(struct query *query, struct usage *usage)
+{
+	usage->day = query_text_at(query, 0);
+	usage->account = query_text_at(query, 1);
+	usage->domain = query_text_at(query, 2);
+	read_figures(query, usage);
+	return query_sound(query);
+}
+
+static enum store_result
+visit_usage(struct store *store, const char *sql, const char *from,
+    const char *to, usage_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct usage usage;
+	struct query query;
+
+	if (!query_open(&query, store, STATE, sql))
+		return STORE_FAILED;
+	query_text(&query, from);
+	query_text(&query, to);
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_usage(&query, &usage))
+			visit(&usage, arg);
+	return query_end(&query, result);
+}
+
+enum store_result
+store_usage_days(struct store *store, const char *from, const char *to,
+    usage_visit *visit, void *arg)
+{
+	static const char sql[] =
+	    "SELECT day, account, domain, messages, bytes, delivered, "
+	    "delivered_bytes, refused, expired, vanished, peak, sessions, "
+	    "seconds FROM usage WHERE day BETWEEN ?1 AND ?2 "
+	    "ORDER BY day, account, domain";
+
+	return visit_usage(store, sql, from, to, visit, arg);
+}
+
+/* total() would be a floating-point number; sum() of a NOT NULL column in a
+ * group has no NULL. */
+enum store_result
+store_usage_period(struct store *store, const char *from, const char *to,
+    usage_visit *visit, void *arg)
+{
+	static const char sql[] =
+	    "SELECT NULL, account, domain, sum(messages), sum(bytes), "
+	    "sum(delivered), sum(delivered_bytes), sum(refused), "
+	    "sum(expired), sum(vanished), max(peak), sum(sessions), "
+	    "sum(seconds) FROM usage WHERE day BETWEEN ?1 AND ?2 "
+	    "GROUP BY account, domain ORDER BY account, domain";
+
+	return visit_usage(store, sql, from, to, visit, arg);
+}
