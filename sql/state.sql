@@ -56,8 +56,9 @@ CREATE TABLE tag (
 	counted     TEXT,                   -- for which account, once settled
 	UNIQUE (queue_id, domain)
 );
--- Holds all that status asks for, and spares it the rows.
-CREATE INDEX tag_held ON tag (domain, arrived, size) WHERE state = 'held';
+CREATE INDEX tag_held ON tag (domain, arrived) WHERE state = 'held';
+CREATE INDEX tag_doubted ON tag (domain)
+	WHERE state = 'held' AND doubted IS NOT NULL;
 -- Those that history_days is about.
 CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 
