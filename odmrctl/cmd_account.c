@@ -13,9 +13,8 @@
 #include "odmrctl.h"
 #include "password.h"
 #include "secret.h"
-#include "table.h"
 
-enum { LOGIN_MAX = 64, LOGIN_WIDTH = 36 };
+enum { LOGIN_MAX = 64 };
 
 /* A login may be a domain name of any length: some servers know no other. */
 static int
@@ -121,6 +120,22 @@ cmd_account_add(struct context *ctx, const struct arguments *args)
 	}
 	wipe_secrets(password, verifier);
 	return code;
+}
+
+int
+cmd_account_set(struct context *ctx, const struct arguments *args)
+{
+	const char *login = args->operands[0];
+	long linger;
+	int code;
+
+	if (args->linger == NULL)
+		return complain(EX_USAGE, "nothing to set: give --linger");
+	code = take_linger(args->linger, &linger);
+	if (code != EX_OK)
+		return code;
+	return account_code(
+	    ctx, login, store_account_linger(ctx->store, login, linger));
 }
 
 /* Says what became of CRAM-MD5: a forgotten option would lock fetchmail
@@ -254,83 +269,4 @@ int
 cmd_account_revoke(struct context *ctx, const struct arguments *args)
 {
 	return change_grants(ctx, args, false);
-}
-
-struct listing {
-	struct context *ctx;
-	enum store_result result;
-};
-
-static void
-count_name(const char *name, void *arg)
-{
-	(void)name;
-	++*(int *)arg;
-}
-
-static void
-print_row(const struct account *account, void *arg)
-{
-	struct listing *listing = arg;
-	FILE *out = listing->ctx->out;
-	int domains = 0;
-
-	if (store_grants(listing->ctx->store, account->id, count_name,
-		&domains) != STORE_OK)
-		listing->result = STORE_FAILED;
-	table_name(out, account->login, LOGIN_WIDTH);
-	fprintf(out, " %-8s %-8s %10ld %8d\n",
-	    account->disabled ? "disabled" : "enabled",
-	    account->password != NULL ? "yes" : "no", account->linger, domains);
-}
-
-int
-cmd_account_list(struct context *ctx, const struct arguments *args)
-{
-	struct listing listing = { .ctx = ctx, .result = STORE_OK };
-
-	(void)args;
-	fprintf(ctx->out, "%-*s %-8s %-8s %10s %8s\n", LOGIN_WIDTH, "LOGIN",
-	    "STATE", "CRAM-MD5", "LINGER", "DOMAINS");
-	if (store_account_each(ctx->store, print_row, &listing) != STORE_OK ||
-	    listing.result != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
-static void
-print_grant(const char *name, void *arg)
-{
-	fprintf(arg, "domain    %s\n", name);
-}
-
-static void
-print_account(const struct account *account, void *arg)
-{
-	struct listing *listing = arg;
-	FILE *out = listing->ctx->out;
-	char created[TABLE_TIME_SIZE];
-
-	fprintf(out, "login     %s\n", account->login);
-	fprintf(
-	    out, "state     %s\n", account->disabled ? "disabled" : "enabled");
-	fprintf(out, "cram-md5  %s\n",
-	    account->password != NULL ? "yes (password kept readable)" : "no");
-	fprintf(out, "linger    %ld s\n", account->linger);
-	fprintf(out, "created   %s\n", table_time(account->created, created));
-	listing->result =
-	    store_grants(listing->ctx->store, account->id, print_grant, out);
-}
-
-int
-cmd_account_show(struct context *ctx, const struct arguments *args)
-{
-	struct listing listing = { .ctx = ctx, .result = STORE_OK };
-	const char *login = args->operands[0];
-	int code = account_code(ctx, login,
-	    store_account_get(ctx->store, login, print_account, &listing));
-
-	if (code == EX_OK && listing.result != STORE_OK)
-		return complain_store(ctx);
-	return code;
 }

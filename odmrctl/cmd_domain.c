@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "list.h"
 #include "nexthop.h"
 #include "odmrctl.h"
 #include "table.h"
@@ -49,6 +50,16 @@ take_known_domain(struct context *ctx, const char *typed, char out[DOMAIN_SIZE])
 	default:
 		return complain_store(ctx);
 	}
+}
+
+int
+take_domain_or_all(struct context *ctx, const struct arguments *args,
+    char out[DOMAIN_SIZE], const char **domain)
+{
+	*domain = args->count > 0 ? out : NULL;
+	if (args->count == 0)
+		return EX_OK;
+	return take_known_domain(ctx, args->operands[0], out);
 }
 
 static int
@@ -162,10 +173,40 @@ print_row(const struct domain *domain, void *arg)
 	    domain->nexthop != NULL ? domain->nexthop : "-");
 }
 
+static void
+json_fields(const struct domain *domain, void *arg)
+{
+	struct json *json = arg;
+
+	json_text(json, "domain", domain->name);
+	json_text(json, "mode", domain_mode_name(domain->mode));
+	json_text(json, "nexthop", domain->nexthop);
+	json_text(json, "socket", domain->socket);
+	json_time(json, "created", domain->created);
+}
+
+static void
+json_row(const struct domain *domain, void *arg)
+{
+	struct json *json = arg;
+
+	json_open(json, NULL, '{');
+	json_fields(domain, json);
+	json_close(json, '}');
+}
+
+static enum store_result
+json_rows(struct store *store, const char *of, struct json *json)
+{
+	(void)of;
+	return store_domain_each(store, json_row, json);
+}
+
 int
 cmd_domain_list(struct context *ctx, const struct arguments *args)
 {
-	(void)args;
+	if (args->json)
+		return list_json(ctx, "domains", json_rows, NULL);
 	fprintf(ctx->out, "%-*s %-6s  %s\n", NAME_WIDTH, "DOMAIN", "MODE",
 	    "NEXT HOP");
 	if (store_domain_each(ctx->store, print_row, ctx->out) != STORE_OK)
@@ -189,46 +230,66 @@ print_domain(const struct domain *domain, void *arg)
 	fprintf(out, "created   %s\n", table_time(domain->created, created));
 }
 
-struct holders {
-	struct context *ctx;
-	const char *domain;
-	bool failed;
-};
+static void
+print_holder(const char *login, void *arg)
+{
+	fprintf(arg, "account   %s\n", login);
+}
+
+static int
+show_table(struct context *ctx, const char *name, int64_t held)
+{
+	if (store_domain_get(ctx->store, name, print_domain, ctx->out) !=
+	    STORE_OK)
+		return complain_store(ctx);
+	fprintf(ctx->out, "held      %" PRId64 "\n", held);
+	if (store_grantees(ctx->store, name, print_holder, ctx->out) !=
+	    STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
 
 static void
-print_holder(const struct account *account, void *arg)
+json_holder(const char *login, void *arg)
 {
-	struct holders *holders = arg;
-	enum store_result result =
-	    store_granted(holders->ctx->store, account->id, holders->domain);
+	json_text(arg, NULL, login);
+}
 
-	if (result == STORE_OK)
-		fprintf(holders->ctx->out, "account   %s\n", account->login);
-	else if (result == STORE_FAILED)
-		holders->failed = true;
+static enum store_result
+json_holders(struct store *store, const char *domain, struct json *json)
+{
+	return store_grantees(store, domain, json_holder, json);
+}
+
+static int
+show_json(struct context *ctx, const char *name, int64_t held)
+{
+	struct json json = { .out = ctx->out };
+	int code;
+
+	json_open(&json, NULL, '{');
+	if (store_domain_get(ctx->store, name, json_fields, &json) != STORE_OK)
+		return complain_store(ctx);
+	json_int(&json, "held", held);
+	code = list_array(ctx, &json, "accounts", json_holders, name);
+	json_close(&json, '}');
+	putc('\n', ctx->out);
+	return code;
 }
 
 int
 cmd_domain_show(struct context *ctx, const struct arguments *args)
 {
-	struct holders holders = { .ctx = ctx };
 	char name[DOMAIN_SIZE];
 	int64_t held = 0;
 	int code = take_known_domain(ctx, args->operands[0], name);
 
 	if (code != EX_OK)
 		return code;
-	holders.domain = name;
-	if (store_domain_get(ctx->store, name, print_domain, ctx->out) !=
-		STORE_OK ||
-	    store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
+	if (store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
 		return complain_store(ctx);
-	fprintf(ctx->out, "held      %" PRId64 "\n", held);
-	if (store_account_each(ctx->store, print_holder, &holders) !=
-		STORE_OK ||
-	    holders.failed)
-		return complain_store(ctx);
-	return EX_OK;
+	return args->json ? show_json(ctx, name, held)
+			  : show_table(ctx, name, held);
 }
 
 int

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "json.h"
+#include "list.h"
 #include "network.h"
 #include "odmrctl.h"
 #include "table.h"
@@ -125,19 +125,10 @@ json_row(const struct etrn_permission *permission, void *arg)
 	json_close(json, '}');
 }
 
-static int
-list_json(struct context *ctx, const char *domain)
+static enum store_result
+json_rows(struct store *store, const char *domain, struct json *json)
 {
-	struct json json = { .out = ctx->out };
-
-	json_open(&json, NULL, '{');
-	json_open(&json, "etrn", '[');
-	if (store_etrn_each(ctx->store, domain, json_row, &json) != STORE_OK)
-		return complain_store(ctx);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	putc('\n', ctx->out);
-	return EX_OK;
+	return store_etrn_each(store, domain, json_row, json);
 }
 
 static int
@@ -153,14 +144,12 @@ list_table(struct context *ctx, const char *domain)
 int
 cmd_etrn_list(struct context *ctx, const struct arguments *args)
 {
-	char name[DOMAIN_SIZE], *domain = NULL;
-	int code;
+	char name[DOMAIN_SIZE];
+	const char *domain;
+	int code = take_domain_or_all(ctx, args, name, &domain);
 
-	if (args->count > 0) {
-		code = take_known_domain(ctx, args->operands[0], name);
-		if (code != EX_OK)
-			return code;
-		domain = name;
-	}
-	return args->json ? list_json(ctx, domain) : list_table(ctx, domain);
+	if (code != EX_OK)
+		return code;
+	return args->json ? list_json(ctx, "etrn", json_rows, domain)
+			  : list_table(ctx, domain);
 }

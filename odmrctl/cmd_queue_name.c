@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "json.h"
+#include "list.h"
 #include "node.h"
 #include "odmrctl.h"
 #include "table.h"
@@ -165,20 +165,10 @@ json_row(const struct queue_name *row, void *arg)
 	json_close(json, '}');
 }
 
-static int
-list_json(struct context *ctx, const char *name)
+static enum store_result
+json_rows(struct store *store, const char *name, struct json *json)
 {
-	struct json json = { .out = ctx->out };
-
-	json_open(&json, NULL, '{');
-	json_open(&json, "queue_names", '[');
-	if (store_queue_name_each(ctx->store, name, json_row, &json) !=
-	    STORE_OK)
-		return complain_store(ctx);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	putc('\n', ctx->out);
-	return EX_OK;
+	return store_queue_name_each(store, name, json_row, json);
 }
 
 static int
@@ -205,5 +195,6 @@ cmd_queue_name_list(struct context *ctx, const struct arguments *args)
 			return code;
 		name = canonical;
 	}
-	return args->json ? list_json(ctx, name) : list_table(ctx, name);
+	return args->json ? list_json(ctx, "queue_names", json_rows, name)
+			  : list_table(ctx, name);
 }

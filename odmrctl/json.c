@@ -104,6 +104,13 @@ json_int(struct json *json, const char *key, int64_t value)
 }
 
 void
+json_bool(struct json *json, const char *key, bool value)
+{
+	begin_item(json, key);
+	fputs(value ? "true" : "false", json->out);
+}
+
+void
 json_time(struct json *json, const char *key, int64_t when)
 {
 	char text[TABLE_TIME_SIZE];

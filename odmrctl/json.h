@@ -23,6 +23,7 @@ void json_close(struct json *, char bracket);
 /* NULL is null. */
 void json_text(struct json *, const char *key, const char *text);
 void json_int(struct json *, const char *key, int64_t value);
+void json_bool(struct json *, const char *key, bool value);
 /* Seconds since 1970 as "2024-05-01T12:00:00Z", 0 as null. */
 void json_time(struct json *, const char *key, int64_t when);
 /* The lines of `text` as an array of strings. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -16,7 +17,48 @@
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
 
 /* Options that a command takes. */
-enum { MODE = 1, NEXTHOP = 2, LINGER = 4, CRAM_MD5 = 8, JSON = 16 };
+enum {
+	MODE = 1 << 0,
+	NEXTHOP = 1 << 1,
+	LINGER = 1 << 2,
+	CRAM_MD5 = 1 << 3,
+	JSON = 1 << 4,
+	CSV = 1 << 5,
+	FROM = 1 << 6,
+	TO = 1 << 7,
+	STATES = 1 << 8,
+	YES = 1 << 9,
+};
+
+/* Where in struct arguments each goes: a const char *, or a bool. */
+#define VALUE(name, bit)                                                       \
+	{                                                                      \
+		{ #name, required_argument, NULL, bit },                       \
+		    offsetof(struct arguments, name)                           \
+	}
+#define FLAG(text, bit, field)                                                 \
+	{                                                                      \
+		{ text, no_argument, NULL, bit },                              \
+		    offsetof(struct arguments, field)                          \
+	}
+
+static const struct {
+	struct option option;
+	size_t field;
+} rules[] = {
+	VALUE(mode, MODE),
+	VALUE(nexthop, NEXTHOP),
+	VALUE(linger, LINGER),
+	VALUE(from, FROM),
+	VALUE(to, TO),
+	VALUE(state, STATES),
+	FLAG("cram-md5", CRAM_MD5, cram_md5),
+	FLAG("json", JSON, json),
+	FLAG("csv", CSV, csv),
+	FLAG("yes", YES, yes),
+};
+
+enum { OPTIONS = sizeof(rules) / sizeof(rules[0]) };
 
 struct command {
 	const char *noun;
@@ -42,17 +84,19 @@ static const struct command commands[] = {
 	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
 	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
 	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
-	{ "domain", "list", cmd_domain_list, 0, 0, 0, "" },
-	{ "domain", "show", cmd_domain_show, 0, 1, 1, "NAME" },
+	{ "domain", "list", cmd_domain_list, JSON, 0, 0, "[--json]" },
+	{ "domain", "show", cmd_domain_show, JSON, 1, 1, "NAME [--json]" },
 	{ "domain", "remove", cmd_domain_remove, 0, 1, 1, "NAME" },
 	{ "account", "add", cmd_account_add, CRAM_MD5 | LINGER, 1, 1,
 	    "LOGIN [--cram-md5] [--linger SECONDS]" },
+	{ "account", "set", cmd_account_set, LINGER, 1, 1,
+	    "LOGIN [--linger SECONDS]" },
 	{ "account", "grant", cmd_account_grant, 0, 2, MANY,
 	    "LOGIN DOMAIN..." },
 	{ "account", "revoke", cmd_account_revoke, 0, 2, MANY,
 	    "LOGIN DOMAIN..." },
-	{ "account", "list", cmd_account_list, 0, 0, 0, "" },
-	{ "account", "show", cmd_account_show, 0, 1, 1, "LOGIN" },
+	{ "account", "list", cmd_account_list, JSON, 0, 0, "[--json]" },
+	{ "account", "show", cmd_account_show, JSON, 1, 1, "LOGIN [--json]" },
 	{ "account", "passwd", cmd_account_passwd, CRAM_MD5, 1, 1,
 	    "LOGIN [--cram-md5]" },
 	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN" },
@@ -78,7 +122,15 @@ static const struct command commands[] = {
 	{ "queue-name", "list", cmd_queue_name_list, JSON, 0, 1,
 	    "[NAME] [--json]" },
 	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
-	{ "queue", NULL, cmd_queue, JSON, 0, 1, "[DOMAIN] [--json]" },
+	{ "queue", NULL, cmd_queue, JSON | STATES, 0, 1,
+	    "[DOMAIN] [--state STATE|all] [--json]" },
+	{ "message", NULL, cmd_message, JSON, 1, 1, "ID [--json]" },
+	{ "release", NULL, cmd_release, 0, 1, 1, "ID" },
+	{ "delete", NULL, cmd_delete, YES, 1, 1, "ID [--yes]" },
+	{ "sessions", "end", cmd_sessions_end, 0, 1, 1, "ID" },
+	{ "sessions", NULL, cmd_sessions, JSON, 0, 0, "[--json]" },
+	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
+	    "[--from DAY] [--to DAY] [--json|--csv]" },
 	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
 };
 
@@ -164,20 +216,26 @@ find_command(int argc, char **argv)
 	return NULL;
 }
 
+static void
+set_argument(struct arguments *args, int which)
+{
+	char *field = (char *)args + rules[which].field;
+
+	if (rules[which].option.has_arg == required_argument)
+		*(const char **)(void *)field = optarg;
+	else
+		*(bool *)field = true;
+}
+
 static bool
 take_options(const struct command *command, int argc, char **argv,
     struct arguments *args)
 {
-	static const struct option options[] = {
-		{ "mode", required_argument, NULL, MODE },
-		{ "nexthop", required_argument, NULL, NEXTHOP },
-		{ "linger", required_argument, NULL, LINGER },
-		{ "cram-md5", no_argument, NULL, CRAM_MD5 },
-		{ "json", no_argument, NULL, JSON },
-		{ NULL, 0, NULL, 0 },
-	};
+	struct option options[OPTIONS + 1] = { 0 };
 	int option, which;
 
+	for (int i = 0; i < OPTIONS; i++)
+		options[i] = rules[i].option;
 	optind = 0; /* makes glibc start anew */
 	while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
 		if (option == '?')
@@ -187,14 +245,7 @@ take_options(const struct command *command, int argc, char **argv,
 			    options[which].name);
 			return false;
 		}
-		args->cram_md5 |= option == CRAM_MD5;
-		args->json |= option == JSON;
-		if (option == MODE)
-			args->mode = optarg;
-		else if (option == NEXTHOP)
-			args->nexthop = optarg;
-		else if (option == LINGER)
-			args->linger = optarg;
+		set_argument(args, which);
 	}
 	args->operands = argv + optind;
 	args->count = argc - optind;
@@ -225,16 +276,26 @@ write_output(const char *text, size_t len)
 	return EX_OK;
 }
 
+int
+say_now(struct context *ctx)
+{
+	int code;
+
+	if (fflush(ctx->out) == EOF)
+		err(EX_OSERR, "out of memory");
+	code = write_output(ctx->text, ctx->len);
+	rewind(ctx->out);
+	return code;
+}
+
 static int
 run(struct context *ctx, const struct command *command,
     const struct arguments *args)
 {
-	char *text = NULL;
-	size_t len = 0;
 	int code;
 
 	ctx->store = store_new(&ctx->conf, BUSY_MS);
-	ctx->out = open_memstream(&text, &len);
+	ctx->out = open_memstream(&ctx->text, &ctx->len);
 	if (ctx->store == NULL || ctx->out == NULL)
 		err(EX_OSERR, "out of memory");
 	code = command->run(ctx, args);
@@ -242,8 +303,8 @@ run(struct context *ctx, const struct command *command,
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (code == EX_OK)
-		code = write_output(text, len);
-	free(text);
+		code = write_output(ctx->text, ctx->len);
+	free(ctx->text);
 	return code;
 }
 
@@ -254,7 +315,7 @@ main(int argc, char **argv)
 	struct arguments args = { 0 };
 	const struct command *command;
 	char error[CONF_ERROR_SIZE];
-	struct context ctx;
+	struct context ctx = { 0 };
 	int option, code;
 
 	while ((option = getopt(argc, argv, "+c:h")) != -1) {

@@ -20,6 +20,8 @@ struct context {
 	struct conf conf;
 	struct store *store;
 	FILE *out;
+	char *text; /* what was written to it so far, main.c's */
+	size_t len;
 };
 
 /* NULL or false where the option was not given. */
@@ -27,8 +29,13 @@ struct arguments {
 	const char *mode;
 	const char *nexthop;
 	const char *linger;
+	const char *from;
+	const char *to;
+	const char *state;
 	bool cram_md5;
 	bool json;
+	bool csv;
+	bool yes;
 	char **operands;
 	int count;
 };
@@ -38,14 +45,21 @@ typedef int command_run(struct context *, const struct arguments *);
 command_run cmd_domain_add, cmd_domain_set, cmd_domain_list, cmd_domain_show,
     cmd_domain_remove;
 command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
-    cmd_account_list, cmd_account_show, cmd_account_passwd, cmd_account_disable,
-    cmd_account_enable, cmd_account_remove;
+    cmd_account_set, cmd_account_list, cmd_account_show, cmd_account_passwd,
+    cmd_account_disable, cmd_account_enable, cmd_account_remove;
 command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
 command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_schedule_add, cmd_schedule_remove, cmd_schedule_list;
 command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
-command_run cmd_status, cmd_queue;
+command_run cmd_status, cmd_queue, cmd_message;
 command_run cmd_reconcile;
+command_run cmd_release, cmd_delete;
+command_run cmd_sessions, cmd_sessions_end;
+command_run cmd_usage;
+
+/* Writes what is in `out` to standard output already now, for a question that
+ * follows. No query may be open. */
+int say_now(struct context *);
 
 /* Prints "odmrctl: ..." and returns the code. */
 int complain(int code, const char *fmt, ...)
@@ -58,5 +72,11 @@ int take_domain(const char *typed, char out[DOMAIN_SIZE]);
 /* The same, and the domain must be one of ours. */
 int take_known_domain(
     struct context *, const char *typed, char out[DOMAIN_SIZE]);
+/* EX_OK for a queue id, else complains. */
+int take_queue_id(const char *typed);
+/* Of a listing's only operand, which may be missing: `*domain` is `out`, or
+ * NULL for all domains. */
+int take_domain_or_all(struct context *, const struct arguments *,
+    char out[DOMAIN_SIZE], const char **domain);
 
 #endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl account list and show: the accounts, but nothing of their secrets.
+ */
+#include <string.h>
+#include <sysexits.h>
+
+#include "list.h"
+#include "odmrctl.h"
+#include "table.h"
+
+enum { LOGIN_WIDTH = 36 };
+
+/* What the visitors of accounts need; `result` is of the queries inside. */
+struct listing {
+	struct store *store;
+	FILE *out;
+	struct json *json;
+	enum store_result result;
+};
+
+static void
+count_name(const char *name, void *arg)
+{
+	(void)name;
+	++*(int *)arg;
+}
+
+static void
+visit_grants(struct listing *listing, const struct account *account,
+    name_visit *visit, void *arg)
+{
+	if (store_grants(listing->store, account->id, visit, arg) != STORE_OK)
+		listing->result = STORE_FAILED;
+}
+
+static void
+print_row(const struct account *account, void *arg)
+{
+	struct listing *listing = arg;
+	FILE *out = listing->out;
+	int domains = 0;
+
+	visit_grants(listing, account, count_name, &domains);
+	table_name(out, account->login, LOGIN_WIDTH);
+	fprintf(out, " %-8s %-8s %10ld %8d\n",
+	    account->disabled ? "disabled" : "enabled",
+	    account->password != NULL ? "yes" : "no", account->linger, domains);
+}
+
+static void
+json_grant(const char *name, void *arg)
+{
+	json_text(arg, NULL, name);
+}
+
+static void
+json_row(const struct account *account, void *arg)
+{
+	struct listing *listing = arg;
+	struct json *json = listing->json;
+
+	json_open(json, NULL, '{');
+	json_text(json, "login", account->login);
+	json_bool(json, "disabled", account->disabled);
+	json_bool(json, "cram_md5", account->password != NULL);
+	json_int(json, "linger", account->linger);
+	json_time(json, "created", account->created);
+	json_open(json, "domains", '[');
+	visit_grants(listing, account, json_grant, json);
+	json_close(json, ']');
+	json_close(json, '}');
+}
+
+static enum store_result
+json_rows(struct store *store, const char *of, struct json *json)
+{
+	struct listing listing = { .store = store, .json = json };
+
+	(void)of;
+	if (store_account_each(store, json_row, &listing) != STORE_OK)
+		return STORE_FAILED;
+	return listing.result;
+}
+
+int
+cmd_account_list(struct context *ctx, const struct arguments *args)
+{
+	struct listing listing = { .store = ctx->store, .out = ctx->out };
+
+	if (args->json)
+		return list_json(ctx, "accounts", json_rows, NULL);
+	fprintf(ctx->out, "%-*s %-8s %-8s %10s %8s\n", LOGIN_WIDTH, "LOGIN",
+	    "STATE", "CRAM-MD5", "LINGER", "DOMAINS");
+	if (store_account_each(ctx->store, print_row, &listing) != STORE_OK ||
+	    listing.result != STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+static void
+print_grant(const char *name, void *arg)
+{
+	fprintf(arg, "domain    %s\n", name);
+}
+
+static void
+print_account(const struct account *account, void *arg)
+{
+	struct listing *listing = arg;
+	FILE *out = listing->out;
+	char created[TABLE_TIME_SIZE];
+
+	fprintf(out, "login     %s\n", account->login);
+	fprintf(
+	    out, "state     %s\n", account->disabled ? "disabled" : "enabled");
+	fprintf(out, "cram-md5  %s\n",
+	    account->password != NULL ? "yes (password kept readable)" : "no");
+	fprintf(out, "linger    %ld s\n", account->linger);
+	fprintf(out, "created   %s\n", table_time(account->created, created));
+	visit_grants(listing, account, print_grant, out);
+}
+
+int
+cmd_account_show(struct context *ctx, const struct arguments *args)
+{
+	struct json json = { .out = ctx->out };
+	struct listing listing = { ctx->store, ctx->out, &json, STORE_OK };
+	const char *login = args->operands[0];
+	enum store_result result = store_account_get(
+	    ctx->store, login, args->json ? json_row : print_account, &listing);
+
+	if (result == STORE_NONE)
+		return complain(EX_NOUSER, "no such account: %s", login);
+	if (result != STORE_OK || listing.result != STORE_OK)
+		return complain_store(ctx);
+	if (args->json)
+		putc('\n', ctx->out);
+	return EX_OK;
+}

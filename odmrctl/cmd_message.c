@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl release and delete: one message of the Postfix queue, shown before it
+ * is touched. The queue knows whether it is there, the tags say for whom; both
+ * are asked, and the answer tells where they disagree.
+ */
+#include <err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "message.h"
+#include "odmrctl.h"
+#include "postfix.h"
+#include "queue_id.h"
+#include "table.h"
+
+int
+take_queue_id(const char *typed)
+{
+	if (queue_id_valid(typed))
+		return EX_OK;
+	return complain(EX_DATAERR, "\"%s\" is no queue id", typed);
+}
+
+/* ---- what is known of it ----------------------------------------------------
+ */
+
+struct known {
+	FILE *out;
+	int tags;
+	int held;
+	int held_by_customer; /* of those, in mode odmr */
+	struct store *store;
+	bool failed;
+};
+
+static void
+note_mode(const struct domain *domain, void *arg)
+{
+	((struct known *)arg)->held_by_customer += domain->mode == MODE_ODMR;
+}
+
+static void
+note_tag(const struct tag *tag, void *arg)
+{
+	struct known *known = arg;
+
+	if (known->tags++ > 0)
+		putc('\n', known->out);
+	message_print(tag, known->out);
+	if (strcmp(tag->state, "held") != 0)
+		return;
+	known->held++;
+	if (store_domain_get(known->store, tag->domain, note_mode, known) ==
+	    STORE_FAILED)
+		known->failed = true;
+}
+
+static int
+show_tags(struct context *ctx, const char *id, struct known *known)
+{
+	*known = (struct known) { .out = ctx->out, .store = ctx->store };
+	if (store_tag_find(ctx->store, id, note_tag, known) != STORE_OK ||
+	    known->failed)
+		return complain_store(ctx);
+	if (known->tags == 0)
+		fprintf(ctx->out, "message     %s\nhas no tag\n", id);
+	return EX_OK;
+}
+
+/* Not there: the tags may say otherwise. */
+static int
+not_in_queue(const char *id, const struct known *known)
+{
+	if (known->held > 0)
+		return complain(EX_NOINPUT,
+		    "message %s is not in the Postfix queue, though its tag "
+		    "is held: run \"odmrctl reconcile\"",
+		    id);
+	return complain(
+	    EX_NOINPUT, "message %s is not in the Postfix queue", id);
+}
+
+/* ---- release
+ * ------------------------------------------------------------------ */
+
+/* Only root may look into the queue; for others the tags must do. */
+static int
+check_presence(struct context *ctx, const char *id, const struct known *known)
+{
+	char *envelope = NULL;
+	int code = EX_OK;
+
+	if (geteuid() == 0)
+		code = postfix_envelope(ctx, id, &envelope);
+	else if (known->held == 0)
+		code = EX_NOINPUT;
+	free(envelope);
+	return code == EX_NOINPUT ? not_in_queue(id, known) : code;
+}
+
+int
+cmd_release(struct context *ctx, const struct arguments *args)
+{
+	const char *id = args->operands[0];
+	struct known known;
+	int code = take_queue_id(id);
+
+	if (code == EX_OK)
+		code = show_tags(ctx, id, &known);
+	if (code == EX_OK)
+		code = check_presence(ctx, id, &known);
+	if (code == EX_OK)
+		code = postfix_release(ctx, id);
+	if (code != EX_OK)
+		return code;
+	fprintf(ctx->out, "Postfix tries it now\n");
+	if (known.held_by_customer > 0)
+		fprintf(ctx->out,
+		    "but what is for a domain in mode odmr waits until its "
+		    "customer is connected\n");
+	return EX_OK;
+}
+
+/* ---- delete
+ * -------------------------------------------------------------------- */
+
+/* The recipients that the queue file still has: the deletion takes them all,
+ * also those that no tag names because their domain is not ours. */
+static void
+show_recipients(FILE *out, const char *envelope)
+{
+	static const char record[] = "recipient: ";
+	const char *line = envelope;
+	size_t len;
+
+	fprintf(out, "\nto be deleted, for all of these recipients:\n");
+	for (; *line != '\0'; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		if (strncmp(line, record, strlen(record)) == 0)
+			table_line(out, line + strlen(record),
+			    len - strlen(record), "            ");
+	}
+}
+
+static bool
+confirmed(void)
+{
+	char answer[16];
+
+	fprintf(stderr, "Delete it? [y/N] ");
+	return fgets(answer, sizeof(answer), stdin) != NULL &&
+	    (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int
+ask(struct context *ctx, const struct arguments *args)
+{
+	int code = say_now(ctx);
+
+	if (code != EX_OK || args->yes || confirmed())
+		return code;
+	return complain(
+	    EX_DATAERR, "message %s: not deleted", args->operands[0]);
+}
+
+/* The tag follows the queue; if it cannot, reconcile will see to it. */
+static int
+delete_message(struct context *ctx, const char *id, const struct known *known)
+{
+	int code = postfix_delete(ctx, id);
+
+	if (code == EX_NOINPUT)
+		return not_in_queue(id, known);
+	if (code != EX_OK)
+		return code;
+	if (store_tag_leave(ctx->store, id, time(NULL),
+		"deleted from the queue by the operator") == STORE_FAILED)
+		return complain(EX_TEMPFAIL,
+		    "message %s is deleted, but its tag is still held, run "
+		    "\"odmrctl reconcile\": %s",
+		    id, store_error(ctx->store));
+	fprintf(ctx->out, "deleted\n");
+	return EX_OK;
+}
+
+static int
+check_delete(const struct arguments *args)
+{
+	if (geteuid() != 0)
+		return complain(
+		    EX_NOPERM, "only root may delete from the Postfix queue");
+	if (!args->yes && isatty(STDIN_FILENO) == 0)
+		return complain(EX_USAGE,
+		    "delete asks before it deletes: without a terminal it "
+		    "needs --yes");
+	return EX_OK;
+}
+
+int
+cmd_delete(struct context *ctx, const struct arguments *args)
+{
+	const char *id = args->operands[0];
+	char *envelope = NULL;
+	struct known known;
+	int code = take_queue_id(id);
+
+	if (code == EX_OK)
+		code = check_delete(args);
+	if (code == EX_OK)
+		code = show_tags(ctx, id, &known);
+	if (code != EX_OK)
+		return code;
+	code = postfix_envelope(ctx, id, &envelope);
+	if (code == EX_NOINPUT)
+		return not_in_queue(id, &known);
+	if (code != EX_OK)
+		return code;
+	show_recipients(ctx->out, envelope);
+	free(envelope);
+	code = ask(ctx, args);
+	return code == EX_OK ? delete_message(ctx, id, &known) : code;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <string.h>
+
+#include "message.h"
+#include "table.h"
+
+void
+message_json(const struct tag *tag, void *arg)
+{
+	struct json *json = arg;
+
+	json_open(json, NULL, '{');
+	json_text(json, "id", tag->queue_id);
+	json_text(json, "domain", tag->domain);
+	json_time(json, "arrived", tag->arrived);
+	json_int(json, "size", tag->size);
+	json_text(json, "sender", tag->sender);
+	json_lines(json, "recipients", tag->recipients);
+	json_text(json, "client", tag->client);
+	json_int(json, "attempts", tag->attempts);
+	json_text(json, "last_answer", tag->last_answer);
+	json_time(json, "doubted", tag->doubted);
+	json_text(json, "state", tag->state);
+	json_time(json, "settled", tag->settled);
+	json_text(json, "session", tag->session);
+	json_close(json, '}');
+}
+
+/* What each state says to somebody who asks for a message. */
+static const char *
+state_text(const struct tag *tag)
+{
+	static const struct {
+		const char *state, *text;
+	} texts[] = {
+		{ "held", "waits in the Postfix queue" },
+		{ "delivered", "the customer's server has taken it" },
+		{ "refused", "the customer's server has refused it" },
+		{ "expired", "was returned to its sender, it waited too long" },
+		{ "left", "left the queue; what became of it is not known" },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(texts[i].state, tag->state) == 0)
+			return texts[i].text;
+	return "";
+}
+
+static void
+print_time(FILE *out, const char *name, int64_t when)
+{
+	char text[TABLE_TIME_SIZE], age[TABLE_CELL_SIZE];
+
+	if (when != 0)
+		fprintf(out, "%-12s%s (%s ago)\n", name, table_time(when, text),
+		    table_age(when, age));
+}
+
+static void
+print_text(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, "%-12s", name);
+	table_text(out, text);
+	putc('\n', out);
+}
+
+static void
+print_state(const struct tag *tag, FILE *out)
+{
+	fprintf(out, "%-12s%s: %s\n", "state", tag->state, state_text(tag));
+	print_time(out, "settled", tag->settled);
+	fprintf(out, "%-12s%ld\n", "attempts", tag->attempts);
+	if (tag->session != NULL)
+		print_text(out, "session", tag->session);
+	if (tag->last_answer != NULL) {
+		fprintf(out, "last answer\n");
+		table_paragraph(out, tag->last_answer, "            ");
+	}
+	print_time(out, "doubted", tag->doubted);
+}
+
+void
+message_print(const struct tag *tag, void *arg)
+{
+	FILE *out = arg;
+
+	print_text(out, "message", tag->queue_id);
+	print_text(out, "domain", tag->domain);
+	print_state(tag, out);
+	print_time(out, "arrived", tag->arrived);
+	print_text(out, "client", tag->client);
+	fprintf(out, "%-12s%" PRId64 "\n", "size", tag->size);
+	fprintf(out, "%-12s<", "sender");
+	table_text(out, tag->sender);
+	fprintf(out, ">\n%-12s%ld, without a final answer %ld\n", "recipients",
+	    tag->recipient_count, tag->open);
+	table_lines(out, tag->recipients, "            ");
+}
