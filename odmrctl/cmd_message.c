@@ -13,7 +13,7 @@
 
 #include "message.h"
 #include "odmrctl.h"
-#include "postfix.h"
+#include "queue_file.h"
 #include "queue_id.h"
 #include "table.h"
 
@@ -95,7 +95,7 @@ check_presence(struct context *ctx, const char *id, const struct known *known)
 	int code = EX_OK;
 
 	if (geteuid() == 0)
-		code = postfix_envelope(ctx, id, &envelope);
+		code = queue_file_envelope(ctx, id, &envelope);
 	else if (known->held == 0)
 		code = EX_NOINPUT;
 	free(envelope);
@@ -114,7 +114,7 @@ cmd_release(struct context *ctx, const struct arguments *args)
 	if (code == EX_OK)
 		code = check_presence(ctx, id, &known);
 	if (code == EX_OK)
-		code = postfix_release(ctx, id);
+		code = queue_file_release(ctx, id);
 	if (code != EX_OK)
 		return code;
 	fprintf(ctx->out, "Postfix tries it now\n");
@@ -171,7 +171,7 @@ ask(struct context *ctx, const struct arguments *args)
 static int
 delete_message(struct context *ctx, const char *id, const struct known *known)
 {
-	int code = postfix_delete(ctx, id);
+	int code = queue_file_delete(ctx, id);
 
 	if (code == EX_NOINPUT)
 		return not_in_queue(id, known);
@@ -214,7 +214,7 @@ cmd_delete(struct context *ctx, const struct arguments *args)
 		code = show_tags(ctx, id, &known);
 	if (code != EX_OK)
 		return code;
-	code = postfix_envelope(ctx, id, &envelope);
+	code = queue_file_envelope(ctx, id, &envelope);
 	if (code == EX_NOINPUT)
 		return not_in_queue(id, &known);
 	if (code != EX_OK)
