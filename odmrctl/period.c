@@ -5,6 +5,8 @@
 
 #include "period.h"
 
+enum { DAY_LENGTH = sizeof("YYYY-MM-DD") - 1 };
+
 static void
 write_day(const struct tm *tm, char out[DAY_SIZE])
 {
@@ -25,14 +27,14 @@ days_ago(int days, char out[DAY_SIZE])
 	write_day(&tm, out);
 }
 
-/* strptime takes "2026-2-1", blanks, and 31 February. */
+/* strptime takes "2026-2-1", "26-01-01", blanks, and 31 February. */
 static bool
 parse_day(const char *text, char out[DAY_SIZE])
 {
 	struct tm tm = { .tm_hour = 12 };
 	const char *end = strptime(text, "%Y-%m-%d", &tm);
 
-	if (end == NULL || *end != '\0')
+	if (end == NULL || *end != '\0' || strlen(text) != DAY_LENGTH)
 		return false;
 	timegm(&tm);
 	write_day(&tm, out);
