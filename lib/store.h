@@ -343,7 +343,7 @@ struct usage {
 typedef void usage_visit(const struct usage *, void *arg);
 
 /* Of the days `from` to `to`, both included: by day, account and domain; or
- * one for each account and domain, in their order. */
+ * one for each account and domain, in their order, nobody's last. */
 enum store_result store_usage_days(struct store *, const char *from,
     const char *to, usage_visit *visit, void *arg);
 enum store_result store_usage_period(struct store *, const char *from,

@@ -61,8 +61,8 @@ store_usage_days(struct store *store, const char *from, const char *to,
 	return visit_usage(store, sql, from, to, visit, arg);
 }
 
-/* total() would be a floating-point number; sum() of a NOT NULL column in a
- * group has no NULL. */
+/* Nobody's come last. total() would be a floating-point number; sum() of a NOT
+ * NULL column in a group has no NULL. */
 enum store_result
 store_usage_period(struct store *store, const char *from, const char *to,
     usage_visit *visit, void *arg)
@@ -72,7 +72,8 @@ store_usage_period(struct store *store, const char *from, const char *to,
 	    "sum(delivered), sum(delivered_bytes), sum(refused), "
 	    "sum(expired), sum(vanished), max(peak), sum(sessions), "
 	    "sum(seconds) FROM usage WHERE day BETWEEN ?1 AND ?2 "
-	    "GROUP BY account, domain ORDER BY account, domain";
+	    "GROUP BY account, domain "
+	    "ORDER BY account = '', account, domain";
 
 	return visit_usage(store, sql, from, to, visit, arg);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl release and delete: one message of the Postfix queue, shown before it
- * is touched. The queue knows whether it is there, the tags say for whom; both
- * are asked, and the answer tells where they disagree.
+ * odmrctl message, release and delete: what became of one message; and one of
+ * the Postfix queue, shown before it is touched. The queue knows whether it is
+ * there, the tags say for whom; where they disagree the operator is told.
  */
 #include <err.h>
 #include <stdlib.h>
@@ -17,12 +17,68 @@
 #include "queue_id.h"
 #include "table.h"
 
-int
+static int
 take_queue_id(const char *typed)
 {
 	if (queue_id_valid(typed))
 		return EX_OK;
 	return complain(EX_DATAERR, "\"%s\" is no queue id", typed);
+}
+
+/* ---- message ---- */
+
+struct shown {
+	FILE *out;
+	struct json *json; /* NULL: a paragraph for each domain */
+	int count;
+};
+
+static void
+show(const struct tag *tag, void *arg)
+{
+	struct shown *shown = arg;
+
+	if (shown->json != NULL) {
+		message_json(tag, shown->json);
+	} else {
+		if (shown->count > 0)
+			putc('\n', shown->out);
+		message_print(tag, shown->out);
+	}
+	shown->count++;
+}
+
+static int
+show_message(struct context *ctx, const char *id, struct json *json)
+{
+	struct shown shown = { .out = ctx->out, .json = json };
+
+	if (store_tag_find(ctx->store, id, show, &shown) != STORE_OK)
+		return complain_store(ctx);
+	if (shown.count > 0)
+		return EX_OK;
+	return complain(EX_NOINPUT,
+	    "message %s: nothing is known of it; \"odmrctl reconcile\" looks "
+	    "into the queue",
+	    id);
+}
+
+int
+cmd_message(struct context *ctx, const struct arguments *args)
+{
+	struct json json = { .out = ctx->out };
+	const char *id = args->operands[0];
+	int code = take_queue_id(id);
+
+	if (code != EX_OK || !args->json)
+		return code != EX_OK ? code : show_message(ctx, id, NULL);
+	json_open(&json, NULL, '{');
+	json_open(&json, "messages", '[');
+	code = show_message(ctx, id, &json);
+	json_close(&json, ']');
+	json_close(&json, '}');
+	putc('\n', ctx->out);
+	return code;
 }
 
 /* ---- what is known of it ----------------------------------------------------

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl queue and message: the messages that wait, or have waited, and what
- * became of one of them.
+ * odmrctl queue: the messages that wait, or have waited.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,6 @@
 enum { ID_WIDTH = 16, SENDER_WIDTH = 34, RECIPIENTS_SHOWN = 10 };
 
 static const char held[] = "held";
-
-/* ---- queue -----------------------------------------------------------------
- */
 
 /* Which messages: `state` NULL means all, `domain` NULL every domain's. */
 struct selection {
@@ -148,52 +144,4 @@ cmd_queue(struct context *ctx, const struct arguments *args)
 		return code;
 	return args->json ? queue_json(ctx, &selection)
 			  : queue_table(ctx, &selection);
-}
-
-/* ---- one message -----------------------------------------------------------
- */
-
-static void
-print_whole(const struct tag *tag, void *arg)
-{
-	FILE *out = arg;
-
-	if (ftell(out) > 0)
-		putc('\n', out);
-	message_print(tag, out);
-}
-
-static enum store_result
-json_rows(struct store *store, const char *id, struct json *json)
-{
-	return store_tag_find(store, id, message_json, json);
-}
-
-static void
-count_tag(const struct tag *tag, void *arg)
-{
-	(void)tag;
-	++*(int *)arg;
-}
-
-int
-cmd_message(struct context *ctx, const struct arguments *args)
-{
-	const char *id = args->operands[0];
-	int tags = 0, code = take_queue_id(id);
-
-	if (code != EX_OK)
-		return code;
-	if (store_tag_find(ctx->store, id, count_tag, &tags) != STORE_OK)
-		return complain_store(ctx);
-	if (tags == 0)
-		return complain(EX_NOINPUT,
-		    "message %s: nothing is known of it; \"odmrctl "
-		    "reconcile\" looks into the queue",
-		    id);
-	if (args->json)
-		return list_json(ctx, "messages", json_rows, id);
-	if (store_tag_find(ctx->store, id, print_whole, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
 }

@@ -26,6 +26,7 @@ json_domain(const struct domain_status *status, void *arg)
 	json_time(json, "oldest", status->oldest);
 	json_time(json, "last_collected", status->last_collected);
 	json_int(json, "delivered", status->delivered);
+	json_int(json, "doubted", status->doubted);
 	json_close(json, '}');
 }
 

@@ -78,8 +78,9 @@ print_sessions(FILE *out, const struct usage *sum)
 	char sessions[TABLE_CELL_SIZE], time[TABLE_CELL_SIZE];
 
 	if (sum->sessions > 0)
-		fprintf(out, "%*s%s sessions, %s connected\n", INDENT, "",
+		fprintf(out, "%*s%s session%s, %s connected\n", INDENT, "",
 		    table_count(sum->sessions, 9, sessions),
+		    sum->sessions == 1 ? "" : "s",
 		    table_duration(sum->seconds, time));
 }
 

@@ -51,9 +51,9 @@ command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
 command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_schedule_add, cmd_schedule_remove, cmd_schedule_list;
 command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
-command_run cmd_status, cmd_queue, cmd_message;
+command_run cmd_status, cmd_queue;
 command_run cmd_reconcile;
-command_run cmd_release, cmd_delete;
+command_run cmd_message, cmd_release, cmd_delete;
 command_run cmd_sessions, cmd_sessions_end;
 command_run cmd_usage;
 
@@ -72,8 +72,6 @@ int take_domain(const char *typed, char out[DOMAIN_SIZE]);
 /* The same, and the domain must be one of ours. */
 int take_known_domain(
     struct context *, const char *typed, char out[DOMAIN_SIZE]);
-/* EX_OK for a queue id, else complains. */
-int take_queue_id(const char *typed);
 /* Of a listing's only operand, which may be missing: `*domain` is `out`, or
  * NULL for all domains. */
 int take_domain_or_all(struct context *, const struct arguments *,

@@ -7,7 +7,7 @@
 
 #include "table.h"
 
-enum { TABLE_WIDTH = 80 };
+enum { TABLE_WIDTH = 80, ESCAPE_WIDTH = sizeof("\\ooo") - 1 };
 
 const char *
 table_time(int64_t when, char out[TABLE_TIME_SIZE])
@@ -69,16 +69,6 @@ table_count(int64_t count, int width, char out[TABLE_CELL_SIZE])
 	return out;
 }
 
-void
-table_name(FILE *out, const char *name, int width)
-{
-	table_text(out, name);
-	if (strlen(name) > (size_t)width)
-		fprintf(out, "\n%*s", width, "");
-	else
-		fprintf(out, "%*s", width - (int)strlen(name), "");
-}
-
 static bool
 is_plain(unsigned char c)
 {
@@ -104,6 +94,29 @@ table_text(FILE *out, const char *text)
 	write_text(out, text, strlen(text));
 }
 
+/* How many columns write_text needs. */
+static size_t
+columns(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += is_plain((unsigned char)*text) ? 1 : ESCAPE_WIDTH;
+	return n;
+}
+
+void
+table_name(FILE *out, const char *name, int width)
+{
+	size_t used = columns(name);
+
+	table_text(out, name);
+	if (used > (size_t)width)
+		fprintf(out, "\n%*s", width, "");
+	else
+		fprintf(out, "%*s", width - (int)used, "");
+}
+
 void
 table_line(FILE *out, const char *text, size_t len, const char *indent)
 {
@@ -120,7 +133,7 @@ fitting(const char *text, size_t room)
 	size_t used = 0, len, blank = 0;
 
 	for (len = 0; text[len] != '\0'; len++) {
-		used += is_plain((unsigned char)text[len]) ? 1 : 4;
+		used += is_plain((unsigned char)text[len]) ? 1 : ESCAPE_WIDTH;
 		if (used > room)
 			return blank > 0 ? blank : len;
 		if (text[len] == ' ' && used > room / 2)

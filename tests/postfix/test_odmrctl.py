@@ -822,6 +822,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
                 "oldest": "2023-11-14T22:13:20Z",
                 "last_collected": "2023-11-14T22:16:40Z",
                 "delivered": 7,
+                "doubted": 0,
             },
             {
                 "domain": "b.example",
@@ -831,6 +832,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
                 "oldest": None,
                 "last_collected": None,
                 "delivered": 0,
+                "doubted": 0,
             },
         ],
         "sessions": [
