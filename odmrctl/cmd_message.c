@@ -81,8 +81,7 @@ cmd_message(struct context *ctx, const struct arguments *args)
 	return code;
 }
 
-/* ---- what is known of it ----------------------------------------------------
- */
+/* ---- what is known of it ---- */
 
 struct known {
 	FILE *out;
@@ -140,8 +139,7 @@ not_in_queue(const char *id, const struct known *known)
 	    EX_NOINPUT, "message %s is not in the Postfix queue", id);
 }
 
-/* ---- release
- * ------------------------------------------------------------------ */
+/* ---- release ---- */
 
 /* Only root may look into the queue; for others the tags must do. */
 static int
@@ -181,8 +179,7 @@ cmd_release(struct context *ctx, const struct arguments *args)
 	return EX_OK;
 }
 
-/* ---- delete
- * -------------------------------------------------------------------- */
+/* ---- delete ---- */
 
 /* The recipients that the queue file still has: the deletion takes them all,
  * also those that no tag names because their domain is not ours. */

@@ -19,7 +19,7 @@ enum { NAME_WIDTH = 20, INDENT = 2 };
 
 static const char nobody[] = "(no account)";
 
-/* ---- the table ----------------------------------------------------------- */
+/* ---- the table ---- */
 
 struct bill {
 	FILE *out;
@@ -145,8 +145,7 @@ usage_table(struct context *ctx, const struct period *period)
 	return EX_OK;
 }
 
-/* ---- for programs ----------------------------------------------------------
- */
+/* ---- for programs ---- */
 
 static const struct {
 	const char *name;
