@@ -127,6 +127,24 @@ no_such_session(const char *id)
 	return complain(EX_NOUSER, "no such session: %s", id);
 }
 
+/* The number may have been given to another process since, and the signal would
+ * end that. */
+static bool
+is_odmrd(long pid)
+{
+	char path[64], name[16] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	if (fgets(name, sizeof(name), file) == NULL)
+		name[0] = '\0';
+	fclose(file);
+	return strcmp(name, "odmrd\n") == 0;
+}
+
 /* What it has in flight is answered first, so it is not gone at once. */
 int
 cmd_sessions_end(struct context *ctx, const struct arguments *args)
@@ -142,13 +160,12 @@ cmd_sessions_end(struct context *ctx, const struct arguments *args)
 	default:
 		return complain_store(ctx);
 	}
-	if (pid > 0 && kill((pid_t)pid, SIGUSR1) == 0) {
-		fprintf(ctx->out, "%s: odmrd ends it\n", id);
-		return EX_OK;
-	}
-	if (errno == ESRCH)
+	if (!is_odmrd(pid))
 		return no_such_session(id);
-	return complain(EX_NOPERM,
-	    "session %s: cannot tell odmrd (pid %ld): %s", id, pid,
-	    strerror(errno));
+	if (kill((pid_t)pid, SIGUSR1) == -1)
+		return complain(EX_NOPERM,
+		    "session %s: cannot tell odmrd (pid %ld): %s", id, pid,
+		    strerror(errno));
+	fprintf(ctx->out, "%s: odmrd ends it\n", id);
+	return EX_OK;
 }

@@ -7,7 +7,9 @@ import io
 import json
 import os
 import re
+import signal
 import sqlite3
+import subprocess
 import time
 
 import pytest
@@ -271,6 +273,20 @@ def test_message_tells_what_became_of_it_in_each_domain(history):
 
 def test_message_that_nobody_knows_is_said(ctl):
     assert "4A0009" in ctl.refused(os.EX_NOINPUT, "message", "4A0009")
+
+
+# ---- sessions
+
+
+def test_process_that_got_the_number_of_a_dead_odmrd_is_left_alone(ctl):
+    with subprocess.Popen(["sleep", "600"]) as other:
+        try:
+            ctl.add_session("S1", other.pid)
+            assert "no such session: S1" in ctl.refused(
+                os.EX_NOUSER, "sessions", "end", "S1")
+        finally:
+            other.kill()
+        assert other.wait() == -signal.SIGKILL
 
 
 # ---- accounts and domains
