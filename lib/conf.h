@@ -34,6 +34,7 @@ struct conf {
 	char *postfix_user;
 	char *postqueue_path;
 	char *postconf_path;
+	char *mail_log;
 
 	/* odmr-milter */
 	char *milter_socket;

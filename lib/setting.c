@@ -28,6 +28,7 @@ static const struct setting settings[] = {
 	{ NAMED(postfix_user), TEXT_OF("postfix") },
 	{ NAMED(postqueue_path), TEXT_OF("/usr/sbin/postqueue") },
 	{ NAMED(postconf_path), TEXT_OF("/usr/sbin/postconf") },
+	{ NAMED(mail_log), TEXT_OF("") },
 
 	{ NAMED(milter_socket), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },
 	{ NAMED(milter_pid_file), TEXT_OF("/run/odmr/odmr-milter.pid") },

@@ -349,6 +349,44 @@ enum store_result store_usage_days(struct store *, const char *from,
 enum store_result store_usage_period(struct store *, const char *from,
     const char *to, usage_visit *visit, void *arg);
 
+/* ---- what Postfix's log says (state.db) ------------------------------- */
+
+/* What came of one recipient, as mail_log_line.h reads it. */
+struct logged {
+	const char *queue_id;
+	const char *domain;
+	const char *local; /* of the address, without quotes */
+	bool sent;
+	bool final; /* not deferred */
+	const char *answer;
+	int64_t when;
+};
+
+/* A recipient that is on the list of a held tag counts, once, and a final
+ * answer takes it off the list as long as others wait. One that is not, by an
+ * alias or because the queue had it no more, is told by store_logged_end. */
+enum store_result store_logged(struct store *, const struct logged *);
+/* The domains for which a message is held. */
+enum store_result store_held_domains(
+    struct store *, const char *queue_id, name_visit *visit, void *arg);
+/* The message is gone: its held tag becomes delivered if some recipient was,
+ * else expired or left. */
+enum store_result store_logged_end(struct store *, const char *queue_id,
+    const char *domain, bool expired, int64_t when);
+
+/* How far a log was read. */
+struct log_position {
+	int64_t inode; /* 0: it never was */
+	int64_t offset;
+};
+
+/* STORE_NONE, and *position untouched: it never was. */
+enum store_result store_log_position_get(
+    struct store *, const char *path, struct log_position *position);
+/* Inserts or replaces. */
+enum store_result store_log_position_put(
+    struct store *, const char *path, const struct log_position *);
+
 /* ---- what ETRN started (state.db) ------------------------------------- */
 
 /* Notes that the domain's mail is started at `now`. STORE_NONE: it was, less

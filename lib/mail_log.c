@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mail_log.h"
+#include "mail_log_line.h"
+
+/* Read, and settled in one transaction, at a time. A longer line is skipped. */
+enum { CHUNK_SIZE = 128 * 1024 };
+
+struct follower {
+	const char *path;
+	struct store *store;
+	char *chunk;
+	time_t now;
+	struct log_position position;
+	struct log_position saved; /* what the database has for position */
+	bool overtaken;            /* by another process that reads the log */
+	char *error;
+	size_t error_size;
+};
+
+static bool
+fail(struct follower *f, const char *path, const char *why)
+{
+	snprintf(f->error, f->error_size, "%s: %s", path, why);
+	return false;
+}
+
+static bool
+fail_store(struct follower *f)
+{
+	snprintf(f->error, f->error_size, "%s", store_error(f->store));
+	return false;
+}
+
+/* ---- what a line says of the tags -------------------------------------- */
+
+/* odmrd settles what it heard of the customer. Of what goes to its sockets,
+ * only what lmtp(8) gave up by itself, such as a message that is too large for
+ * the customer, is not known to it. */
+static bool
+is_odmrds(const struct mail_log_line *line)
+{
+	return line->by_socket &&
+	    (line->by_server || line->event == MAIL_DEFERRED);
+}
+
+static enum store_result
+settle_recipient(struct follower *f, const struct mail_log_line *line)
+{
+	struct logged logged = {
+		.queue_id = line->queue_id,
+		.domain = line->domain,
+		.local = line->local,
+		.sent = line->event == MAIL_SENT,
+		.final = line->event != MAIL_DEFERRED,
+		.answer = line->answer,
+	};
+
+	if (is_odmrds(line))
+		return STORE_OK;
+	logged.when = mail_log_time(line->stamp, f->now);
+	return store_logged(f->store, &logged);
+}
+
+struct ending {
+	struct follower *follower;
+	const struct mail_log_line *line;
+	enum store_result result;
+};
+
+static void
+see_mode(const struct domain *domain, void *arg)
+{
+	*(enum domain_mode *)arg = domain->mode;
+}
+
+/* A message that odmrd carried is done with before odmrd says so. */
+static void
+end_tag(const char *domain, void *arg)
+{
+	struct ending *ending = arg;
+	struct store *store = ending->follower->store;
+	const struct mail_log_line *line = ending->line;
+	enum domain_mode mode = MODE_BACKUP;
+
+	if (ending->result == STORE_FAILED)
+		return;
+	if (line->event == MAIL_REMOVED)
+		ending->result =
+		    store_domain_get(store, domain, see_mode, &mode);
+	if (ending->result != STORE_FAILED && mode != MODE_ODMR)
+		ending->result = store_logged_end(store, line->queue_id, domain,
+		    line->event == MAIL_EXPIRED,
+		    mail_log_time(line->stamp, ending->follower->now));
+}
+
+static enum store_result
+end_message(struct follower *f, const struct mail_log_line *line)
+{
+	struct ending ending = { f, line, STORE_OK };
+
+	if (store_held_domains(f->store, line->queue_id, end_tag, &ending) !=
+	    STORE_OK)
+		return STORE_FAILED;
+	return ending.result;
+}
+
+static enum store_result
+settle_line(struct follower *f, char *text)
+{
+	struct mail_log_line line;
+
+	if (!mail_log_line_read(&line, text))
+		return STORE_OK;
+	if (line.event <= MAIL_DEFERRED)
+		return settle_recipient(f, &line);
+	return end_message(f, &line);
+}
+
+/* ---- the file ------------------------------------------------------------ */
+
+/* The lines in the first `len` bytes of the chunk. */
+static enum store_result
+settle_lines(struct follower *f, size_t len)
+{
+	char *line = f->chunk, *end = f->chunk + len, *newline;
+
+	for (; line < end; line = newline + 1) {
+		newline = memchr(line, '\n', (size_t)(end - line));
+		*newline = '\0';
+		if (settle_line(f, line) == STORE_FAILED)
+			return STORE_FAILED;
+	}
+	f->position.offset += (int64_t)len;
+	return store_log_position_put(f->store, f->path, &f->position);
+}
+
+static enum store_result
+check_position(struct follower *f)
+{
+	struct log_position now = { 0 };
+
+	if (store_log_position_get(f->store, f->path, &now) == STORE_FAILED)
+		return STORE_FAILED;
+	f->overtaken =
+	    now.inode != f->saved.inode || now.offset != f->saved.offset;
+	return f->overtaken ? STORE_NONE : STORE_OK;
+}
+
+/* All or nothing. false: it failed, or another process was first. */
+static bool
+settle_chunk(struct follower *f, size_t len)
+{
+	enum store_result result = store_begin(f->store);
+
+	if (result != STORE_OK)
+		return fail_store(f);
+	result = check_position(f);
+	if (result == STORE_OK)
+		result = settle_lines(f, len);
+	if (result == STORE_OK)
+		result = store_commit(f->store);
+	else
+		store_rollback(f->store);
+	f->saved = f->position;
+	return result == STORE_OK || (fail_store(f), false);
+}
+
+/* The place behind the next newline from `at` on; -1: none yet. */
+static int64_t
+find_line_end(struct follower *f, int fd, int64_t at)
+{
+	char *newline;
+	ssize_t n;
+
+	while ((n = pread(fd, f->chunk, CHUNK_SIZE, at)) > 0) {
+		newline = memchr(f->chunk, '\n', (size_t)n);
+		if (newline != NULL)
+			return at + (newline - f->chunk) + 1;
+		at += n;
+	}
+	return -1;
+}
+
+/* Up to the last newline. What is behind it is not written to its end yet. */
+static bool
+read_rest(struct follower *f, int fd, const char *path)
+{
+	int64_t next;
+	char *last;
+	ssize_t n;
+
+	for (;;) {
+		n = pread(fd, f->chunk, CHUNK_SIZE, f->position.offset);
+		if (n == -1)
+			return fail(f, path, strerror(errno));
+		last = memrchr(f->chunk, '\n', (size_t)n);
+		if (last == NULL && n < CHUNK_SIZE)
+			return true;
+		if (last == NULL) {
+			next = find_line_end(f, fd, f->position.offset);
+			if (next == -1)
+				return true;
+			f->position.offset = next;
+		} else if (!settle_chunk(f, (size_t)(last - f->chunk) + 1))
+			return false;
+	}
+}
+
+/* A file that was cut short and written anew (logrotate's copytruncate) has
+ * something else where a line ended. */
+static bool
+still_holds(int fd, const struct stat *st, int64_t offset)
+{
+	char c;
+
+	return offset == 0 ||
+	    (offset <= st->st_size && pread(fd, &c, 1, offset - 1) == 1 &&
+		c == '\n');
+}
+
+/* O_NONBLOCK: a pipe must not block the open. -1 after saying why. */
+static int
+open_log(struct follower *f, const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd == -1 || fstat(fd, st) == -1)
+		fail(f, path, strerror(errno));
+	else if (!S_ISREG(st->st_mode))
+		fail(f, path, "is no plain file");
+	else
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* The end of a log that was renamed to PATH.1, if that is the one; what lies
+ * further back is left to the comparison with the queue. */
+static bool
+read_rotated(struct follower *f)
+{
+	bool ok = true;
+	struct stat st;
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s.1", f->path) == -1)
+		return fail(f, f->path, "out of memory");
+	fd = open_log(f, path, &st);
+	if (fd != -1 && (int64_t)st.st_ino == f->position.inode &&
+	    still_holds(fd, &st, f->position.offset))
+		ok = read_rest(f, fd, path);
+	if (fd != -1)
+		close(fd);
+	free(path);
+	return ok;
+}
+
+/* As long as the new file is empty, Postfix may still write to the old one. */
+static bool
+read_log(struct follower *f, int fd, const struct stat *st)
+{
+	bool rotated = (int64_t)st->st_ino != f->position.inode;
+
+	if (rotated && f->position.inode != 0) {
+		if (!read_rotated(f))
+			return false;
+		if (st->st_size == 0)
+			return true;
+	}
+	if (rotated || !still_holds(fd, st, f->position.offset))
+		f->position = (struct log_position) {
+			.inode = (int64_t)st->st_ino,
+		};
+	return read_rest(f, fd, f->path);
+}
+
+static bool
+follow(struct follower *f)
+{
+	struct stat st;
+	bool ok;
+	int fd;
+
+	f->overtaken = false;
+	f->saved = (struct log_position) { 0 };
+	if (store_log_position_get(f->store, f->path, &f->saved) ==
+	    STORE_FAILED)
+		return fail_store(f);
+	f->position = f->saved;
+	fd = open_log(f, f->path, &st);
+	if (fd == -1)
+		return false;
+	ok = read_log(f, fd, &st);
+	close(fd);
+	return ok;
+}
+
+bool
+mail_log_follow(
+    const struct conf *conf, struct store *store, char *error, size_t size)
+{
+	struct follower f = {
+		.path = conf->mail_log,
+		.store = store,
+		.now = time(NULL),
+		.error = error,
+		.error_size = size,
+	};
+	bool ok;
+
+	if (conf->mail_log[0] == '\0')
+		return true;
+	f.chunk = malloc(CHUNK_SIZE);
+	if (f.chunk == NULL)
+		return fail(&f, f.path, "out of memory");
+	do
+		ok = follow(&f);
+	while (!ok && f.overtaken);
+	free(f.chunk);
+	return ok;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Follows Postfix's log (`mail_log`), which alone says what became of mail that
+ * Postfix delivers itself, lets expire, or is told to delete: settles the tags.
+ * What odmrd carried is settled by odmrd.
+ *
+ * Reads from where it stopped the last time. How far that was is saved with
+ * what was read, in short transactions: whatever ends this, nothing is read
+ * twice and nothing is passed over. A log that was rotated is read to its end
+ * as PATH.1, then the new one from its beginning.
+ */
+#ifndef MAIL_LOG_H
+#define MAIL_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "store.h"
+
+/* True at once where no log is set. false: `error` says why in one line; what
+ * was read until then stays read. */
+bool mail_log_follow(
+    const struct conf *conf, struct store *store, char *error, size_t size);
+
+#endif

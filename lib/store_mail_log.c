@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What Postfix's log says of the tags, and how far it was read (state.db).
+ * Only held tags are touched. `recipients` names those that still wait, so a
+ * recipient counts once, however often the log has it: a final answer takes it
+ * off. The last one stays on the list of the settled tag.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_internal.h"
+
+/* The held tag that a line is about, and where its recipient is listed. */
+struct target {
+	int64_t id;
+	char *recipients;
+	size_t at, len; /* of the line with its newline; len 0: not listed */
+};
+
+/* Whether the `len` bytes at `line` are `local`@`domain`. The list has local
+ * parts as the client wrote them: with quotes that may not be needed. */
+static bool
+is_address(const char *line, size_t len, const char *local, const char *domain)
+{
+	const char *end = line + len, *at = memrchr(line, '@', len);
+	bool quoted = len > 0 && *line == '"';
+
+	if (at == NULL || strlen(domain) != (size_t)(end - at) - 1 ||
+	    strncasecmp(at + 1, domain, strlen(domain)) != 0)
+		return false;
+	if (quoted && *--at != '"')
+		return false;
+	for (line += quoted; line < at; line++) {
+		if (quoted && *line == '\\')
+			line++;
+		if (tolower((unsigned char)*line) !=
+		    tolower((unsigned char)*local++))
+			return false;
+	}
+	return line == at && *local == '\0';
+}
+
+static void
+find_recipient(struct target *target, const struct logged *logged)
+{
+	const char *line = target->recipients;
+	size_t len;
+
+	for (; *line != '\0'; line += len) {
+		len = strcspn(line, "\n");
+		if (is_address(line, len, logged->local, logged->domain)) {
+			target->at = (size_t)(line - target->recipients);
+			target->len = len + (line[len] == '\n');
+			return;
+		}
+		len += line[len] == '\n';
+	}
+}
+
+/* STORE_NONE: no held tag. Else target->recipients is to be freed. */
+static enum store_result
+find_target(
+    struct store *store, const struct logged *logged, struct target *target)
+{
+	enum store_result result;
+	const char *recipients;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT id, recipients FROM tag WHERE queue_id = ?1 AND "
+		"domain = ?2 AND state = 'held'"))
+		return STORE_FAILED;
+	query_text(&query, logged->queue_id);
+	query_text(&query, logged->domain);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		target->id = query_int_at(&query, 0);
+		recipients = query_text_at(&query, 1);
+		if (recipients != NULL)
+			target->recipients = strdup(recipients);
+		if (target->recipients == NULL) {
+			base_complain(store, query.base, "out of memory");
+			result = STORE_FAILED;
+		}
+	}
+	query_close(&query);
+	return result;
+}
+
+/* Takes the line out, unless it is the only one. */
+static void
+strike(struct target *target)
+{
+	char *line = target->recipients + target->at,
+	     *rest = line + target->len;
+
+	if (target->at == 0 && *rest == '\0')
+		return;
+	memmove(line, rest, strlen(rest) + 1);
+	/* No newline at the end, where the milter writes none. */
+	if (*line == '\0' && line[-1] == '\n')
+		line[-1] = '\0';
+}
+
+/* The others on the list were tried at the same time as the first, so only that
+ * one counts attempts. */
+static enum store_result
+note(struct store *store, const struct logged *logged,
+    const struct target *target)
+{
+	bool listed = target->len > 0;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET recipients = ?2, "
+		"open = max(0, open - ?3), delivered = delivered + ?4, "
+		"attempts = attempts + ?5, last_answer = ?6, "
+		"state = iif(?3 = 0 OR open > 1, state, "
+		"iif(delivered + ?4 > 0, 'delivered', 'refused')), "
+		"settled = iif(?3 = 0 OR open > 1, settled, ?7) "
+		"WHERE id = ?1"))
+		return STORE_FAILED;
+	query_int(&query, target->id);
+	query_text(&query, target->recipients);
+	query_int(&query, listed && logged->final);
+	query_int(&query, logged->sent);
+	query_int(&query, listed && target->at == 0);
+	query_text(&query, logged->answer);
+	query_int(&query, logged->when);
+	return query_change(&query);
+}
+
+enum store_result
+store_logged(struct store *store, const struct logged *logged)
+{
+	struct target target = { 0 };
+	enum store_result result = find_target(store, logged, &target);
+
+	if (result == STORE_OK) {
+		find_recipient(&target, logged);
+		if (target.len > 0 && logged->final)
+			strike(&target);
+		result = note(store, logged, &target);
+	}
+	free(target.recipients);
+	return result;
+}
+
+enum store_result
+store_held_domains(
+    struct store *store, const char *queue_id, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *domain;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT domain FROM tag WHERE queue_id = ?1 AND "
+		"state = 'held'"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	while ((result = query_row(&query)) == STORE_OK) {
+		domain = query_text_at(&query, 0);
+		if (domain != NULL)
+			visit(domain, arg);
+	}
+	return query_end(&query, result);
+}
+
+enum store_result
+store_logged_end(struct store *store, const char *queue_id, const char *domain,
+    bool expired, int64_t when)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET state = iif(delivered > 0, 'delivered', "
+		"iif(?3, 'expired', 'left')), settled = ?4 "
+		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held'"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_text(&query, domain);
+	query_int(&query, expired);
+	query_int(&query, when);
+	return query_change(&query);
+}
+
+enum store_result
+store_log_position_get(
+    struct store *store, const char *path, struct log_position *position)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT inode, offset FROM mail_log WHERE path = ?1"))
+		return STORE_FAILED;
+	query_text(&query, path);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		position->inode = query_int_at(&query, 0);
+		position->offset = query_int_at(&query, 1);
+	}
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_log_position_put(
+    struct store *store, const char *path, const struct log_position *position)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT OR REPLACE INTO mail_log (path, inode, offset) "
+		"VALUES (?1, ?2, ?3)"))
+		return STORE_FAILED;
+	query_text(&query, path);
+	query_int(&query, position->inode);
+	query_int(&query, position->offset);
+	return query_run(&query);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "mail_log.h"
+#include "store_fixture.h"
+
+#define SMTP  "Nov 22 06:05:51 relay postfix/relay/smtp[29479]: "
+#define ODMR  "Nov 22 06:05:51 relay postfix/odmr/lmtp[29480]: "
+#define QMGR  "Nov 22 06:05:51 relay postfix/qmgr[29304]: "
+#define SUPER "Nov 22 06:05:55 relay postfix/postsuper[2]: "
+#define RELAY_TIMES                                                            \
+	", relay=mx.b.test[192.0.2.1]:25, delay=0.05, "                        \
+	"delays=0.01/0.01/0/0.02, "
+#define SOCKET_TIMES                                                           \
+	", relay=relay.test[odmr/o.test], delay=0.05, "                        \
+	"delays=0.01/0.01/0/0.02, "
+#define SENT     "dsn=2.0.0, status=sent (250 2.0.0 Ok)\n"
+#define DEFERRED "dsn=4.4.1, status=deferred (connect to mx: refused)\n"
+#define BOUNCED                                                                \
+	"dsn=5.1.1, status=bounced (host mx[192.0.2.1] said: 550 no user)\n"
+
+static char log_path[128];
+
+static int
+setup(void **arg)
+{
+	struct fixture *f;
+
+	if (fixture_make_initialised(arg) != 0)
+		return -1;
+	f = *arg;
+	snprintf(log_path, sizeof(log_path), "%s/mail.log", f->top);
+	f->conf.mail_log = log_path;
+	assert_ok(f, store_domain_add(f->store, "b.test", MODE_BACKUP, NULL));
+	assert_ok(f, store_domain_add(f->store, "o.test", MODE_ODMR, NULL));
+	return 0;
+}
+
+static void
+append(const char *text)
+{
+	FILE *out = fopen(log_path, "a");
+
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void
+rename_log(const char *suffix)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s%s", log_path, suffix);
+	assert_int_equal(rename(log_path, path), 0);
+}
+
+static void
+tag(struct fixture *f, const char *id, const char *domain,
+    const char *recipients, long count)
+{
+	struct tag row = {
+		.queue_id = id,
+		.domain = domain,
+		.sender = "s@sender.test",
+		.recipients = recipients,
+		.recipient_count = count,
+		.size = 100,
+		.client = "192.0.2.9",
+		.arrived = 1795327551,
+	};
+
+	assert_ok(f, store_tag_add(f->store, &row));
+}
+
+static void
+follow(struct fixture *f)
+{
+	char error[256];
+
+	if (!mail_log_follow(&f->conf, f->store, error, sizeof(error)))
+		fail_msg("%s", error);
+}
+
+/* Of the one tag of `id`: "state open delivered attempts recipients". */
+static void
+assert_tag(struct fixture *f, const char *id, const char *expected)
+{
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+	char text[256] = "no tag";
+
+	assert_int_equal(sqlite3_open(f->state, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(db,
+		"SELECT state || ' ' || open || ' ' || delivered || ' ' || "
+		"attempts || ' ' || replace(recipients, char(10), ',') "
+		"FROM tag WHERE queue_id = ?1",
+		-1, &stmt, NULL),
+	    SQLITE_OK);
+	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		snprintf(text, sizeof(text), "%s",
+		    (const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	assert_string_equal(text, expected);
+}
+
+static void
+outcomes_settle_tags(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "R@b.test", 1);
+	tag(f, "A2", "b.test", "r@b.test", 1);
+	tag(f, "A3", "b.test", "r@b.test", 1);
+	tag(f, "A4", "b.test", "\"r\"@b.test", 1);
+	tag(f, "A5", "b.test", "r@b.test", 1);
+	append(
+	    SMTP "A1: to=<r@B.Test>" RELAY_TIMES SENT QMGR "A1: removed\n" SMTP
+		 "A2: to=<r@b.test>" RELAY_TIMES BOUNCED SMTP
+		 "A3: to=<r@b.test>" RELAY_TIMES DEFERRED SMTP
+		 "A3: to=<r@b.test>" RELAY_TIMES DEFERRED SMTP
+		 "A4: to=<r@b.test>" RELAY_TIMES DEFERRED QMGR
+		 "A4: from=<s@sender.test>, status=expired, returned to "
+		 "sender\n" QMGR "A4: removed\n" SUPER "A5: removed\n");
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 R@b.test");
+	assert_tag(f, "A2", "refused 0 0 1 r@b.test");
+	assert_tag(f, "A3", "held 1 0 2 r@b.test");
+	assert_tag(f, "A4", "expired 1 0 1 \"r\"@b.test");
+	assert_tag(f, "A5", "left 1 0 0 r@b.test");
+}
+
+static void
+a_recipient_counts_once(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test\nb@b.test\nc@b.test", 3);
+	append(SMTP "A1: to=<b@b.test>" RELAY_TIMES SENT SMTP
+		    "A1: to=<b@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "held 2 2 0 a@b.test,c@b.test");
+	append(SMTP "A1: to=<c@b.test>" RELAY_TIMES DEFERRED SMTP
+		    "A1: to=<a@b.test>" RELAY_TIMES DEFERRED SMTP
+		    "A1: to=<c@b.test>" RELAY_TIMES BOUNCED);
+	follow(f);
+	assert_tag(f, "A1", "held 1 2 1 a@b.test");
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES BOUNCED);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 2 2 a@b.test");
+}
+
+/* a@b.test became x@b.test and y@b.test. */
+static void
+an_alias_is_settled_when_the_message_is_removed(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(SMTP "A1: to=<x@b.test>, orig_to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "held 1 1 0 a@b.test");
+	append(
+	    SMTP "A1: to=<y@b.test>, orig_to=<a@b.test>" RELAY_TIMES SENT QMGR
+		 "A1: removed\n");
+	follow(f);
+	assert_tag(f, "A1", "delivered 1 2 0 a@b.test");
+}
+
+static void
+what_odmrd_carries_is_left_to_it(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "o.test", "a@o.test", 1);
+	tag(f, "A2", "o.test", "a@o.test", 1);
+	append(ODMR
+	    "A1: to=<a@o.test>" SOCKET_TIMES DEFERRED ODMR
+	    "A1: to=<a@o.test>" SOCKET_TIMES SENT QMGR "A1: removed\n" ODMR
+	    "A2: to=<a@o.test>" SOCKET_TIMES
+	    "dsn=5.3.4, status=bounced (message size 9 exceeds size limit 8 "
+	    "of server relay.test[odmr/o.test])\n");
+	follow(f);
+	assert_tag(f, "A1", "held 1 0 0 a@o.test");
+	assert_tag(f, "A2", "refused 0 0 1 a@o.test");
+}
+
+static void
+half_a_line_waits_for_the_rest(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(QMGR "B1: removed\n" SMTP "A1: to=<a@b.test>" RELAY_TIMES);
+	follow(f);
+	assert_tag(f, "A1", "held 1 0 0 a@b.test");
+	append(SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+}
+
+static void
+nothing_is_read_twice(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	follow(f);
+	follow(f);
+	assert_tag(f, "A1", "held 1 0 1 a@b.test");
+}
+
+static void
+a_rotated_log_is_read_to_its_end(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	follow(f);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	rename_log(".1");
+	append("");
+	follow(f);
+	assert_tag(f, "A1", "held 1 0 2 a@b.test");
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 3 a@b.test");
+}
+
+static void
+a_log_without_its_predecessor_is_read_from_its_beginning(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(QMGR "B1: removed\n");
+	follow(f);
+	rename_log(".older");
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+}
+
+static void
+a_log_that_was_cut_short_is_read_from_its_beginning(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	tag(f, "A2", "b.test", "a@b.test", 1);
+	append(QMGR "B1: removed\n");
+	follow(f);
+	assert_int_equal(truncate(log_path, 0), 0);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+	assert_int_equal(truncate(log_path, 0), 0);
+	append("short\n");
+	follow(f);
+	append(SMTP "A2: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A2", "delivered 0 1 1 a@b.test");
+}
+
+/* As long as no newline was seen, and from behind it. */
+static void
+an_endless_line_is_passed_over(void **arg)
+{
+	struct fixture *f = *arg;
+	char *text = malloc(400001);
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	memset(text, 'x', 400000);
+	text[400000] = '\0';
+	append(text);
+	append(SMTP "A1: removed");
+	follow(f);
+	append("\n" SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+	free(text);
+}
+
+static void
+what_cannot_be_saved_is_read_again(void **arg)
+{
+	struct fixture *f = *arg;
+	char error[256];
+	sqlite3 *db;
+
+	tag(f, "A1", "b.test", "a@b.test\nb@b.test", 2);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	assert_int_equal(sqlite3_open(f->state, &db), SQLITE_OK);
+	sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_non_null(strstr(error, "locked"));
+	sqlite3_close(db);
+	assert_tag(f, "A1", "held 2 0 0 a@b.test,b@b.test");
+	follow(f);
+	assert_tag(f, "A1", "held 1 1 1 b@b.test");
+}
+
+static void
+a_log_that_cannot_be_read_is_named(void **arg)
+{
+	struct fixture *f = *arg;
+	char error[256];
+
+	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_non_null(strstr(error, "mail.log: No such file"));
+	assert_int_equal(mkfifo(log_path, 0600), 0);
+	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_non_null(strstr(error, "mail.log: is no plain file"));
+	f->conf.mail_log = (char[]) { "" };
+	follow(f);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_remove)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(outcomes_settle_tags),
+		TEST(a_recipient_counts_once),
+		TEST(an_alias_is_settled_when_the_message_is_removed),
+		TEST(what_odmrd_carries_is_left_to_it),
+		TEST(half_a_line_waits_for_the_rest),
+		TEST(nothing_is_read_twice),
+		TEST(a_rotated_log_is_read_to_its_end),
+		TEST(a_log_without_its_predecessor_is_read_from_its_beginning),
+		TEST(a_log_that_was_cut_short_is_read_from_its_beginning),
+		TEST(an_endless_line_is_passed_over),
+		TEST(what_cannot_be_saved_is_read_again),
+		TEST(a_log_that_cannot_be_read_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
