@@ -13,6 +13,7 @@
 #include <sysexits.h>
 
 #include "odmrctl.h"
+#include "output.h"
 
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
 
@@ -28,6 +29,7 @@ enum {
 	TO = 1 << 7,
 	STATES = 1 << 8,
 	YES = 1 << 9,
+	OUTPUT = 1 << 10,
 };
 
 /* Where in struct arguments each goes: a const char *, or a bool. */
@@ -52,6 +54,7 @@ static const struct {
 	VALUE(from, FROM),
 	VALUE(to, TO),
 	VALUE(state, STATES),
+	VALUE(output, OUTPUT),
 	FLAG("cram-md5", CRAM_MD5, cram_md5),
 	FLAG("json", JSON, json),
 	FLAG("csv", CSV, csv),
@@ -132,6 +135,7 @@ static const struct command commands[] = {
 	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
 	    "[--from DAY] [--to DAY] [--json|--csv]" },
 	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
+	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -268,14 +272,6 @@ take_arguments(const struct command *command, int argc, char **argv,
 	return false;
 }
 
-static int
-write_output(const char *text, size_t len)
-{
-	if (fwrite(text, 1, len, stdout) != len || fflush(stdout) == EOF)
-		return complain(EX_IOERR, "standard output: write error");
-	return EX_OK;
-}
-
 int
 say_now(struct context *ctx)
 {
@@ -283,7 +279,7 @@ say_now(struct context *ctx)
 
 	if (fflush(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
-	code = write_output(ctx->text, ctx->len);
+	code = output_write(NULL, ctx->text, ctx->len);
 	rewind(ctx->out);
 	return code;
 }
@@ -303,7 +299,7 @@ run(struct context *ctx, const struct command *command,
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (code == EX_OK)
-		code = write_output(ctx->text, ctx->len);
+		code = output_write(args->output, ctx->text, ctx->len);
 	free(ctx->text);
 	return code;
 }

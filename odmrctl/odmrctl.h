@@ -32,6 +32,7 @@ struct arguments {
 	const char *from;
 	const char *to;
 	const char *state;
+	const char *output;
 	bool cram_md5;
 	bool json;
 	bool csv;
@@ -60,6 +61,7 @@ command_run cmd_usage;
 /* Writes what is in `out` to standard output already now, for a question that
  * follows. No query may be open. */
 int say_now(struct context *);
+command_run cmd_metrics;
 
 /* Prints "odmrctl: ..." and returns the code. */
 int complain(int code, const char *fmt, ...)
