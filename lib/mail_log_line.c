@@ -201,29 +201,23 @@ take_status(char **at, enum mail_event *event)
 	return false;
 }
 
-/* "host mx.b.test[192.0.2.1] said: 550 no" and its like. */
+/* "host mx.b.test[192.0.2.1] said: 550 no" is the server's, the rest Postfix's
+ * own. */
 static bool
 take_answer(char *at, struct mail_log_line *line)
 {
-	static const char said[] = " said: ";
 	size_t len = strlen(at);
-	char *answer;
 
 	if (len == 0 || at[len - 1] != ')')
 		return false;
 	at[len - 1] = '\0';
 	line->answer = at;
+	line->by_server = line->event == MAIL_SENT ||
+	    (strncmp(at, "host ", 5) == 0 && strstr(at, " said: ") != NULL);
 	if (line->event == MAIL_DEFERRED && !line->by_socket) {
-		answer = at;
-		skip(&answer, "delivery temporarily suspended: ");
-		line->by_socket = names_socket(answer);
+		skip(&at, "delivery temporarily suspended: ");
+		line->by_socket = names_socket(at);
 	}
-	line->by_server = line->event == MAIL_SENT;
-	answer = strstr(at, said);
-	if (strncmp(at, "host ", 5) != 0 || answer == NULL)
-		return true;
-	line->by_server = true;
-	line->answer = answer + sizeof(said) - 1;
 	return true;
 }
 

@@ -16,6 +16,7 @@ struct target {
 	int64_t id;
 	char *recipients;
 	size_t at, len; /* of the line with its newline; len 0: not listed */
+	int64_t left;   /* lines of the list once this one is answered */
 };
 
 /* Whether the `len` bytes at `line` are `local`@`domain`. The list has local
@@ -95,37 +96,42 @@ strike(struct target *target)
 	char *line = target->recipients + target->at,
 	     *rest = line + target->len;
 
+	target->left = 0;
 	if (target->at == 0 && *rest == '\0')
 		return;
 	memmove(line, rest, strlen(rest) + 1);
 	/* No newline at the end, where the milter writes none. */
 	if (*line == '\0' && line[-1] == '\n')
 		line[-1] = '\0';
+	target->left = 1;
+	for (line = target->recipients; *line != '\0'; line++)
+		target->left += *line == '\n';
 }
 
-/* The others on the list were tried at the same time as the first, so only that
- * one counts attempts. */
+/* Where the queue was listed meanwhile, `open` knows of the answer already: it
+ * is never more than what is on the list, and not counted down. The others on
+ * the list were tried at the same time as the first, so only that one counts
+ * attempts. */
 static enum store_result
 note(struct store *store, const struct logged *logged,
     const struct target *target)
 {
-	bool listed = target->len > 0;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
 		"UPDATE tag SET recipients = ?2, "
-		"open = max(0, open - ?3), delivered = delivered + ?4, "
+		"open = min(open, ?3), delivered = delivered + ?4, "
 		"attempts = attempts + ?5, last_answer = ?6, "
-		"state = iif(?3 = 0 OR open > 1, state, "
+		"state = iif(?3 > 0, state, "
 		"iif(delivered + ?4 > 0, 'delivered', 'refused')), "
-		"settled = iif(?3 = 0 OR open > 1, settled, ?7) "
+		"settled = iif(?3 > 0, settled, ?7) "
 		"WHERE id = ?1"))
 		return STORE_FAILED;
 	query_int(&query, target->id);
 	query_text(&query, target->recipients);
-	query_int(&query, listed && logged->final);
+	query_int(&query, target->left);
 	query_int(&query, logged->sent);
-	query_int(&query, listed && target->at == 0);
+	query_int(&query, target->len > 0 && target->at == 0);
 	query_text(&query, logged->answer);
 	query_int(&query, logged->when);
 	return query_change(&query);
@@ -134,7 +140,7 @@ note(struct store *store, const struct logged *logged,
 enum store_result
 store_logged(struct store *store, const struct logged *logged)
 {
-	struct target target = { 0 };
+	struct target target = { .left = INT64_MAX };
 	enum store_result result = find_target(store, logged, &target);
 
 	if (result == STORE_OK) {

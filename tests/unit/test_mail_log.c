@@ -154,6 +154,18 @@ a_recipient_counts_once(void **arg)
 	assert_tag(f, "A1", "delivered 0 2 2 a@b.test");
 }
 
+/* When b@b.test was delivered, the queue was listed before the log was read. */
+static void
+what_the_queue_told_does_not_count_again(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test\nb@b.test", 1);
+	append(SMTP "A1: to=<b@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "held 1 1 0 a@b.test");
+}
+
 /* a@b.test became x@b.test and y@b.test. */
 static void
 an_alias_is_settled_when_the_message_is_removed(void **arg)
@@ -329,6 +341,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(outcomes_settle_tags),
 		TEST(a_recipient_counts_once),
+		TEST(what_the_queue_told_does_not_count_again),
 		TEST(an_alias_is_settled_when_the_message_is_removed),
 		TEST(what_odmrd_carries_is_left_to_it),
 		TEST(half_a_line_waits_for_the_rest),

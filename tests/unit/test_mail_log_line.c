@@ -59,7 +59,8 @@ deliveries_are_read(void **state)
 	assert_int_equal(line.event, MAIL_BOUNCED);
 	assert_true(line.by_server);
 	assert_string_equal(line.answer,
-	    "550 5.1.1 no such user (in reply to RCPT TO command)");
+	    "host mx.b.test[192.0.2.1] said: 550 5.1.1 no such user "
+	    "(in reply to RCPT TO command)");
 
 	assert_true(reads(&line,
 	    SMTP "C1: to=<r@b.test>, relay=none, " TIMES
