@@ -472,29 +472,23 @@ typedef void status_visit(const struct domain_status *status, void *arg);
 enum store_result store_status_each(
     struct store *, status_visit *visit, void *arg);
 
-/* All that `usage` has of a domain; it never becomes less. */
+/* ---- totals (state.db) ----------------------------------------------- */
+
+/* Since the beginning; they never become less. */
 struct domain_total {
 	const char *domain;
-	int64_t messages; /* that came in */
-	int64_t delivered;
-	int64_t delivered_bytes;
-	int64_t refused;
-	int64_t expired;
-	int64_t left;
+	int64_t messages;
+	int64_t bytes;
 };
 
 typedef void total_visit(const struct domain_total *total, void *arg);
 
-/* Of every domain that ever had mail, in the order of the names. */
+/* Every domain that ever had some, in the order of the names. `what`:
+ * "received", or what became of them, a state of a tag. */
 enum store_result store_total_each(
-    struct store *, total_visit *visit, void *arg);
-
-struct service_total {
-	int64_t sessions; /* that have ended */
-	int64_t seconds;
-	int64_t reconciled; /* when the tags last were; 0: never */
-};
-
-enum store_result store_total_service(struct store *, struct service_total *);
+    struct store *, const char *what, total_visit *visit, void *arg);
+/* Of the sessions that have ended. */
+enum store_result store_total_sessions(
+    struct store *, int64_t *sessions, int64_t *seconds);
 
 #endif

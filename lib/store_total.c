@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What `usage` has altogether (state.db): of each domain that ever had mail,
- * and of the service. Rows of usage stay when finished tags go, so these never
- * become less.
+ * What has come and gone since the beginning (state.db): figures that only
+ * grow, whatever becomes of the tags that were counted.
  */
 #include "store_internal.h"
 
 enum store_result
-store_total_each(struct store *store, total_visit *visit, void *arg)
+store_total_each(
+    struct store *store, const char *what, total_visit *visit, void *arg)
 {
 	struct domain_total total;
 	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"SELECT domain, sum(messages), sum(delivered), "
-		"sum(delivered_bytes), sum(refused), sum(expired), "
-		"sum(vanished) FROM usage WHERE domain != '' "
-		"GROUP BY domain ORDER BY domain"))
+		"SELECT domain, messages, bytes FROM total WHERE what = ?1 "
+		"ORDER BY domain"))
 		return STORE_FAILED;
+	query_text(&query, what);
 	while ((result = query_row(&query)) == STORE_OK) {
 		total.domain = query_text_at(&query, 0);
 		total.messages = query_int_at(&query, 1);
-		total.delivered = query_int_at(&query, 2);
-		total.delivered_bytes = query_int_at(&query, 3);
-		total.refused = query_int_at(&query, 4);
-		total.expired = query_int_at(&query, 5);
-		total.left = query_int_at(&query, 6);
+		total.bytes = query_int_at(&query, 2);
 		if (query_sound(&query))
 			visit(&total, arg);
 	}
@@ -34,21 +29,19 @@ store_total_each(struct store *store, total_visit *visit, void *arg)
 }
 
 enum store_result
-store_total_service(struct store *store, struct service_total *total)
+store_total_sessions(struct store *store, int64_t *sessions, int64_t *seconds)
 {
 	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
 		"SELECT coalesce(sum(sessions), 0), "
-		"coalesce(sum(seconds), 0), (SELECT began FROM reconciled) "
-		"FROM usage WHERE domain = ''"))
+		"coalesce(sum(seconds), 0) FROM usage WHERE domain = ''"))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK) {
-		total->sessions = query_int_at(&query, 0);
-		total->seconds = query_int_at(&query, 1);
-		total->reconciled = query_int_at(&query, 2);
+		*sessions = query_int_at(&query, 0);
+		*seconds = query_int_at(&query, 1);
 	}
 	return query_end(&query, result);
 }

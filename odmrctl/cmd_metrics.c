@@ -3,9 +3,9 @@
  * odmrctl metrics: the service in figures, for the textfile collector of
  * Prometheus' node exporter. The names are an interface, see odmrctl(8).
  *
- * A metric's samples stand together, so the rows of the database are taken
- * into memory first and printed column by column. Times are those at which
- * something happened: who reads them knows how old the file is.
+ * A metric's samples stand together, so the database is asked once for each.
+ * Times are those at which something happened: who reads them knows how old the
+ * file is.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,175 +17,45 @@
 
 #include "exposition.h"
 #include "odmrctl.h"
+#include "store_reconcile.h"
 
-/* What is held for one of our domains. */
-struct holding {
-	char *domain;
-	enum domain_mode mode;
-	int64_t messages, bytes, oldest, collected;
-};
-
-/* What came and went of any domain, also of one that was removed. */
-struct sum {
-	char *domain;
-	int64_t messages, delivered, delivered_bytes, refused, expired, left;
-};
-
-struct figures {
-	struct holding *holdings;
-	size_t holding_count, holding_room;
-	struct sum *sums;
-	size_t sum_count, sum_room;
-	struct service_total service;
-	int64_t sessions, enabled, disabled;
-	bool short_of_memory;
-};
-
-/* A column of holdings or sums; 0 is no sample where it says so. */
-struct column {
+/* A figure of each of our domains. */
+struct domain_metric {
 	const char *name, *help;
-	enum metric_type type;
-	size_t offset;
-	bool zero_is_none;
+	size_t offset;     /* in struct domain_status */
+	bool zero_is_none; /* 0: no sample */
 };
 
-#define HOLDING(field) offsetof(struct holding, field)
-#define SUM(field)     offsetof(struct sum, field)
+#define FIGURE(field) offsetof(struct domain_status, field)
 
-static const struct column holding_columns[] = {
-	{ "odmr_held_messages", "Messages held for the domain.", METRIC_GAUGE,
-	    HOLDING(messages), false },
+static const struct domain_metric domain_metrics[] = {
+	{ "odmr_held_messages", "Messages held for the domain.", FIGURE(held),
+	    false },
 	{ "odmr_held_bytes", "Size of the messages held for the domain.",
-	    METRIC_GAUGE, HOLDING(bytes), false },
+	    FIGURE(bytes), false },
 	{ "odmr_held_oldest_timestamp_seconds",
-	    "When the oldest of them arrived; none if none is held.",
-	    METRIC_GAUGE, HOLDING(oldest), true },
+	    "When the oldest message held arrived; none if none is held.",
+	    FIGURE(oldest), true },
 	{ "odmr_collected_timestamp_seconds",
 	    "When the domain's mail was last collected; none if never.",
-	    METRIC_GAUGE, HOLDING(collected), true },
+	    FIGURE(last_collected), true },
 };
 
-static const struct column sum_columns[] = {
-	{ "odmr_received_messages_total", "Messages that came in.",
-	    METRIC_COUNTER, SUM(messages), false },
-	{ "odmr_delivered_messages_total",
-	    "Messages of which a recipient was delivered.", METRIC_COUNTER,
-	    SUM(delivered), false },
-	{ "odmr_delivered_bytes_total", "Size of the messages delivered.",
-	    METRIC_COUNTER, SUM(delivered_bytes), false },
-	{ "odmr_refused_messages_total", "Messages that were refused for good.",
-	    METRIC_COUNTER, SUM(refused), false },
-	{ "odmr_expired_messages_total",
-	    "Messages that were returned to their senders.", METRIC_COUNTER,
-	    SUM(expired), false },
-	{ "odmr_left_messages_total",
-	    "Messages that left the queue, nobody knows how.", METRIC_COUNTER,
-	    SUM(left), false },
+/* Two counters of each domain: odmr_WHAT_messages_total, and _bytes_. */
+struct total_metric {
+	const char *what; /* see store_total_each */
+	const char *help; /* behind "Messages " */
+};
+
+static const struct total_metric total_metrics[] = {
+	{ "received", "that came in" },
+	{ "delivered", "delivered to at least one of their recipients" },
+	{ "refused", "refused for good" },
+	{ "expired", "returned because they were too old" },
+	{ "left", "that left the queue in another way" },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* ---- reading --------------------------------------------------------- */
-
-/* Room for one more row; NULL when out of memory. */
-static void *
-grow(void *rows, size_t count, size_t *room, size_t size)
-{
-	if (count < *room)
-		return rows;
-	*room = *room == 0 ? 64 : *room * 2;
-	return reallocarray(rows, *room, size);
-}
-
-static void
-take_holding(const struct domain_status *status, void *arg)
-{
-	struct figures *f = arg;
-	struct holding *rows = grow(
-	    f->holdings, f->holding_count, &f->holding_room, sizeof(*rows));
-	char *domain = strdup(status->domain.name);
-
-	if (rows != NULL)
-		f->holdings = rows;
-	if (rows == NULL || domain == NULL) {
-		free(domain);
-		f->short_of_memory = true;
-		return;
-	}
-	rows[f->holding_count++] = (struct holding) {
-		.domain = domain,
-		.mode = status->domain.mode,
-		.messages = status->held,
-		.bytes = status->bytes,
-		.oldest = status->oldest,
-		.collected = status->last_collected,
-	};
-}
-
-static void
-take_sum(const struct domain_total *total, void *arg)
-{
-	struct figures *f = arg;
-	struct sum *rows =
-	    grow(f->sums, f->sum_count, &f->sum_room, sizeof(*rows));
-	char *domain = strdup(total->domain);
-
-	if (rows != NULL)
-		f->sums = rows;
-	if (rows == NULL || domain == NULL) {
-		free(domain);
-		f->short_of_memory = true;
-		return;
-	}
-	rows[f->sum_count++] = (struct sum) {
-		.domain = domain,
-		.messages = total->messages,
-		.delivered = total->delivered,
-		.delivered_bytes = total->delivered_bytes,
-		.refused = total->refused,
-		.expired = total->expired,
-		.left = total->left,
-	};
-}
-
-/* A session whose odmrd was killed has nobody left to take it off the list. */
-static void
-count_session(const struct session_row *session, void *arg)
-{
-	struct figures *f = arg;
-
-	f->sessions += kill((pid_t)session->pid, 0) == 0 || errno != ESRCH;
-}
-
-static void
-count_account(const struct account *account, void *arg)
-{
-	struct figures *f = arg;
-
-	f->enabled += !account->disabled;
-	f->disabled += account->disabled;
-}
-
-static bool
-read_figures(struct store *store, struct figures *f)
-{
-	return store_status_each(store, take_holding, f) == STORE_OK &&
-	    store_total_each(store, take_sum, f) == STORE_OK &&
-	    store_session_each(store, count_session, f) == STORE_OK &&
-	    store_account_each(store, count_account, f) == STORE_OK &&
-	    store_total_service(store, &f->service) == STORE_OK;
-}
-
-static void
-free_figures(struct figures *f)
-{
-	for (size_t i = 0; i < f->holding_count; i++)
-		free(f->holdings[i].domain);
-	for (size_t i = 0; i < f->sum_count; i++)
-		free(f->sums[i].domain);
-	free(f->holdings);
-	free(f->sums);
-}
 
 /* ---- what the system tells ---------------------------------------------- */
 
@@ -232,40 +102,75 @@ size_of(const char *database)
 	return main.st_size + journal.st_size;
 }
 
-/* ---- printing --------------------------------------------------------- */
+/* ---- of each domain ---------------------------------------------------- */
 
-static int64_t
-value_at(const void *row, const struct column *column)
+struct printer {
+	FILE *out;
+	const struct domain_metric *metric;
+	const char *name;
+	bool bytes;
+};
+
+static void
+print_status(const struct domain_status *status, void *arg)
 {
+	const struct printer *printer = arg;
 	int64_t value;
 
-	memcpy(&value, (const char *)row + column->offset, sizeof(value));
-	return value;
+	memcpy(&value, (const char *)status + printer->metric->offset,
+	    sizeof(value));
+	if (value != 0 || !printer->metric->zero_is_none)
+		exposition_sample_two(printer->out, printer->metric->name,
+		    "domain", status->domain.name, "mode",
+		    domain_mode_name(status->domain.mode), value);
 }
 
 static void
-print_holdings(FILE *out, const struct figures *f, const struct column *column)
+print_total(const struct domain_total *total, void *arg)
 {
-	exposition_metric(out, column->name, column->type, column->help);
-	for (size_t i = 0; i < f->holding_count; i++) {
-		const struct holding *row = &f->holdings[i];
-		int64_t value = value_at(row, column);
+	const struct printer *printer = arg;
 
-		if (value != 0 || !column->zero_is_none)
-			exposition_sample_two(out, column->name, "domain",
-			    row->domain, "mode", domain_mode_name(row->mode),
-			    value);
+	exposition_sample(printer->out, printer->name, "domain", total->domain,
+	    printer->bytes ? total->bytes : total->messages);
+}
+
+static bool
+print_totals(struct context *ctx, const struct total_metric *metric, bool bytes)
+{
+	struct printer printer = { .out = ctx->out, .bytes = bytes };
+	char name[64], help[128];
+
+	snprintf(name, sizeof(name), "odmr_%s_%s_total", metric->what,
+	    bytes ? "bytes" : "messages");
+	snprintf(help, sizeof(help), "%s %s.",
+	    bytes ? "Size of messages" : "Messages", metric->help);
+	printer.name = name;
+	exposition_metric(ctx->out, name, METRIC_COUNTER, help);
+	return store_total_each(
+		   ctx->store, metric->what, print_total, &printer) == STORE_OK;
+}
+
+static bool
+print_domains(struct context *ctx)
+{
+	struct printer printer = { .out = ctx->out };
+
+	for (size_t i = 0; i < COUNT(domain_metrics); i++) {
+		printer.metric = &domain_metrics[i];
+		exposition_metric(ctx->out, printer.metric->name, METRIC_GAUGE,
+		    printer.metric->help);
+		if (store_status_each(ctx->store, print_status, &printer) !=
+		    STORE_OK)
+			return false;
 	}
+	for (size_t i = 0; i < COUNT(total_metrics); i++)
+		if (!print_totals(ctx, &total_metrics[i], false) ||
+		    !print_totals(ctx, &total_metrics[i], true))
+			return false;
+	return true;
 }
 
-static void
-print_sums(FILE *out, const struct figures *f, const struct column *column)
-{
-	exposition_metric(out, column->name, column->type, column->help);
-	for (size_t i = 0; i < f->sum_count; i++)
-		exposition_sample(out, column->name, "domain",
-		    f->sums[i].domain, value_at(&f->sums[i], column));
-}
+/* ---- of the service ------------------------------------------------------ */
 
 static void
 print_single(FILE *out, const char *name, enum metric_type type,
@@ -275,65 +180,93 @@ print_single(FILE *out, const char *name, enum metric_type type,
 	exposition_sample(out, name, NULL, NULL, value);
 }
 
-/* Of what has two of them. */
+/* A session whose odmrd was killed has nobody left to take it off the list. */
 static void
-print_pair(FILE *out, const char *name, const char *help, const char *label,
-    const char *first, int64_t first_value, const char *second,
-    int64_t second_value)
+count_session(const struct session_row *session, void *arg)
 {
-	exposition_metric(out, name, METRIC_GAUGE, help);
-	exposition_sample(out, name, label, first, first_value);
-	exposition_sample(out, name, label, second, second_value);
+	int64_t *sessions = arg;
+
+	*sessions += kill((pid_t)session->pid, 0) == 0 || errno != ESRCH;
+}
+
+static bool
+print_sessions(struct context *ctx)
+{
+	int64_t live = 0, ended, seconds;
+
+	if (store_session_each(ctx->store, count_session, &live) != STORE_OK ||
+	    store_total_sessions(ctx->store, &ended, &seconds) != STORE_OK)
+		return false;
+	print_single(ctx->out, "odmr_sessions_live", METRIC_GAUGE,
+	    "Sessions in which mail is being collected.", live);
+	print_single(ctx->out, "odmr_sessions_total", METRIC_COUNTER,
+	    "Sessions that have ended.", ended);
+	print_single(ctx->out, "odmr_session_seconds_total", METRIC_COUNTER,
+	    "Time that the sessions that have ended took.", seconds);
+	return true;
 }
 
 static void
-print_service(FILE *out, const struct figures *f, const struct conf *conf)
+count_account(const struct account *account, void *arg)
 {
-	static const char state[] = "state";
+	int64_t *accounts = arg;
 
-	print_single(out, "odmr_sessions_live", METRIC_GAUGE,
-	    "Sessions in which mail is being collected.", f->sessions);
-	print_single(out, "odmr_sessions_total", METRIC_COUNTER,
-	    "Sessions that have ended.", f->service.sessions);
-	print_single(out, "odmr_session_seconds_total", METRIC_COUNTER,
-	    "Time that the sessions that have ended took.", f->service.seconds);
-	print_pair(out, "odmr_accounts", "Accounts.", state, "enabled",
-	    f->enabled, "disabled", f->disabled);
-	print_single(out, "odmr_reconciled_timestamp_seconds", METRIC_GAUGE,
+	accounts[account->disabled]++;
+}
+
+static bool
+print_accounts(struct context *ctx)
+{
+	static const char name[] = "odmr_accounts";
+	int64_t accounts[2] = { 0 };
+
+	if (store_account_each(ctx->store, count_account, accounts) != STORE_OK)
+		return false;
+	exposition_metric(ctx->out, name, METRIC_GAUGE, "Accounts.");
+	exposition_sample(ctx->out, name, "state", "enabled", accounts[0]);
+	exposition_sample(ctx->out, name, "state", "disabled", accounts[1]);
+	return true;
+}
+
+static bool
+print_reconciled(struct context *ctx)
+{
+	int64_t began;
+
+	if (store_reconciled(ctx->store, &began) != STORE_OK)
+		return false;
+	print_single(ctx->out, "odmr_reconciled_timestamp_seconds",
+	    METRIC_GAUGE,
 	    "When the tags were last compared with the queue; 0 if never.",
-	    f->service.reconciled);
-	print_pair(out, "odmr_database_size_bytes",
-	    "Size of the database with its journal.", "database", "relay",
-	    size_of(conf->relay_database), state,
-	    size_of(conf->state_database));
-	print_pair(out, "odmr_up", "Whether the daemon runs.", "daemon",
-	    "odmrd", is_up(conf->pid_file, "odmrd"), "odmr-milter",
-	    is_up(conf->milter_pid_file, "odmr-milter"));
+	    began);
+	return true;
 }
 
 static void
-print_figures(FILE *out, const struct figures *f, const struct conf *conf)
+print_system(FILE *out, const struct conf *conf)
 {
-	for (size_t i = 0; i < COUNT(holding_columns); i++)
-		print_holdings(out, f, &holding_columns[i]);
-	for (size_t i = 0; i < COUNT(sum_columns); i++)
-		print_sums(out, f, &sum_columns[i]);
-	print_service(out, f, conf);
+	static const char size[] = "odmr_database_size_bytes", up[] = "odmr_up";
+
+	exposition_metric(
+	    out, size, METRIC_GAUGE, "Size of the database with its journal.");
+	exposition_sample(
+	    out, size, "database", "relay", size_of(conf->relay_database));
+	exposition_sample(
+	    out, size, "database", "state", size_of(conf->state_database));
+	exposition_metric(out, up, METRIC_GAUGE, "Whether the daemon runs.");
+	exposition_sample(
+	    out, up, "daemon", "odmrd", is_up(conf->pid_file, "odmrd"));
+	exposition_sample(out, up, "daemon", "odmr-milter",
+	    is_up(conf->milter_pid_file, "odmr-milter"));
 }
 
 int
 cmd_metrics(struct context *ctx, const struct arguments *args)
 {
-	struct figures figures = { 0 };
-	int code = EX_OK;
-
-	(void)args;
-	if (!read_figures(ctx->store, &figures))
-		code = complain_store(ctx);
-	else if (figures.short_of_memory)
-		code = complain(EX_OSERR, "out of memory");
-	else
-		print_figures(ctx->out, &figures, &ctx->conf);
-	free_figures(&figures);
-	return code;
+	(void)args; /* main.c writes to the file of --output */
+	if (!print_domains(ctx) || !print_sessions(ctx) ||
+	    !print_accounts(ctx) || !print_reconciled(ctx))
+		return complain_store(ctx);
+	print_system(ctx->out, &ctx->conf);
+	return EX_OK;
 }

@@ -262,3 +262,33 @@ CREATE TABLE mail_log (
 	inode  INTEGER NOT NULL,
 	offset INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- What came and what became of it, since the beginning: counters, which only
+-- grow. In usage a message that is held again is taken back.
+CREATE TABLE total (
+	what     TEXT NOT NULL,             -- 'received', or a state of a tag
+	domain   TEXT NOT NULL,
+	messages INTEGER NOT NULL,
+	bytes    INTEGER NOT NULL,
+	PRIMARY KEY (what, domain)
+) WITHOUT ROWID;
+
+CREATE TRIGGER total_comes AFTER INSERT ON tag BEGIN
+	INSERT INTO total VALUES ('received', new.domain, 1, new.size)
+		ON CONFLICT (what, domain) DO UPDATE SET
+		messages = messages + 1, bytes = bytes + excluded.bytes;
+	INSERT INTO total SELECT new.state, new.domain, 1, new.size
+		WHERE new.state != 'held'
+		ON CONFLICT (what, domain) DO UPDATE SET
+		messages = messages + 1, bytes = bytes + excluded.bytes;
+END;
+
+CREATE TRIGGER total_settled AFTER UPDATE OF state ON tag
+WHEN old.state = 'held' AND new.state != 'held' BEGIN
+	INSERT INTO total VALUES (new.state, new.domain, 1, new.size)
+		ON CONFLICT (what, domain) DO UPDATE SET
+		messages = messages + 1, bytes = bytes + excluded.bytes;
+END;
+
+-- Spares who sums up the sessions the rows of the domains.
+CREATE INDEX usage_sessions ON usage (sessions, seconds) WHERE domain = '';
