@@ -16,6 +16,7 @@ enum { CHUNK_SIZE = 128 * 1024 };
 struct follower {
 	const char *path;
 	struct store *store;
+	struct settled *settled;
 	char *chunk;
 	time_t now;
 	struct log_position position;
@@ -66,7 +67,7 @@ settle_recipient(struct follower *f, const struct mail_log_line *line)
 	if (is_odmrds(line))
 		return STORE_OK;
 	logged.when = mail_log_time(line->stamp, f->now);
-	return store_logged(f->store, &logged);
+	return store_logged(f->store, &logged, f->settled);
 }
 
 struct ending {
@@ -98,7 +99,8 @@ end_tag(const char *domain, void *arg)
 	if (ending->result != STORE_FAILED && mode != MODE_ODMR)
 		ending->result = store_logged_end(store, line->queue_id, domain,
 		    line->event == MAIL_EXPIRED,
-		    mail_log_time(line->stamp, ending->follower->now));
+		    mail_log_time(line->stamp, ending->follower->now),
+		    ending->follower->settled);
 }
 
 static enum store_result
@@ -306,12 +308,13 @@ follow(struct follower *f)
 }
 
 bool
-mail_log_follow(
-    const struct conf *conf, struct store *store, char *error, size_t size)
+mail_log_follow(const struct conf *conf, struct store *store,
+    struct settled *settled, char *error, size_t size)
 {
 	struct follower f = {
 		.path = conf->mail_log,
 		.store = store,
+		.settled = settled,
 		.now = time(NULL),
 		.error = error,
 		.error_size = size,

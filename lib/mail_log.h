@@ -17,9 +17,9 @@
 
 #include "store.h"
 
-/* True at once where no log is set. false: `error` says why in one line; what
- * was read until then stays read. */
-bool mail_log_follow(
-    const struct conf *conf, struct store *store, char *error, size_t size);
+/* Adds to *settled. True at once where no log is set. false: `error` says why
+ * in one line; what was read until then stays read. */
+bool mail_log_follow(const struct conf *conf, struct store *store,
+    struct settled *settled, char *error, size_t size);
 
 #endif

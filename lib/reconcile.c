@@ -12,6 +12,8 @@
 
 #include "lifetime.h"
 #include "listing.h"
+#include "log.h"
+#include "mail_log.h"
 #include "postqueue.h"
 #include "reconcile.h"
 #include "store_reconcile.h"
@@ -269,6 +271,23 @@ take_turn(int fd)
 	return false;
 }
 
+/* Between the two: what the log says of a message that is gone from the listing
+ * is written by now, and what it does not say is then settled without it. */
+static void
+read_mail_log(struct run *run)
+{
+	struct settled settled = { 0 };
+
+	if (!mail_log_follow(
+		run->conf, run->store, &settled, run->error, run->size))
+		log_warning(NULL, "reconcile goes on without the mail log: %s",
+		    run->error);
+	run->report->delivered += settled.delivered;
+	run->report->refused += settled.refused;
+	run->report->expired += settled.expired;
+	run->report->left += settled.left;
+}
+
 static bool
 run_locked(struct run *run)
 {
@@ -278,6 +297,7 @@ run_locked(struct run *run)
 		return store_fault(run);
 	if (!list_until_certain(run, &missing))
 		return false;
+	read_mail_log(run);
 	return change(run, missing);
 }
 

@@ -362,17 +362,27 @@ struct logged {
 	int64_t when;
 };
 
+/* Tags that were settled. */
+struct settled {
+	int64_t delivered;
+	int64_t refused;
+	int64_t expired;
+	int64_t left;
+};
+
 /* A recipient that is on the list of a held tag counts, once, and a final
  * answer takes it off the list as long as others wait. One that is not, by an
- * alias or because the queue had it no more, is told by store_logged_end. */
-enum store_result store_logged(struct store *, const struct logged *);
+ * alias or because the queue had it no more, is told by store_logged_end. Adds
+ * to *settled, as that does. */
+enum store_result store_logged(
+    struct store *, const struct logged *, struct settled *settled);
 /* The domains for which a message is held. */
 enum store_result store_held_domains(
     struct store *, const char *queue_id, name_visit *visit, void *arg);
 /* The message is gone: its held tag becomes delivered if some recipient was,
  * else expired or left. */
 enum store_result store_logged_end(struct store *, const char *queue_id,
-    const char *domain, bool expired, int64_t when);
+    const char *domain, bool expired, int64_t when, struct settled *settled);
 
 /* How far a log was read. */
 struct log_position {

@@ -108,13 +108,35 @@ strike(struct target *target)
 		target->left += *line == '\n';
 }
 
+/* Runs the change of one tag, which returns the state that it has then. */
+static enum store_result
+change_tag(struct query *query, struct settled *settled)
+{
+	enum store_result result = query_row(query);
+	const char *state;
+
+	if (result == STORE_OK) {
+		state = query_text_at(query, 0);
+		if (state == NULL)
+			result = query_row(query); /* reports the fault */
+		else {
+			settled->delivered += strcmp(state, "delivered") == 0;
+			settled->refused += strcmp(state, "refused") == 0;
+			settled->expired += strcmp(state, "expired") == 0;
+			settled->left += strcmp(state, "left") == 0;
+		}
+	}
+	query_close(query);
+	return result;
+}
+
 /* Where the queue was listed meanwhile, `open` knows of the answer already: it
  * is never more than what is on the list, and not counted down. The others on
  * the list were tried at the same time as the first, so only that one counts
  * attempts. */
 static enum store_result
 note(struct store *store, const struct logged *logged,
-    const struct target *target)
+    const struct target *target, struct settled *settled)
 {
 	struct query query;
 
@@ -125,7 +147,7 @@ note(struct store *store, const struct logged *logged,
 		"state = iif(?3 > 0, state, "
 		"iif(delivered + ?4 > 0, 'delivered', 'refused')), "
 		"settled = iif(?3 > 0, settled, ?7) "
-		"WHERE id = ?1"))
+		"WHERE id = ?1 RETURNING state"))
 		return STORE_FAILED;
 	query_int(&query, target->id);
 	query_text(&query, target->recipients);
@@ -134,11 +156,12 @@ note(struct store *store, const struct logged *logged,
 	query_int(&query, target->len > 0 && target->at == 0);
 	query_text(&query, logged->answer);
 	query_int(&query, logged->when);
-	return query_change(&query);
+	return change_tag(&query, settled);
 }
 
 enum store_result
-store_logged(struct store *store, const struct logged *logged)
+store_logged(
+    struct store *store, const struct logged *logged, struct settled *settled)
 {
 	struct target target = { .left = INT64_MAX };
 	enum store_result result = find_target(store, logged, &target);
@@ -147,7 +170,7 @@ store_logged(struct store *store, const struct logged *logged)
 		find_recipient(&target, logged);
 		if (target.len > 0 && logged->final)
 			strike(&target);
-		result = note(store, logged, &target);
+		result = note(store, logged, &target, settled);
 	}
 	free(target.recipients);
 	return result;
@@ -176,20 +199,21 @@ store_held_domains(
 
 enum store_result
 store_logged_end(struct store *store, const char *queue_id, const char *domain,
-    bool expired, int64_t when)
+    bool expired, int64_t when, struct settled *settled)
 {
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
 		"UPDATE tag SET state = iif(delivered > 0, 'delivered', "
 		"iif(?3, 'expired', 'left')), settled = ?4 "
-		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held'"))
+		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held' "
+		"RETURNING state"))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	query_text(&query, domain);
 	query_int(&query, expired);
 	query_int(&query, when);
-	return query_change(&query);
+	return change_tag(&query, settled);
 }
 
 enum store_result

@@ -14,7 +14,7 @@ PACKAGES=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
     libsystemd-dev libjansson-dev
     postfix postfix-sqlite libsasl2-modules fetchmail gsasl python3 python3-pytest
     python3-pytest-xdist
-    libpython3.11-testsuite openssl sqlite3 miltertest)
+    python3-prometheus-client libpython3.11-testsuite openssl sqlite3 miltertest)
 # It would start at once: only where nothing starts services, as in a container.
 [[ -d /run/systemd/system ]] || PACKAGES+=(fail2ban)
 LINT=(clang clang-format clang-tidy cppcheck shellcheck mandoc)

@@ -21,6 +21,7 @@
 	"dsn=5.1.1, status=bounced (host mx[192.0.2.1] said: 550 no user)\n"
 
 static char log_path[128];
+static struct settled settled;
 
 static int
 setup(void **arg)
@@ -32,6 +33,7 @@ setup(void **arg)
 	f = *arg;
 	snprintf(log_path, sizeof(log_path), "%s/mail.log", f->top);
 	f->conf.mail_log = log_path;
+	settled = (struct settled) { 0 };
 	assert_ok(f, store_domain_add(f->store, "b.test", MODE_BACKUP, NULL));
 	assert_ok(f, store_domain_add(f->store, "o.test", MODE_ODMR, NULL));
 	return 0;
@@ -79,7 +81,8 @@ follow(struct fixture *f)
 {
 	char error[256];
 
-	if (!mail_log_follow(&f->conf, f->store, error, sizeof(error)))
+	if (!mail_log_follow(
+		&f->conf, f->store, &settled, error, sizeof(error)))
 		fail_msg("%s", error);
 }
 
@@ -132,6 +135,10 @@ outcomes_settle_tags(void **arg)
 	assert_tag(f, "A3", "held 1 0 2 r@b.test");
 	assert_tag(f, "A4", "expired 1 0 1 \"r\"@b.test");
 	assert_tag(f, "A5", "left 1 0 0 r@b.test");
+	assert_int_equal(settled.delivered, 1);
+	assert_int_equal(settled.refused, 1);
+	assert_int_equal(settled.expired, 1);
+	assert_int_equal(settled.left, 1);
 }
 
 static void
@@ -310,7 +317,8 @@ what_cannot_be_saved_is_read_again(void **arg)
 	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
 	assert_int_equal(sqlite3_open(f->state, &db), SQLITE_OK);
 	sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_false(mail_log_follow(
+	    &f->conf, f->store, &settled, error, sizeof(error)));
 	assert_non_null(strstr(error, "locked"));
 	sqlite3_close(db);
 	assert_tag(f, "A1", "held 2 0 0 a@b.test,b@b.test");
@@ -324,10 +332,12 @@ a_log_that_cannot_be_read_is_named(void **arg)
 	struct fixture *f = *arg;
 	char error[256];
 
-	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_false(mail_log_follow(
+	    &f->conf, f->store, &settled, error, sizeof(error)));
 	assert_non_null(strstr(error, "mail.log: No such file"));
 	assert_int_equal(mkfifo(log_path, 0600), 0);
-	assert_false(mail_log_follow(&f->conf, f->store, error, sizeof(error)));
+	assert_false(mail_log_follow(
+	    &f->conf, f->store, &settled, error, sizeof(error)));
 	assert_non_null(strstr(error, "mail.log: is no plain file"));
 	f->conf.mail_log = (char[]) { "" };
 	follow(f);

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: ISC
+"""The mail log settles tags: what Postfix itself delivers, refuses, lets expire
+or deletes, with addresses that look like lines of the log."""
+
+import os
+import re
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+
+from odmr.sandbox import BUILD
+from odmr.wait import wait_for
+
+MESSAGE = b"Subject: followed\n\nThe log tells.\n"
+FORGED = ", relay=none, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)"
+
+
+@pytest.fixture(scope="module")
+def provider(sandbox):
+    """It follows its log. Without the DNS: next hops are addresses."""
+    with open(sandbox.conf, "a", encoding="ascii") as conf:
+        conf.write(f"mail_log = {sandbox.log}\n")
+    subprocess.run(["/usr/sbin/postconf", "-c", sandbox.config, "-e",
+                    "smtp_dns_support_level=disabled"], check=True, timeout=60)
+    sandbox.restart("postfix")
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def down(provider):
+    """A backup domain whose host refuses connections."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        provider.add_domain("down.test", "backup",
+                            f"[127.0.0.1]:{closed.getsockname()[1]}")
+        yield "down.test"
+
+
+def rows(provider, condition):
+    with sqlite3.connect(provider.env["STATE_DB"], timeout=30) as db:
+        db.row_factory = sqlite3.Row
+        found = db.execute(f"SELECT * FROM tag WHERE {condition} "
+                           "ORDER BY id").fetchall()
+    db.close()
+    return found
+
+
+def tag(provider, recipient):
+    """The one of this domain, or whose message was sent to this address."""
+    found = [row for row in rows(provider, "1") if recipient == row["domain"]
+             or recipient in row["recipients"].split("\n")]
+    assert len(found) == 1, [dict(row) for row in found]
+    return found[0]
+
+
+def send(provider, *recipients):
+    """Its queue id, when the tag is there."""
+    provider.send("s@sender.test", list(recipients), MESSAGE)
+    return wait_for(
+        lambda: [row for row in rows(provider, "1")
+                 if recipients[0] in row["recipients"].split("\n")],
+        30, "a tag")[0]["queue_id"]
+
+
+def reconcile(provider):
+    return provider.odmrctl("reconcile")
+
+
+def postsuper(provider, option, queue_id):
+    subprocess.run(["/usr/sbin/postsuper", "-c", provider.config, option,
+                    queue_id], check=True, timeout=60,
+                   stderr=subprocess.DEVNULL)
+
+
+def has_status(provider, queue_id, status, count=1):
+    provider.wait_for_log(queue_id, f"status={status}")
+    wait_for(lambda: len(provider.log_lines(queue_id, f"status={status}"))
+             >= count, 30, f"{count} lines with {status}")
+
+
+@pytest.mark.parametrize("mode", ["backup", "hold"])
+def test_mail_that_postfix_delivers_is_settled_as_delivered(
+        provider, make_customer, mode):
+    domain = f"{mode}.test"
+    customer = make_customer([domain])
+    provider.add_domain(domain, mode, f"[127.0.0.1]:{customer.port}")
+    provider.send("s@sender.test", [f"A@{domain.title()}", f"b@{domain}"],
+                  MESSAGE)
+    if mode == "hold":
+        provider.wait_until_deferred(1)
+        provider.flush(domain)
+    customer.wait_for_messages(2)
+    provider.wait_for_log(f"to=<b@{domain}>", "status=sent")
+    queue_id = tag(provider, domain)["queue_id"]
+    provider.wait_for_log(queue_id, "removed")
+    assert "1 delivered" in reconcile(provider)
+    row = tag(provider, domain)
+    assert (row["state"], row["open"], row["delivered"]) == ("delivered", 0, 2)
+    assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
+    assert row["settled"] - row["arrived"] in range(-1, 60)
+    assert provider.status(domain)["held"] == 0
+
+
+def test_mail_that_the_host_refuses_is_settled_as_refused(
+        provider, make_customer):
+    customer = make_customer(["other.test"])
+    provider.add_domain("refusing.test", "backup",
+                        f"[127.0.0.1]:{customer.port}")
+    queue_id = send(provider, "r@refusing.test")
+    provider.wait_for_log(queue_id, "removed")
+    assert "1 refused" in reconcile(provider)
+    row = tag(provider, "r@refusing.test")
+    assert row["state"] == "refused"
+    assert " said: 554 5.7.1 " in row["last_answer"]
+
+
+def test_attempts_and_the_last_answer_are_counted(provider, down):
+    queue_id = send(provider, f"a@{down}", f"b@{down}")
+    has_status(provider, queue_id, "deferred", 2)
+    provider.flush(down)
+    has_status(provider, queue_id, "deferred", 4)
+    reconcile(provider)
+    row = tag(provider, f"a@{down}")
+    assert (row["state"], row["open"], row["attempts"]) == ("held", 2, 2)
+    assert "Connection refused" in row["last_answer"]
+    reconcile(provider)
+    assert tag(provider, f"a@{down}")["attempts"] == 2
+
+
+@pytest.mark.parametrize("mode", ["backup", "odmr"])
+def test_mail_that_expires_is_settled_as_expired(provider, down, mode):
+    domain = down
+    if mode == "odmr":
+        domain = "collected.test"
+        provider.add_domain(domain)
+    queue_id = send(provider, f"old@{domain}")
+    has_status(provider, queue_id, "deferred")
+    postsuper(provider, "-e", queue_id)
+    provider.flush(domain)
+    provider.wait_for_log(queue_id, "returned to sender")
+    provider.wait_for_log(queue_id, "removed")
+    assert "1 expired" in reconcile(provider)
+    assert tag(provider, f"old@{domain}")["state"] == "expired"
+
+
+def test_mail_that_is_deleted_by_hand_is_settled_as_left(provider, down):
+    queue_id = send(provider, f"unwanted@{down}")
+    has_status(provider, queue_id, "deferred")
+    postsuper(provider, "-d", queue_id)
+    provider.wait_for_log("postsuper", queue_id, "removed")
+    assert "1 left" in reconcile(provider)
+    assert tag(provider, f"unwanted@{down}")["state"] == "left"
+
+
+def test_one_of_two_recipients_leaves_the_other_held(
+        provider, down, make_customer):
+    customer = make_customer(["half.test"])
+    provider.add_domain("half.test", "backup", f"[127.0.0.1]:{customer.port}")
+    queue_id = send(provider, f"x@{down}", "y@half.test")
+    customer.wait_for_messages(1)
+    has_status(provider, queue_id, "deferred")
+    has_status(provider, queue_id, "sent")
+    reconcile(provider)
+    assert tag(provider, "y@half.test")["state"] == "delivered"
+    assert tag(provider, f"x@{down}")["state"] == "held"
+
+
+def test_addresses_that_look_like_the_log_settle_nothing(provider, down):
+    """From quoted local parts, which any client may send, and from quoted
+    domains, which sendmail(1) takes and whose quotes Postfix does not log."""
+    hostile = [f'"x>, status=sent (250"@{down}', f'"x>{FORGED}"@{down}',
+               f'"q\\"x>{FORGED}"@{down}',
+               f'": removed"@{down}', f'"a b"@{down}']
+    for recipient in hostile:
+        queue_id = send(provider, recipient)
+        has_status(provider, queue_id, "deferred")
+    sender = '"e>, status=expired, returned to sender"@sender.test'
+    provider.send(sender, f"s1@{down}", MESSAGE)
+    provider.sendmail("s@sender.test",
+                      [f"w@{down}", f'w@"{down}>{FORGED}"'], MESSAGE)
+    line = provider.wait_for_log(f"to=<w@{down}>{FORGED}>")[0]
+    queue_id = re.search(r"\]: (\w+): ", line)[1]
+    wait_for(lambda: [row for row in rows(
+        provider, f"queue_id = '{queue_id}' AND recipients = 'w@{down}'")],
+        30, "the tag of the message with two recipients")
+    provider.wait_for_log(f"to=<w@{down}>, relay=none", "status=deferred (")
+    provider.wait_for_log(f"to=<s1@{down}>", "status=deferred (")
+    reconcile(provider)
+    for recipient in [*hostile, f"s1@{down}", f"w@{down}"]:
+        row = tag(provider, recipient)
+        assert (row["state"], row["delivered"]) == ("held", 0), recipient
+    # What really becomes of them settles them all the same.
+    queue_id = tag(provider, hostile[2])["queue_id"]
+    postsuper(provider, "-e", queue_id)
+    provider.flush(down)
+    provider.wait_for_log(queue_id, "removed")
+    reconcile(provider)
+    assert tag(provider, hostile[2])["state"] == "expired"
+
+
+def test_a_log_that_cannot_be_read_is_a_warning(provider, down, tmp_path):
+    conf = tmp_path / "odmr.conf"
+    text = open(provider.conf, encoding="ascii").read()
+    conf.write_text(text.replace(str(provider.log), f"{tmp_path}/none.log"))
+    done = subprocess.run(
+        [str(BUILD / "odmrctl"), "-c",
+         str(conf), "reconcile"], stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert done.returncode == os.EX_OK
+    assert "in the queue" in done.stdout
+    assert f"{tmp_path}/none.log: No such file or directory" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
