@@ -267,18 +267,15 @@ read_rotated(struct follower *f)
 	return ok;
 }
 
-/* As long as the new file is empty, Postfix may still write to the old one. */
+/* As long as nothing is in the new file, the place in the old one stays saved:
+ * Postfix may still write there. */
 static bool
 read_log(struct follower *f, int fd, const struct stat *st)
 {
 	bool rotated = (int64_t)st->st_ino != f->position.inode;
 
-	if (rotated && f->position.inode != 0) {
-		if (!read_rotated(f))
-			return false;
-		if (st->st_size == 0)
-			return true;
-	}
+	if (rotated && f->position.inode != 0 && !read_rotated(f))
+		return false;
 	if (rotated || !still_holds(fd, st, f->position.offset))
 		f->position = (struct log_position) {
 			.inode = (int64_t)st->st_ino,

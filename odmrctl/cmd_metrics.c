@@ -130,8 +130,8 @@ print_total(const struct domain_total *total, void *arg)
 {
 	const struct printer *printer = arg;
 
-	exposition_sample(printer->out, printer->name, "domain", total->domain,
-	    printer->bytes ? total->bytes : total->messages);
+	exposition_sample_one(printer->out, printer->name, "domain",
+	    total->domain, printer->bytes ? total->bytes : total->messages);
 }
 
 static bool
@@ -177,7 +177,7 @@ print_single(FILE *out, const char *name, enum metric_type type,
     const char *help, int64_t value)
 {
 	exposition_metric(out, name, type, help);
-	exposition_sample(out, name, NULL, NULL, value);
+	exposition_sample(out, name, value);
 }
 
 /* A session whose odmrd was killed has nobody left to take it off the list. */
@@ -223,8 +223,8 @@ print_accounts(struct context *ctx)
 	if (store_account_each(ctx->store, count_account, accounts) != STORE_OK)
 		return false;
 	exposition_metric(ctx->out, name, METRIC_GAUGE, "Accounts.");
-	exposition_sample(ctx->out, name, "state", "enabled", accounts[0]);
-	exposition_sample(ctx->out, name, "state", "disabled", accounts[1]);
+	exposition_sample_one(ctx->out, name, "state", "enabled", accounts[0]);
+	exposition_sample_one(ctx->out, name, "state", "disabled", accounts[1]);
 	return true;
 }
 
@@ -249,14 +249,14 @@ print_system(FILE *out, const struct conf *conf)
 
 	exposition_metric(
 	    out, size, METRIC_GAUGE, "Size of the database with its journal.");
-	exposition_sample(
+	exposition_sample_one(
 	    out, size, "database", "relay", size_of(conf->relay_database));
-	exposition_sample(
+	exposition_sample_one(
 	    out, size, "database", "state", size_of(conf->state_database));
 	exposition_metric(out, up, METRIC_GAUGE, "Whether the daemon runs.");
-	exposition_sample(
+	exposition_sample_one(
 	    out, up, "daemon", "odmrd", is_up(conf->pid_file, "odmrd"));
-	exposition_sample(out, up, "daemon", "odmr-milter",
+	exposition_sample_one(out, up, "daemon", "odmr-milter",
 	    is_up(conf->milter_pid_file, "odmr-milter"));
 }
 

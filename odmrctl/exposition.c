@@ -24,16 +24,18 @@ put_label(FILE *out, const char *name, const char *value)
 }
 
 void
-exposition_sample(FILE *out, const char *name, const char *label,
+exposition_sample(FILE *out, const char *name, int64_t number)
+{
+	fprintf(out, "%s %" PRId64 "\n", name, number);
+}
+
+void
+exposition_sample_one(FILE *out, const char *name, const char *label,
     const char *value, int64_t number)
 {
-	fputs(name, out);
-	if (label != NULL) {
-		putc('{', out);
-		put_label(out, label, value);
-		putc('}', out);
-	}
-	fprintf(out, " %" PRId64 "\n", number);
+	fprintf(out, "%s{", name);
+	put_label(out, label, value);
+	fprintf(out, "} %" PRId64 "\n", number);
 }
 
 void

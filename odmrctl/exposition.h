@@ -13,8 +13,9 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE };
 
 void exposition_metric(
     FILE *out, const char *name, enum metric_type type, const char *help);
-/* `label` NULL: without labels; a second one may follow the first. */
-void exposition_sample(FILE *out, const char *name, const char *label,
+/* Without a label, with one, with two. */
+void exposition_sample(FILE *out, const char *name, int64_t number);
+void exposition_sample_one(FILE *out, const char *name, const char *label,
     const char *value, int64_t number);
 void exposition_sample_two(FILE *out, const char *name, const char *label,
     const char *value, const char *label2, const char *value2, int64_t number);
