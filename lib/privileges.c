@@ -20,7 +20,8 @@ privileges_drop(const char *user, gid_t extra, char *error, size_t size)
 			snprintf(error, size, "user: no such user: %s", user);
 			return false;
 		}
-		if (setgroups(1, &extra) == -1 ||
+		/* Its own groups too: adm, say, may read the mail log. */
+		if (initgroups(user, extra) == -1 ||
 		    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
 		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1) {
 			snprintf(error, size, "cannot become user %s: %s", user,
