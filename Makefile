@@ -46,6 +46,7 @@ DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
 LIBS_odmr-milter := -lmilter
+LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))

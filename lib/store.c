@@ -35,6 +35,16 @@ store_new(const struct conf *conf, int busy_ms)
 	return store;
 }
 
+struct store *
+store_new_reader(const struct conf *conf, int busy_ms)
+{
+	struct store *store = store_new(conf, busy_ms);
+
+	if (store != NULL)
+		store->reader = true;
+	return store;
+}
+
 void
 store_free(struct store **store)
 {

@@ -34,6 +34,8 @@ enum store_result {
 /* `busy_ms`: how long a call may wait for another process's lock. NULL only
  * when out of memory. `conf` is borrowed for the life of the store. */
 struct store *store_new(const struct conf *conf, int busy_ms);
+/* One that changes nothing, not even the journal mode. */
+struct store *store_new_reader(const struct conf *conf, int busy_ms);
 void store_free(struct store **store);
 const char *store_error(const struct store *store);
 

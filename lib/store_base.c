@@ -211,7 +211,8 @@ bool
 base_open(struct store *store, struct base *base, bool upgrade)
 {
 	if (connect_file(store, base) && check_version(store, base, upgrade) &&
-	    set_journal(store, base) &&
+	    (store->reader ? run(store, base, "PRAGMA query_only = ON")
+			   : set_journal(store, base)) &&
 	    (!upgrade || upgrade_schema(store, base)) &&
 	    run(store, base, base->pragmas))
 		return true;

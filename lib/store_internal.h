@@ -36,6 +36,7 @@ struct base {
 struct store {
 	const struct conf *conf;
 	int busy_ms;
+	bool reader; /* changes nothing */
 	struct base bases[BASES];
 	bool in_transaction; /* over STATE */
 	bool spoiled;        /* a call in the transaction failed */

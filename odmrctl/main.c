@@ -136,6 +136,7 @@ static const struct command commands[] = {
 	    "[--from DAY] [--to DAY] [--json|--csv]" },
 	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
+	{ "doctor", NULL, cmd_doctor, JSON, 0, 0, "[--json]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -288,7 +289,7 @@ static int
 run(struct context *ctx, const struct command *command,
     const struct arguments *args)
 {
-	int code;
+	int code, written;
 
 	ctx->store = store_new(&ctx->conf, BUSY_MS);
 	ctx->out = open_memstream(&ctx->text, &ctx->len);
@@ -298,8 +299,10 @@ run(struct context *ctx, const struct command *command,
 	store_free(&ctx->store);
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
-	if (code == EX_OK)
-		code = output_write(args->output, ctx->text, ctx->len);
+	if (code < EX__BASE) {
+		written = output_write(args->output, ctx->text, ctx->len);
+		code = written != EX_OK ? written : code;
+	}
 	free(ctx->text);
 	return code;
 }
@@ -330,6 +333,7 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	if (!conf_load(&ctx.conf, path, error))
 		return complain(EX_CONFIG, "%s", error);
+	ctx.conf_path = path;
 	code = run(&ctx, command, &args);
 	conf_free(&ctx.conf);
 	return code;

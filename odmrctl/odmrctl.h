@@ -2,7 +2,7 @@
 /*
  * odmrctl(8): what its commands share. A command gets its arguments parsed and
  * counted by the table in main.c, writes what it has to say to `out`, and
- * returns a sysexits code. `out` reaches standard output when all went well
+ * returns a sysexits code, or a smaller one that is no refusal. `out` reaches standard output when all went well
  * and the databases are released: half a JSON text is none, and a slow pager
  * must not hold a lock that Postfix waits for. Every refusal is one line on
  * standard error, by complain().
@@ -17,6 +17,7 @@
 #include "store.h"
 
 struct context {
+	const char *conf_path;
 	struct conf conf;
 	struct store *store;
 	FILE *out;
@@ -62,6 +63,7 @@ command_run cmd_usage;
  * follows. No query may be open. */
 int say_now(struct context *);
 command_run cmd_metrics;
+command_run cmd_doctor;
 
 /* Prints "odmrctl: ..." and returns the code. */
 int complain(int code, const char *fmt, ...)

@@ -315,7 +315,8 @@ configure() {
 	[[ $CHROOT == y ]] ||
 	    postconf -c "$POSTFIX_CONFIG" -F '*/*/chroot=n' || return 1
 	# Read by postqueue as odmrd's user; the log by whoever has a test.
-	chmod -R go+rX "$DIR/etc" && : >>"$MAIL_LOG" &&
+	chmod -R go+rX "$DIR/etc" && chmod go= "$DIR"/etc/odmr/*.key &&
+	    : >>"$MAIL_LOG" &&
 	    chown "$user" "$MAIL_LOG" && chmod 644 "$MAIL_LOG"
 }
 

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: odmrd as a customer meets it, on each of its addresses.
+ */
+#include <netinet/in.h>
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "reaching.h"
+
+enum { SECONDS = 5, ODMR_PORT = 366, LINES_MAX = 100 };
+
+struct peer {
+	int fd;
+	SSL *ssl; /* NULL: in clear */
+	char line[1024];
+};
+
+static ssize_t
+read_byte(struct peer *peer, char *c)
+{
+	return peer->ssl != NULL ? SSL_read(peer->ssl, c, 1)
+				 : read(peer->fd, c, 1);
+}
+
+/* A line without its end; false: none came in time. */
+static bool
+read_line(struct peer *peer)
+{
+	size_t len = 0;
+	char c;
+
+	while (read_byte(peer, &c) == 1) {
+		if (c == '\n') {
+			peer->line[len] = '\0';
+			peer->line[strcspn(peer->line, "\r")] = '\0';
+			return true;
+		}
+		if (len + 1 < sizeof(peer->line))
+			peer->line[len++] = c;
+	}
+	strcpy(peer->line, "");
+	return false;
+}
+
+static bool
+say(struct peer *peer, const char *line)
+{
+	int len = (int)strlen(line);
+
+	if (peer->ssl != NULL)
+		return SSL_write(peer->ssl, line, len) == len;
+	return write(peer->fd, line, (size_t)len) == len;
+}
+
+/* Is a keyword offered in the answer to EHLO? */
+static void
+hear_offers(struct peer *peer, bool *atrn, bool *starttls)
+{
+	*atrn = *starttls = false;
+	if (!say(peer, "EHLO localhost\r\n"))
+		return;
+	for (int i = 0; i < LINES_MAX && read_line(peer); i++) {
+		if (strncmp(peer->line, "250", 3) != 0)
+			return;
+		*atrn |= strcmp(peer->line + 4, "ATRN") == 0;
+		*starttls |= strcmp(peer->line + 4, "STARTTLS") == 0;
+		if (peer->line[3] != '-')
+			return;
+	}
+}
+
+/* Nothing is verified here: that the files are right is checked elsewhere. */
+static bool
+start_tls(struct peer *peer, SSL_CTX *ctx)
+{
+	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
+	bool ok = ssl != NULL && SSL_set_fd(ssl, peer->fd) == 1 &&
+	    SSL_connect(ssl) == 1;
+
+	if (ok)
+		peer->ssl = ssl;
+	else
+		SSL_free(ssl);
+	ERR_clear_error();
+	return ok;
+}
+
+static void
+check_stale(struct doctor *doctor, const struct peer *peer, const char *text)
+{
+	const char *path = doctor->conf->tls_cert_file;
+	FILE *file = fopen(path, "re");
+	X509 *shown = SSL_get1_peer_certificate(peer->ssl), *ours = NULL;
+
+	if (file != NULL) {
+		ours = PEM_read_X509(file, NULL, NULL, NULL);
+		fclose(file);
+	}
+	if (shown != NULL && ours != NULL && X509_cmp(shown, ours) != 0)
+		doctor_find(doctor, CERTIFICATE_STALE, path,
+		    "systemctl reload odmrd",
+		    "on %s odmrd shows another certificate", text);
+	X509_free(shown);
+	X509_free(ours);
+	ERR_clear_error();
+}
+
+static void
+complain_down(struct doctor *doctor, const char *text, const char *why)
+{
+	doctor_find(
+	    doctor, ODMRD_DOWN, text, "systemctl restart odmrd", "%s", why);
+}
+
+/* What the peer does from its greeting on. */
+static void
+converse(
+    struct doctor *doctor, struct peer *peer, const char *text, SSL_CTX *ctx)
+{
+	bool atrn, starttls;
+
+	if (!read_line(peer)) {
+		complain_down(doctor, text, "connects, but does not greet");
+		return;
+	}
+	if (strncmp(peer->line, "421", 3) == 0) {
+		complain_down(doctor, text,
+		    doctor_text(doctor, "answers: %s", peer->line));
+		return;
+	}
+	hear_offers(peer, &atrn, &starttls);
+	if (!atrn) {
+		doctor_find(doctor, PORT_TAKEN, text,
+		    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
+		    "who answers there does not offer ATRN");
+		return;
+	}
+	if (peer->ssl == NULL && starttls && say(peer, "STARTTLS\r\n") &&
+	    read_line(peer) && strncmp(peer->line, "220", 3) == 0)
+		start_tls(peer, ctx);
+	if (peer->ssl != NULL)
+		check_stale(doctor, peer, text);
+	say(peer, "QUIT\r\n");
+}
+
+/* "*" listens on the loopback too. */
+static void
+to_loopback(struct address *address)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)&address->addr;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&address->addr;
+
+	if (address->addr.ss_family == AF_INET &&
+	    in->sin_addr.s_addr == htonl(INADDR_ANY))
+		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (address->addr.ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr))
+		in6->sin6_addr = in6addr_loopback;
+}
+
+static void
+check_address(struct doctor *doctor, struct address *address, bool tls)
+{
+	char error[REACHING_ERROR_SIZE];
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct peer peer = { .fd = -1 };
+
+	to_loopback(address);
+	peer.fd = reaching_address(address, SECONDS, error);
+	if (peer.fd < 0) {
+		/* Without IPv6 odmrd listens on what there is. */
+		if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
+			complain_down(doctor, address->text, error);
+	} else if (tls && !start_tls(&peer, ctx))
+		doctor_find(doctor, PORT_TAKEN, address->text,
+		    doctor_text(
+			doctor, "ss -ltnp # who listens on %s?", address->text),
+		    "who answers there does not begin with TLS");
+	else
+		converse(doctor, &peer, address->text, ctx);
+	SSL_free(peer.ssl);
+	SSL_CTX_free(ctx);
+	if (peer.fd >= 0)
+		close(peer.fd);
+}
+
+static bool
+is_odmr_port(const struct address *address)
+{
+	const struct sockaddr_in *in = (const void *)&address->addr;
+
+	/* In the same place in both families. */
+	return ntohs(in->sin_port) == ODMR_PORT;
+}
+
+static bool
+check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
+{
+	char error[REACHING_ERROR_SIZE];
+	struct address address;
+	bool standard = false;
+	int found;
+
+	while (
+	    (found = address_next(&list, &address, error, sizeof(error))) > 0) {
+		standard = standard || is_odmr_port(&address);
+		check_address(doctor, &address, tls);
+	}
+	if (found < 0)
+		doctor_find(doctor, LISTEN_BAD, doctor->ctx->conf_path,
+		    doctor_text(doctor, "$EDITOR %s # %s",
+			doctor->ctx->conf_path, name),
+		    "%s: %s", name, error);
+	return standard;
+}
+
+void
+check_daemon(struct doctor *doctor)
+{
+	const struct conf *conf = doctor->conf;
+	bool standard = check_list(doctor, "listen", conf->listen, false);
+	const struct servent *named = getservbyname("odmr", "tcp");
+
+	check_list(doctor, "listen_tls", conf->listen_tls, true);
+	if (standard &&
+	    (named == NULL || ntohs((in_port_t)named->s_port) != ODMR_PORT))
+		doctor_find(doctor, PORT_NAME, "/etc/services",
+		    "printf 'odmr\\t\\t366/tcp\\n' >> /etc/services",
+		    "has no line \"odmr 366/tcp\"");
+}

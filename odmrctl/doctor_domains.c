@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: each domain in Postfix's lists and tables, and the accounts
+ * that may collect it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "doctor.h"
+#include "roster.h"
+
+static bool
+match(struct doctor *doctor, struct roster *roster, const char *setting)
+{
+	char error[INQUIRY_ERROR_SIZE];
+	bool parents = postfix_lists(postfix_setting(doctor->postfix,
+					 "parent_domain_matches_subdomains"),
+	    setting);
+
+	if (roster_match(roster, doctor->postfix, doctor->conf,
+		postfix_setting(doctor->postfix, setting), parents, error))
+		return true;
+	doctor_find(doctor, MAP_FAILED, doctor->main_cf,
+	    doctor_text(doctor, "postmap -c %s -q example.org %s",
+		doctor->conf->postfix_config_directory,
+		postfix_setting(doctor->postfix, setting)),
+	    "%s: %s", setting, error);
+	return false;
+}
+
+/* The setting with one more table. */
+static const char *
+with(struct doctor *doctor, const char *setting, const char *table)
+{
+	const char *value = postfix_setting(doctor->postfix, setting);
+
+	return doctor_cure(doctor, setting,
+	    doctor_text(doctor, "%s%ssqlite:" CONFDIR "/%s.cf", value,
+		value[0] != '\0' ? ", " : "", table));
+}
+
+static void
+check_listed(struct doctor *doctor, struct roster *roster, const char *setting,
+    enum finding finding)
+{
+	if (!match(doctor, roster, setting))
+		return;
+	for (size_t i = 0; i < roster->count; i++)
+		if (!roster->entries[i].listed)
+			doctor_find(doctor, finding, doctor->main_cf,
+			    with(doctor, setting, setting), "%s: is not in %s",
+			    roster->entries[i].name, setting);
+}
+
+static void
+check_unlisted(
+    struct doctor *doctor, struct roster *roster, const char *setting)
+{
+	if (!match(doctor, roster, setting))
+		return;
+	for (size_t i = 0; i < roster->count; i++)
+		if (roster->entries[i].listed)
+			doctor_find(doctor, LOCAL_DOMAIN, doctor->main_cf,
+			    doctor_text(doctor,
+				"$EDITOR %s # take %s out of %s",
+				doctor->main_cf, roster->entries[i].name,
+				setting),
+			    "%s: is in %s as well", roster->entries[i].name,
+			    setting);
+}
+
+static void
+check_transport(struct doctor *doctor, const struct entry *entry)
+{
+	const char *wanted =
+	    doctor_text(doctor, "odmr:unix:odmr/%s", entry->socket);
+
+	if (entry->answer == NULL)
+		doctor_find(doctor, NO_TRANSPORT, doctor->main_cf,
+		    with(doctor, "transport_maps", "transport"),
+		    "%s: transport_maps has nothing for it", entry->name);
+	else if (entry->mode == MODE_ODMR && strcmp(entry->answer, wanted) != 0)
+		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
+		    doctor_text(doctor,
+			"$EDITOR %s # transport_maps: sqlite:" CONFDIR
+			"/transport.cf first",
+			doctor->main_cf),
+		    "%s: transport_maps has \"%s\" for it, not \"%s\"",
+		    entry->name, entry->answer, wanted);
+}
+
+static void
+check_transports(struct doctor *doctor, struct roster *roster)
+{
+	const char *tables = postfix_setting(doctor->postfix, "transport_maps");
+	char error[INQUIRY_ERROR_SIZE];
+
+	if (!roster_lookup(
+		roster, doctor->postfix, doctor->conf, tables, error)) {
+		doctor_find(doctor, MAP_FAILED, doctor->main_cf,
+		    doctor_text(doctor, "postmap -c %s -q example.org %s",
+			doctor->conf->postfix_config_directory, tables),
+		    "transport_maps: %s", error);
+		return;
+	}
+	for (size_t i = 0; i < roster->count; i++)
+		check_transport(doctor, &roster->entries[i]);
+}
+
+void
+check_domains(struct doctor *doctor)
+{
+	static const char *const others[] = { "mydestination",
+		"virtual_mailbox_domains", "virtual_alias_domains" };
+	struct roster roster = { 0 };
+
+	if (doctor->store == NULL || doctor->postfix == NULL)
+		return;
+	if (roster_load(&roster, doctor->store) == STORE_OK) {
+		check_listed(doctor, &roster, "relay_domains", NOT_RELAYED);
+		check_listed(
+		    doctor, &roster, "fast_flush_domains", NOT_FLUSHED);
+		check_transports(doctor, &roster);
+		for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+			check_unlisted(doctor, &roster, others[i]);
+	}
+	roster_free(&roster);
+}
+
+/* ---- accounts ------------------------------------------------------------ */
+
+struct accounts {
+	struct doctor *doctor;
+	struct roster roster;
+	bool active; /* the account that is looked at */
+	bool granted;
+};
+
+static void
+on_grant(const char *domain, void *arg)
+{
+	struct accounts *accounts = arg;
+	struct entry *entry = roster_find(&accounts->roster, domain);
+
+	accounts->granted = true;
+	if (entry != NULL && accounts->active)
+		entry->listed = true;
+}
+
+static void
+on_account(const struct account *account, void *arg)
+{
+	struct accounts *accounts = arg;
+	struct doctor *doctor = accounts->doctor;
+
+	accounts->active = !account->disabled;
+	accounts->granted = false;
+	if (store_grants(doctor->store, account->id, on_grant, accounts) ==
+		STORE_OK &&
+	    !accounts->granted && accounts->active)
+		doctor_find(doctor, NO_DOMAIN, doctor->conf->state_database,
+		    doctor_text(doctor, "odmrctl account grant %s DOMAIN",
+			account->login),
+		    "account %s: has no domain", account->login);
+}
+
+void
+check_accounts(struct doctor *doctor)
+{
+	struct accounts accounts = { .doctor = doctor };
+	const struct entry *entry;
+
+	if (doctor->store == NULL)
+		return;
+	if (roster_load(&accounts.roster, doctor->store) == STORE_OK &&
+	    store_account_each(doctor->store, on_account, &accounts) ==
+		STORE_OK)
+		for (size_t i = 0; i < accounts.roster.count; i++) {
+			entry = &accounts.roster.entries[i];
+			if (entry->mode == MODE_ODMR && !entry->listed)
+				doctor_find(doctor, NO_ACCOUNT,
+				    doctor->conf->state_database,
+				    doctor_text(doctor,
+					"odmrctl account grant LOGIN %s",
+					entry->name),
+				    "domain %s: no account that may log in "
+				    "has it",
+				    entry->name);
+		}
+	roster_free(&accounts.roster);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: files and directories, who owns them and who may use them.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "permission.h"
+
+static void
+check_user(struct doctor *doctor, const char *setting, const char *name)
+{
+	if (getpwnam(name) == NULL)
+		doctor_find(doctor, USER_MISSING, doctor->ctx->conf_path,
+		    doctor_text(doctor,
+			"adduser --system --group --no-create-home %s", name),
+		    "%s = %s: no such user", setting, name);
+}
+
+static void
+check_conf(struct doctor *doctor)
+{
+	const char *path = doctor->ctx->conf_path;
+	struct stat st;
+
+	if (stat(path, &st) == -1)
+		return;
+	if ((st.st_mode & S_IWOTH) != 0 ||
+	    ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0))
+		doctor_find(doctor, CONF_WRITABLE, path,
+		    doctor_text(doctor, "chmod go-w %s", path),
+		    "mode %04o: others than its owner may write to it",
+		    (unsigned)st.st_mode & 07777);
+	if (permission_of(doctor->conf->user, NULL, path, R_OK) == FORBIDDEN)
+		doctor_find(doctor, CONF_UNREADABLE, path,
+		    doctor_text(doctor, "chmod a+r %s", path),
+		    "user %s may not read it", doctor->conf->user);
+}
+
+static void
+check_key(struct doctor *doctor)
+{
+	const struct conf *conf = doctor->conf;
+	const char *path = conf->tls_key_file[0] != '\0' ? conf->tls_key_file
+							 : conf->tls_cert_file;
+	struct stat st;
+
+	if (path[0] == '\0' || stat(path, &st) == -1)
+		return; /* the certificate's check tells */
+	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		doctor_find(doctor, KEY_EXPOSED, path,
+		    doctor_text(doctor, "chmod g-w,o= %s", path), "mode %04o",
+		    (unsigned)st.st_mode & 07777);
+	if (permission_of(conf->user, NULL, path, R_OK) == FORBIDDEN)
+		doctor_find(doctor, KEY_UNREADABLE, path,
+		    doctor_text(doctor,
+			"chgrp %s %s && chmod g+r %s # and its directory: g+x",
+			conf->user, path, path),
+		    "user %s may not read it", conf->user);
+}
+
+void
+check_files(struct doctor *doctor)
+{
+	check_user(doctor, "user", doctor->conf->user);
+	check_user(doctor, "postfix_user", doctor->conf->postfix_user);
+	check_conf(doctor);
+	check_key(doctor);
+}
+
+/* Each passwd is gone with the next getpwnam(3). */
+static bool
+belongs_to_user(const struct stat *st, const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	return pw == NULL || st->st_uid == pw->pw_uid;
+}
+
+static bool
+belongs_to_group(const struct stat *st, const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+
+	return pw == NULL || st->st_gid == pw->pw_gid;
+}
+
+/* What is wrong with the directory; NULL: nothing. */
+static const char *
+directory_fault(struct doctor *doctor, const struct stat *st)
+{
+	const struct conf *conf = doctor->conf;
+
+	if (!S_ISDIR(st->st_mode))
+		return "is no directory";
+	if (!belongs_to_user(st, conf->user))
+		return doctor_text(doctor, "belongs to user %u, not to %s",
+		    (unsigned)st->st_uid, conf->user);
+	if (!belongs_to_group(st, conf->postfix_user))
+		return doctor_text(doctor,
+		    "belongs to group %u, not to that of %s",
+		    (unsigned)st->st_gid, conf->postfix_user);
+	if ((st->st_mode & 07777) != 02750)
+		return doctor_text(doctor, "mode %04o instead of 2750",
+		    (unsigned)st->st_mode & 07777);
+	return NULL;
+}
+
+/* Postfix has "unix:odmr/NAME", relative to queue_directory. */
+static void
+check_place(struct doctor *doctor)
+{
+	const char *queue, *path = doctor->conf->socket_directory;
+	char *wanted, *real = realpath(path, NULL);
+
+	if (doctor->postfix == NULL || real == NULL) {
+		free(real);
+		return;
+	}
+	queue = postfix_setting(doctor->postfix, "queue_directory");
+	wanted = realpath(doctor_text(doctor, "%s/odmr", queue), NULL);
+	if (wanted == NULL || strcmp(wanted, real) != 0)
+		doctor_find(doctor, SOCKET_PLACE, doctor->ctx->conf_path,
+		    doctor_text(doctor,
+			"$EDITOR %s # socket_directory = %s/odmr",
+			doctor->ctx->conf_path, queue),
+		    "socket_directory = %s, Postfix looks in %s/odmr", path,
+		    queue);
+	free(wanted);
+	free(real);
+}
+
+void
+check_sockets(struct doctor *doctor)
+{
+	const struct conf *conf = doctor->conf;
+	const char *path = conf->socket_directory, *fault;
+	struct stat st;
+
+	if (stat(path, &st) == -1 && errno == EACCES && geteuid() != 0) {
+		doctor_unseen(doctor, path);
+		return;
+	}
+	fault = stat(path, &st) == -1 ? strerror(errno)
+				      : directory_fault(doctor, &st);
+	if (fault != NULL)
+		doctor_find(doctor, SOCKET_DIRECTORY, path,
+		    doctor_text(doctor, "install -d -m 2750 -o %s -g %s %s",
+			conf->user, conf->postfix_user, path),
+		    "%s", fault);
+	check_place(doctor);
+}
+
+/* ---- the files of the SQLite maps ---------------------------------------- */
+
+/* The value of "dbpath = " in a file of sqlite_table(5); NULL: none. */
+static const char *
+read_dbpath(struct doctor *doctor, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	const char *found = NULL;
+	char line[1024], value[1024];
+
+	while (file != NULL && found == NULL &&
+	    fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "dbpath = %1023s", value) == 1)
+			found = doctor_text(doctor, "%s", value);
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
+static bool
+same_file(const char *a, const char *b)
+{
+	struct stat one, other;
+
+	if (stat(a, &one) == -1 || stat(b, &other) == -1)
+		return strcmp(a, b) == 0;
+	return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+static void
+check_map_file(struct doctor *doctor, const char *setting, const char *path)
+{
+	const struct conf *conf = doctor->conf;
+	const char *database = read_dbpath(doctor, path);
+
+	if (strcmp(setting, "fast_flush_domains") == 0 &&
+	    permission_of(conf->user, conf->flush_group, path, R_OK) ==
+		FORBIDDEN)
+		doctor_find(doctor, MAP_UNREADABLE, path,
+		    doctor_text(doctor, "chmod a+r %s", path),
+		    "user %s may not read it", conf->user);
+	if (database != NULL && !same_file(database, conf->relay_database))
+		doctor_find(doctor, MAP_DATABASE, path,
+		    doctor_text(doctor, "$EDITOR %s # dbpath = %s", path,
+			conf->relay_database),
+		    "%s: dbpath = %s, relay_database = %s", setting, database,
+		    conf->relay_database);
+}
+
+/* Other SQLite maps of the operator may stand in the lists too: ours are known
+ * by their names. */
+static const char *
+is_ours(
+    const char *word, size_t len, const char *setting, struct doctor *doctor)
+{
+	const char *path, *name;
+
+	if (len < 7 || memcmp(word, "sqlite:", 7) != 0)
+		return NULL;
+	path = doctor_text(doctor, "%.*s", (int)len - 7, word + 7);
+	name = basename(path);
+	if (strcmp(setting, "transport_maps") == 0)
+		setting = "transport";
+	len = strlen(setting);
+	return strncmp(name, setting, len) == 0 &&
+		strcmp(name + len, ".cf") == 0
+	    ? path
+	    : NULL;
+}
+
+void
+check_map_files(struct doctor *doctor)
+{
+	static const char *const settings[] = { "relay_domains",
+		"transport_maps", "fast_flush_domains" };
+	const char *list, *word, *path;
+	size_t len;
+
+	for (size_t i = 0; i < 3 && doctor->postfix != NULL; i++) {
+		list = postfix_setting(doctor->postfix, settings[i]);
+		while ((len = postfix_word(&list, &word)) > 0) {
+			path = is_ours(word, len, settings[i], doctor);
+			if (path != NULL)
+				check_map_file(doctor, settings[i], path);
+		}
+	}
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: mail that would come back to this host. Names are looked up,
+ * but all of that may not take longer than a few seconds.
+ */
+#include <netinet/in.h>
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "doctor.h"
+#include "mx.h"
+#include "roster.h"
+#include "self.h"
+
+enum { SECONDS = 10, PORTS_MAX = 64, SMTP_PORT = 25 };
+
+struct search {
+	struct doctor *doctor;
+	time_t until;
+	size_t left_out;
+	unsigned ports[PORTS_MAX]; /* where this host takes mail or ATRN */
+	size_t port_count;
+};
+
+static void
+add_port(struct search *search, unsigned port)
+{
+	if (port != 0 && search->port_count < PORTS_MAX)
+		search->ports[search->port_count++] = port;
+}
+
+static unsigned
+port_number(const char *text)
+{
+	const struct servent *named;
+
+	if (text[0] >= '0' && text[0] <= '9')
+		return (unsigned)strtoul(text, NULL, 10);
+	named = getservbyname(text, "tcp");
+	return named != NULL ? ntohs((in_port_t)named->s_port) : 0;
+}
+
+static void
+add_listeners(struct search *search, const char *list)
+{
+	char error[256];
+	struct address address;
+
+	while (address_next(&list, &address, error, sizeof(error)) > 0)
+		add_port(search,
+		    ntohs(((struct sockaddr_in *)&address.addr)->sin_port));
+}
+
+static void
+find_ports(struct search *search)
+{
+	const struct service *one = search->doctor->postfix->services;
+	const char *colon;
+
+	for (; one != NULL; one = one->next) {
+		if (strcmp(one->type, "inet") != 0)
+			continue;
+		colon = strrchr(one->name, ':');
+		add_port(
+		    search, port_number(colon != NULL ? colon + 1 : one->name));
+	}
+	add_listeners(search, search->doctor->conf->listen);
+	add_listeners(search, search->doctor->conf->listen_tls);
+}
+
+static bool
+has_port(const struct search *search, unsigned port)
+{
+	for (size_t i = 0; i < search->port_count; i++)
+		if (search->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* Does the first address of the name belong to this host? */
+static bool
+is_here(const char *host)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	bool here;
+
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		return false;
+	here = self_has(found->ai_addr);
+	freeaddrinfo(found);
+	return here;
+}
+
+/* The best MX, which is the first; without any, the name itself. Postfix
+ * leaves out itself and all that are no better. */
+static bool
+is_mx_here(const char *domain)
+{
+	struct mx mx;
+
+	switch (mx_lookup(domain, &mx)) {
+	case MX_FOUND:
+		return is_here(mx.hosts[0].name);
+	case MX_NONE:
+		return is_here(domain);
+	case MX_NULL:
+	case MX_FAILED:
+		break;
+	}
+	return false;
+}
+
+/* "host", "[host]", each with ":port", as in transport(5). */
+static bool
+leads_here(const struct search *search, const char *hop)
+{
+	bool literal = hop[0] == '[';
+	size_t len = strcspn(hop + literal, literal ? "]" : ":");
+	const char *rest = hop + literal + len;
+	unsigned port = SMTP_PORT;
+	char host[DOMAIN_SIZE];
+
+	if (len >= sizeof(host))
+		return false;
+	memcpy(host, hop + literal, len);
+	host[len] = '\0';
+	rest += literal && *rest == ']';
+	if (*rest == ':')
+		port = port_number(rest + 1);
+	if (!has_port(search, port))
+		return false;
+	return literal ? is_here(host) : is_mx_here(host);
+}
+
+static void
+check_entry(struct search *search, const struct entry *entry)
+{
+	struct doctor *doctor = search->doctor;
+	const char *hop = entry->nexthop;
+
+	if (entry->mode == MODE_ODMR)
+		return;
+	if (time(NULL) > search->until) {
+		search->left_out++;
+		return;
+	}
+	if (!leads_here(search, hop != NULL ? hop : entry->name))
+		return;
+	doctor_find(doctor, LOOP, doctor->conf->relay_database,
+	    doctor_text(doctor, "odmrctl domain set %s --nexthop '[HOST]'",
+		entry->name),
+	    hop != NULL ? "domain %s: its next hop %s is this host"
+			: "domain %s: its best MX is this host, and it has no "
+			  "next hop",
+	    entry->name, hop);
+}
+
+static void
+check_relayhost(struct search *search)
+{
+	struct doctor *doctor = search->doctor;
+	const char *hop = postfix_setting(doctor->postfix, "relayhost");
+
+	if (hop[0] != '\0' && leads_here(search, hop))
+		doctor_find(doctor, RELAYHOST_LOOP, doctor->main_cf,
+		    doctor_cure(doctor, "relayhost", ""),
+		    "relayhost = %s: is this host", hop);
+}
+
+static void
+check_all(struct search *search, const struct roster *roster)
+{
+	struct doctor *doctor = search->doctor;
+
+	for (size_t i = 0; i < roster->count; i++)
+		check_entry(search, &roster->entries[i]);
+	if (search->left_out > 0)
+		doctor_find(doctor, DNS_SLOW, "/etc/resolv.conf",
+		    "odmrctl doctor # once more, when the DNS is faster",
+		    "%zu domains left out after %d seconds", search->left_out,
+		    SECONDS);
+}
+
+void
+check_loops(struct doctor *doctor)
+{
+	struct search search = { .doctor = doctor };
+	struct roster roster = { 0 };
+
+	if (doctor->postfix == NULL)
+		return;
+	resolver_setup();
+	search.until = time(NULL) + SECONDS;
+	find_ports(&search);
+	check_relayhost(&search);
+	if (doctor->store != NULL &&
+	    roster_load(&roster, doctor->store) == STORE_OK)
+		check_all(&search, &roster);
+	roster_free(&roster);
+}

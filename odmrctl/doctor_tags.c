@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: do the tags agree with the queue? Each domain's messages in
+ * "postqueue -j" are counted between two looks at the tags; mail that comes
+ * and goes meanwhile makes no difference that counts.
+ *
+ * Mail that Postfix delivers by itself (modes backup and hold) keeps its tag
+ * until the next reconcile, so more tags than messages are no finding there.
+ */
+#include <err.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "doctor.h"
+#include "listing.h"
+#include "roster.h"
+
+enum { SECONDS = 20 };
+
+struct tally {
+	int64_t before, after; /* tags */
+	int64_t queued;
+};
+
+struct count {
+	struct roster roster;
+	struct tally *tallies; /* beside the roster's entries */
+	struct listing listing;
+};
+
+/* Recipients are sorted by domain. */
+static bool
+on_message(void *arg, const struct queued *message)
+{
+	struct count *count = arg;
+	const char *domain, *before = "";
+	const struct entry *entry;
+
+	for (size_t i = 0; i < message->count; i++) {
+		domain = message->recipients[i].domain;
+		entry = strcmp(domain, before) == 0
+		    ? NULL
+		    : roster_find(&count->roster, domain);
+		if (entry != NULL)
+			count->tallies[entry - count->roster.entries].queued++;
+		before = domain;
+	}
+	return true;
+}
+
+/* A fault is told when it has ended. */
+static void
+on_output(void *arg, const char *bytes, size_t len)
+{
+	struct listing *listing = &((struct count *)arg)->listing;
+
+	if (listing->fault[0] == '\0')
+		listing_read(listing, bytes, len);
+}
+
+static bool
+count_tags(struct doctor *doctor, struct count *count, bool before)
+{
+	struct tally *tally;
+
+	for (size_t i = 0; i < count->roster.count; i++) {
+		tally = &count->tallies[i];
+		if (store_tag_count(doctor->store,
+			count->roster.entries[i].name, NULL,
+			before ? &tally->before : &tally->after) ==
+		    STORE_FAILED)
+			return false;
+	}
+	return true;
+}
+
+static bool
+count_queue(struct doctor *doctor, struct count *count)
+{
+	const struct conf *conf = doctor->conf;
+	const char *const argv[] = { conf->postqueue_path, "-c",
+		conf->postfix_config_directory, "-j", NULL };
+	struct inquiry inquiry = { argv, -1, SECONDS, on_output, count };
+	char error[INQUIRY_ERROR_SIZE];
+	bool heard;
+
+	count->listing =
+	    (struct listing) { .message = on_message, .arg = count };
+	heard = inquiry_run(&inquiry, 0, error);
+	if (heard && count->listing.fault[0] == '\0' &&
+	    listing_end(&count->listing)) {
+		listing_clear(&count->listing);
+		return true;
+	}
+	if (heard)
+		strlcpy(error, count->listing.fault, sizeof(error));
+	listing_clear(&count->listing);
+	doctor_find(doctor, QUEUE_UNREADABLE, conf->postqueue_path,
+	    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
+		conf->postfix_config_directory),
+	    "%s", error);
+	return false;
+}
+
+static int64_t
+smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+compare(struct doctor *doctor, const struct count *count)
+{
+	int64_t untagged = 0, gone = 0, domains = 0, least, most;
+	const struct tally *tally;
+
+	for (size_t i = 0; i < count->roster.count; i++) {
+		tally = &count->tallies[i];
+		least = smaller(tally->before, tally->after);
+		most = tally->before + tally->after - least;
+		if (tally->queued > most)
+			untagged += tally->queued - most;
+		else if (tally->queued < least &&
+		    count->roster.entries[i].mode == MODE_ODMR)
+			gone += least - tally->queued;
+		else
+			continue;
+		domains++;
+	}
+	if (domains > 0)
+		doctor_find(doctor, TAGS_DISAGREE, doctor->conf->state_database,
+		    "odmrctl reconcile",
+		    "%" PRId64 " messages without a tag, %" PRId64
+		    " tags without a message, in %" PRId64 " domains",
+		    untagged, gone, domains);
+}
+
+void
+check_tags(struct doctor *doctor)
+{
+	struct count count = { 0 };
+
+	if (doctor->store == NULL || doctor->postfix == NULL)
+		return;
+	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
+	    count.roster.count > 0) {
+		count.tallies =
+		    calloc(count.roster.count, sizeof(*count.tallies));
+		if (count.tallies == NULL)
+			err(EX_OSERR, "out of memory");
+		if (count_tags(doctor, &count, true) &&
+		    count_queue(doctor, &count) &&
+		    count_tags(doctor, &count, false))
+			compare(doctor, &count);
+	}
+	free(count.tallies);
+	roster_free(&count.roster);
+}
