@@ -29,7 +29,8 @@ struct doctor {
 	int counts[SEVERITIES];
 };
 
-/* `where` is the file or place, `cure` a line for a shell, or what to do. */
+/* `where` is the file or place, `cure` a line for a shell; where a person has
+ * to choose, a comment in it says what. Both have to last, see above. */
 void doctor_find(struct doctor *, enum finding, const char *where,
     const char *cure, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

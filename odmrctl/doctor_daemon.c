@@ -171,6 +171,7 @@ to_loopback(struct address *address)
 static void
 check_address(struct doctor *doctor, struct address *address, bool tls)
 {
+	const char *text = doctor_text(doctor, "%s", address->text);
 	char error[REACHING_ERROR_SIZE];
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	struct peer peer = { .fd = -1 };
@@ -180,14 +181,13 @@ check_address(struct doctor *doctor, struct address *address, bool tls)
 	if (peer.fd < 0) {
 		/* Without IPv6 odmrd listens on what there is. */
 		if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
-			complain_down(doctor, address->text, error);
+			complain_down(doctor, text, error);
 	} else if (tls && !start_tls(&peer, ctx))
-		doctor_find(doctor, PORT_TAKEN, address->text,
-		    doctor_text(
-			doctor, "ss -ltnp # who listens on %s?", address->text),
+		doctor_find(doctor, PORT_TAKEN, text,
+		    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
 		    "who answers there does not begin with TLS");
 	else
-		converse(doctor, &peer, address->text, ctx);
+		converse(doctor, &peer, text, ctx);
 	SSL_free(peer.ssl);
 	SSL_CTX_free(ctx);
 	if (peer.fd >= 0)

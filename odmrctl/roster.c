@@ -140,12 +140,21 @@ write_names(const struct roster *roster)
 	return fd;
 }
 
+/* proxymap(8) would tell the same, but only of the tables that are listed for
+ * it, and only while Postfix runs. */
+static const char *
+without_proxy(const char *table)
+{
+	return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
+}
+
 static bool
 ask_table(struct answers *answers, const struct postfix *postfix,
     const struct conf *conf, const char *table, char error[INQUIRY_ERROR_SIZE])
 {
 	const char *const argv[] = { postfix->postmap, "-c",
-		conf->postfix_config_directory, "-q", "-", table, NULL };
+		conf->postfix_config_directory, "-q", "-", without_proxy(table),
+		NULL };
 	struct inquiry inquiry = { argv, -1, SECONDS, read_answers, answers };
 	bool ok;
 
