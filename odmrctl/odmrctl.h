@@ -2,10 +2,10 @@
 /*
  * odmrctl(8): what its commands share. A command gets its arguments parsed and
  * counted by the table in main.c, writes what it has to say to `out`, and
- * returns a sysexits code, or a smaller one that is no refusal. `out` reaches standard output when all went well
- * and the databases are released: half a JSON text is none, and a slow pager
- * must not hold a lock that Postfix waits for. Every refusal is one line on
- * standard error, by complain().
+ * returns a sysexits code, or a smaller one that is no refusal. `out` reaches
+ * standard output when all went well and the databases are released: half a
+ * JSON text is none, and a slow pager must not hold a lock that Postfix waits
+ * for. Every refusal is one line on standard error, by complain().
  */
 #ifndef ODMRCTL_H
 #define ODMRCTL_H
