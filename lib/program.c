@@ -134,7 +134,7 @@ program_run(const char *const *argv, program_take *take, void *arg, char *error,
     size_t size)
 {
 	char unheard[64];
-	int output, reason;
+	int output = -1, reason;
 	bool taken;
 	pid_t pid;
 
