@@ -94,6 +94,11 @@ enum store_result store_domain_get(
     struct store *, const char *name, domain_visit *visit, void *arg);
 enum store_result store_domain_each(
     struct store *, domain_visit *visit, void *arg);
+/* Look-ups between the two see one state of the domains and take one lock for
+ * all. Nothing may be changed there, and only few milliseconds spent: whoever
+ * changes a domain waits. */
+void store_domain_begin(struct store *);
+void store_domain_end(struct store *);
 
 /* ---- accounts (state.db) --------------------------------------------- */
 

@@ -196,6 +196,23 @@ store_domain_each(struct store *store, domain_visit *visit, void *arg)
 	return query_end(&query, result);
 }
 
+/* What fails here fails in the first look-up again, which reports it. */
+void
+store_domain_begin(struct store *store)
+{
+	if (base_ready(store, RELAY))
+		sqlite3_exec(store->bases[RELAY].db, "BEGIN", NULL, NULL, NULL);
+}
+
+void
+store_domain_end(struct store *store)
+{
+	sqlite3 *db = store->bases[RELAY].db;
+
+	if (db != NULL && sqlite3_get_autocommit(db) == 0)
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 /* The sums are kept by triggers, so that a hundred thousand tags need not be
  * counted; the rest is one step in an index. */
 static enum store_result

@@ -196,6 +196,30 @@ message_share(const struct message *message, size_t *next, struct share *share)
 	return true;
 }
 
+bool
+message_sift(struct message *message, message_judge *judge, void *arg)
+{
+	struct recipient *all = message->recipients;
+	enum judgement judgement = JUDGED_KEPT;
+	struct share share;
+	size_t kept = 0, begin = 0, end = 0;
+
+	while (message_share(message, &end, &share)) {
+		judgement = judge(share.domain, arg);
+		if (judgement == JUDGED_UNKNOWN)
+			break;
+		for (; begin < end; begin++)
+			if (judgement == JUDGED_KEPT)
+				all[kept++] = all[begin];
+			else
+				free(all[begin].address);
+	}
+	while (begin < message->count)
+		all[kept++] = all[begin++];
+	message->count = kept;
+	return judgement != JUDGED_UNKNOWN;
+}
+
 char *
 share_addresses(const struct share *share)
 {

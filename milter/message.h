@@ -52,6 +52,14 @@ void message_sort(struct message *message);
 bool message_share(
     const struct message *message, size_t *next, struct share *share);
 
+/* What is to become of the recipients in `domain`. */
+enum judgement { JUDGED_KEPT, JUDGED_DROPPED, JUDGED_UNKNOWN };
+typedef enum judgement message_judge(const char *domain, void *arg);
+
+/* Asks about each domain of a sorted message. False where one is unknown: that
+ * and all behind it stay. */
+bool message_sift(struct message *message, message_judge *judge, void *arg);
+
 /* The addresses of a share, one a line; NULL when out of memory. */
 char *share_addresses(const struct share *share);
 

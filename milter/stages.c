@@ -6,6 +6,7 @@
 
 #include <libmilter/mfapi.h>
 
+#include "complaint.h"
 #include "message.h"
 #include "record.h"
 #include "stages.h"
@@ -114,11 +115,10 @@ on_end_of_message(SMFICTX *ctx)
 	const char *queue_id = smfi_getsymval(ctx, macro);
 
 	if (session == NULL) {
-		record_missed(queue_id, "out of memory");
+		complaint_missed(queue_id, "out of memory");
 		return SMFIS_CONTINUE;
 	}
 	record_message(&session->message, queue_id, session->client);
-	message_clear(&session->message);
 	return SMFIS_CONTINUE;
 }
 

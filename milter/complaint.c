@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+#include <pthread.h>
+#include <time.h>
+
+#include "complaint.h"
+#include "log.h"
+
+enum { QUIET_SECONDS = 60 };
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static time_t logged;        /* 0: never */
+static unsigned long missed; /* since then */
+static bool waiting;         /* was said, and not that it is over */
+
+static bool
+is_due(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (logged != 0 && now.tv_sec - logged < QUIET_SECONDS)
+		return false;
+	logged = now.tv_sec;
+	return true;
+}
+
+void
+complaint_missed(const char *queue_id, const char *why)
+{
+	pthread_mutex_lock(&lock);
+	if (!is_due()) {
+		missed++;
+	} else {
+		if (missed == 0)
+			log_warning(
+			    queue_id, "message passes untagged: %s", why);
+		else
+			log_warning(queue_id,
+			    "message passes untagged, and %lu before it: %s",
+			    missed, why);
+		missed = 0;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void
+complaint_lost(size_t count, const char *why)
+{
+	pthread_mutex_lock(&lock);
+	log_warning(NULL, "%zu messages passed untagged: %s", count, why);
+	pthread_mutex_unlock(&lock);
+}
+
+void
+complaint_waiting(size_t count, const char *why)
+{
+	pthread_mutex_lock(&lock);
+	if (is_due()) {
+		if (missed == 0)
+			log_warning(NULL,
+			    "mail passes, tags of %zu messages wait: %s", count,
+			    why);
+		else
+			log_warning(NULL,
+			    "mail passes, tags of %zu messages wait, %lu "
+			    "messages passed untagged: %s",
+			    count, missed, why);
+		missed = 0;
+		waiting = true;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+void
+complaint_over(void)
+{
+	pthread_mutex_lock(&lock);
+	if (waiting)
+		log_info(NULL, "the tags that waited are written");
+	waiting = false;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+complaint_end(void)
+{
+	pthread_mutex_lock(&lock);
+	if (missed > 0)
+		log_warning(NULL, "%lu more messages passed untagged", missed);
+	missed = 0;
+	pthread_mutex_unlock(&lock);
+}

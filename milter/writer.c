@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "complaint.h"
+#include "log.h"
+#include "writer.h"
+
+enum {
+	BUSY_MS = 100,       /* a wait for another process's lock */
+	RETRY_MS = 200,      /* after a fault */
+	STOP_GRACE_MS = 500, /* for the last try, past the time for it */
+	GRACE_MS = 1000, /* a lock that goes by sooner is not worth a line */
+	BATCH_RECIPIENTS = 1000 /* others want to write, too */
+};
+
+/* Under `lock`; the notes that the thread is writing are the thread's alone,
+ * but are counted here. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;     /* notes */
+static pthread_cond_t orders = PTHREAD_COND_INITIALIZER;   /* stop, reload */
+static pthread_cond_t progress = PTHREAD_COND_INITIALIZER; /* written */
+static struct note *first, **end = &first;
+static size_t count, bytes;
+static uint64_t taken, written; /* numbers of notes, in their order */
+static bool late;               /* a session waited in vain */
+static int64_t stop_at;         /* 0: not to stop */
+static bool ended;
+static struct conf *fresh_conf;
+static char fault[WRITER_FAULT_SIZE]; /* why the last try failed, or "" */
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* False when `deadline` has come. */
+static bool
+wait_until(pthread_cond_t *cond, int64_t deadline)
+{
+	struct timespec when = {
+		.tv_sec = (time_t)(deadline / 1000),
+		.tv_nsec = (long)(deadline % 1000) * 1000000,
+	};
+
+	return pthread_cond_clockwait(cond, &lock, CLOCK_MONOTONIC, &when) !=
+	    ETIMEDOUT;
+}
+
+/* ---- the thread ---------------------------------------------------------- */
+
+struct writer {
+	struct store *store;
+	struct conf *conf; /* what it owns of it; NULL: the first one */
+	struct note *batch;
+	size_t batch_count, batch_bytes;
+};
+
+static void
+take_batch(struct writer *writer)
+{
+	struct note **last = &writer->batch;
+	size_t recipients = 0;
+
+	while (first != NULL && recipients < BATCH_RECIPIENTS) {
+		recipients += first->message.count;
+		writer->batch_count++;
+		writer->batch_bytes += first->bytes;
+		*last = first;
+		last = &first->next;
+		first = first->next;
+	}
+	*last = NULL;
+	if (first == NULL)
+		end = &first;
+}
+
+/* Also where sessions hear that they need not wait any more. */
+static void
+finish_batch(struct writer *writer)
+{
+	written += writer->batch_count;
+	count -= writer->batch_count;
+	bytes -= writer->batch_bytes;
+	if (now_ms() - writer->batch->since <= WRITER_WAIT_MS)
+		late = false;
+	fault[0] = '\0';
+	pthread_cond_broadcast(&progress);
+}
+
+/* Called and left with the lock, but the database and the log are waited for
+ * without it. */
+static bool
+write_batch(struct writer *writer)
+{
+	const char *why = NULL;
+	bool ok;
+	size_t waiting;
+
+	pthread_mutex_unlock(&lock);
+	ok = notes_write(writer->store, writer->batch, &why) == STORE_OK;
+	pthread_mutex_lock(&lock);
+	if (ok)
+		finish_batch(writer);
+	else
+		strlcpy(fault, why, sizeof(fault));
+	waiting = count;
+	pthread_mutex_unlock(&lock);
+	if (ok) {
+		notes_free(&writer->batch);
+		writer->batch_count = writer->batch_bytes = 0;
+		if (waiting == 0)
+			complaint_over();
+	} else if (now_ms() - writer->batch->since > GRACE_MS)
+		complaint_waiting(waiting, why);
+	pthread_mutex_lock(&lock);
+	return ok;
+}
+
+static void
+forget_conf(struct conf **conf)
+{
+	if (*conf != NULL)
+		conf_free(*conf);
+	free(*conf);
+	*conf = NULL;
+}
+
+/* To close a database can take time: without the lock. */
+static void
+change_conf(struct writer *writer)
+{
+	struct conf *conf = fresh_conf;
+	struct store *store;
+
+	fresh_conf = NULL;
+	pthread_mutex_unlock(&lock);
+	store = store_new(conf, BUSY_MS);
+	if (store == NULL) {
+		log_error(NULL, "out of memory; the old databases stay");
+		forget_conf(&conf);
+	} else {
+		store_free(&writer->store);
+		forget_conf(&writer->conf);
+		writer->store = store;
+		writer->conf = conf;
+	}
+	pthread_mutex_lock(&lock);
+}
+
+/* Leaves when all is written after writer_stop, or the time for it is over. */
+static void
+write_all(struct writer *writer)
+{
+	for (;;) {
+		if (fresh_conf != NULL)
+			change_conf(writer);
+		if (writer->batch == NULL)
+			take_batch(writer);
+		if (writer->batch != NULL) {
+			if (write_batch(writer))
+				continue;
+			if (stop_at != 0 && now_ms() >= stop_at)
+				return;
+			wait_until(&orders, now_ms() + RETRY_MS);
+		} else {
+			if (stop_at != 0)
+				return;
+			pthread_cond_wait(&work, &lock);
+		}
+	}
+}
+
+static void *
+run(void *arg)
+{
+	struct writer *writer = arg;
+
+	pthread_mutex_lock(&lock);
+	write_all(writer);
+	pthread_mutex_unlock(&lock);
+	store_free(&writer->store);
+	forget_conf(&writer->conf);
+	notes_free(&writer->batch);
+	free(writer);
+	pthread_mutex_lock(&lock);
+	ended = true;
+	pthread_cond_broadcast(&progress);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+/* ---- the other threads --------------------------------------------------- */
+
+bool
+writer_start(const struct conf *conf)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	pthread_t thread;
+
+	if (writer == NULL)
+		return false;
+	writer->store = store_new(conf, BUSY_MS);
+	if (writer->store != NULL &&
+	    pthread_create(&thread, NULL, run, writer) == 0) {
+		pthread_detach(thread);
+		return true;
+	}
+	store_free(&writer->store);
+	free(writer);
+	return false;
+}
+
+void
+writer_reload(struct conf *conf)
+{
+	pthread_mutex_lock(&lock);
+	forget_conf(&fresh_conf);
+	fresh_conf = conf;
+	pthread_cond_signal(&orders);
+	pthread_cond_signal(&work);
+	pthread_mutex_unlock(&lock);
+}
+
+static bool
+has_room(const struct note *note, char why[WRITER_FAULT_SIZE])
+{
+	if (stop_at != 0)
+		strlcpy(why, "the milter is stopping", WRITER_FAULT_SIZE);
+	else if (bytes + note->bytes > WRITER_ROOM)
+		snprintf(why, WRITER_FAULT_SIZE,
+		    "%zu messages wait for their tags already: %.400s", count,
+		    fault[0] != '\0' ? fault : "the database is slow");
+	else
+		return true;
+	return false;
+}
+
+/* With the lock. Whoever waited in vain spares all others the wait. */
+static void
+wait_for_writing(uint64_t number)
+{
+	int64_t deadline = now_ms() + WRITER_WAIT_MS;
+
+	while (!late && written < number) {
+		if (wait_until(&progress, deadline))
+			continue;
+		late = true;
+		pthread_cond_broadcast(&progress);
+	}
+}
+
+bool
+writer_take(struct note **note, char why[WRITER_FAULT_SIZE])
+{
+	bool room;
+
+	pthread_mutex_lock(&lock);
+	room = has_room(*note, why);
+	if (room) {
+		(*note)->since = now_ms();
+		count++;
+		bytes += (*note)->bytes;
+		*end = *note;
+		end = &(*note)->next;
+		*note = NULL;
+		pthread_cond_signal(&work);
+		wait_for_writing(++taken);
+	}
+	pthread_mutex_unlock(&lock);
+	return room;
+}
+
+/* The thread may be caught in a call that does not end, on a disk that does not
+ * answer: then it ends with the process. */
+void
+writer_stop(void)
+{
+	char why[WRITER_FAULT_SIZE];
+	int64_t deadline = now_ms() + WRITER_STOP_MS;
+	size_t lost;
+
+	pthread_mutex_lock(&lock);
+	stop_at = deadline;
+	pthread_cond_signal(&orders);
+	pthread_cond_signal(&work);
+	while (!ended && wait_until(&progress, deadline + STOP_GRACE_MS))
+		;
+	lost = count;
+	snprintf(why, sizeof(why), "the milter stops: %.400s",
+	    fault[0] != '\0' ? fault : "the database is slow");
+	if (ended) {
+		notes_free(&first);
+		end = &first;
+		forget_conf(&fresh_conf);
+	}
+	pthread_mutex_unlock(&lock);
+	if (lost > 0)
+		complaint_lost(lost, why);
+}
