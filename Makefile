@@ -45,7 +45,6 @@ DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
-LIBS_odmr-milter := -lmilter
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 

@@ -9,18 +9,12 @@
  * takes connections. SIGHUP has the configuration read again, SIGTERM ends it.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <semaphore.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#include <libmilter/mfapi.h>
 
 #include "complaint.h"
 #include "conf.h"
@@ -30,8 +24,8 @@
 #include "pidfile.h"
 #include "privileges.h"
 #include "reload.h"
+#include "server.h"
 #include "socket.h"
-#include "stages.h"
 #include "writer.h"
 
 static void
@@ -65,71 +59,6 @@ logs_to_stderr(const struct conf *conf)
 	return conf->log == CONF_LOG_STDERR;
 }
 
-static sem_t wake;
-static atomic_bool told_to_stop, told_to_reload, failed;
-
-static void
-on_signal(int number)
-{
-	int saved = errno;
-
-	if (number == SIGHUP)
-		told_to_reload = true;
-	else
-		told_to_stop = true;
-	sem_post(&wake);
-	errno = saved;
-}
-
-/*
- * libmilter has a thread that waits for the same signals, and would end at
- * SIGHUP as well. The kernel offers a signal to the main thread first, and gets
- * it taken where that does not block it: so it never does, not in its handler
- * either, while all other threads do.
- */
-static bool
-catch_signals(void)
-{
-	struct sigaction action = {
-		.sa_handler = on_signal,
-		.sa_flags = SA_NODEFER | SA_RESTART,
-	};
-
-	return sem_init(&wake, 0, 0) == 0 &&
-	    sigaction(SIGTERM, &action, NULL) == 0 &&
-	    sigaction(SIGINT, &action, NULL) == 0 &&
-	    sigaction(SIGHUP, &action, NULL) == 0;
-}
-
-static void *
-serve(void *unused)
-{
-	(void)unused;
-	failed = smfi_main() != MI_SUCCESS;
-	told_to_stop = true;
-	sem_post(&wake);
-	return NULL;
-}
-
-/* Writer and server inherit the mask that the main thread has meanwhile. */
-static bool
-start_threads(const struct conf *conf)
-{
-	sigset_t signals;
-	pthread_t thread;
-	bool ok;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	ok = writer_start(conf) &&
-	    pthread_create(&thread, NULL, serve, NULL) == 0;
-	pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
-	return ok;
-}
-
 /* Opens all that the milter needs and leaves the terminal; returns the pid
  * file's descriptor. */
 static int
@@ -137,20 +66,21 @@ start(const struct conf *conf, bool foreground)
 {
 	char error[SOCKET_ERROR_SIZE], pid_error[PID_ERROR_SIZE];
 	gid_t group = postfix_group(conf);
+	int listener, written;
 	int pid_fd = pid_file_open(conf->milter_pid_file, pid_error);
 
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "milter_pid_file: %s", pid_error);
 	if (!privileges_drop(conf->user, group, error, sizeof(error)))
 		fatal(EX_OSERR, "%s", error);
-	if (!stages_register())
-		fatal(EX_SOFTWARE, "libmilter does not take the filter");
-	if (!socket_open(conf->milter_socket, group, error))
+	listener = socket_open(conf->milter_socket, group, error);
+	if (listener == -1)
 		fatal(EX_UNAVAILABLE, "%s", error);
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
-	if (!catch_signals() || !start_threads(conf))
+	written = server_init(listener);
+	if (written == -1 || !writer_start(conf, written))
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
 	if (!pid_file_write(pid_fd))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",
@@ -158,21 +88,10 @@ start(const struct conf *conf, bool foreground)
 	return pid_fd;
 }
 
-/*
- * Returns when SIGTERM comes, or when libmilter gives up. libmilter's own way
- * of ending takes up to five seconds; sessions that are still there then need
- * no goodbye, for Postfix accepts their mail without a milter, too.
- */
 static void
-serve_until_told(const struct conf *conf)
+on_hangup(void *conf)
 {
-	notify_ready();
-	while (!told_to_stop) {
-		if (atomic_exchange(&told_to_reload, false))
-			reload(conf);
-		else
-			sem_wait(&wake);
-	}
+	reload(conf);
 }
 
 int
@@ -181,6 +100,7 @@ main(int argc, char **argv)
 	struct options options = options_parse("odmr-milter", argc, argv);
 	struct conf conf;
 	int pid_fd;
+	bool ok, ended;
 
 	log_open("odmr-milter", LOG_TO_STDERR);
 	load(&conf, options.conf_path);
@@ -194,14 +114,19 @@ main(int argc, char **argv)
 	if (!options.foreground && !logs_to_stderr(&conf))
 		log_open("odmr-milter", LOG_TO_SYSLOG);
 	log_info(NULL, "started on %s", conf.milter_socket);
-	serve_until_told(&conf);
+	notify_ready();
+	ok = server_run(on_hangup, &conf);
+	if (!ok)
+		log_error(NULL, "the loop failed: %s", strerror(errno));
 	notify_stopping();
 	socket_remove(conf.milter_socket);
-	writer_stop();
+	server_end();
+	ended = writer_stop();
 	complaint_end();
-	log_info(NULL, failed ? "stopped: libmilter failed" : "stopped");
+	log_info(NULL, "stopped");
 	pid_file_remove(conf.milter_pid_file, pid_fd);
 	reload_free();
-	conf_free(&conf);
-	return failed ? EX_SOFTWARE : EX_OK;
+	if (ended)
+		conf_free(&conf);
+	return ok ? EX_OK : EX_OSERR;
 }

@@ -47,7 +47,7 @@ bare_address(const char *path, size_t *len)
 
 /* SIZE=n among the parameters of MAIL; 0 if absent or not a number. */
 static int64_t
-announced_size(char *const *parameters)
+announced_size(const char *const *parameters)
 {
 	long long size;
 	char *end;
@@ -64,7 +64,7 @@ announced_size(char *const *parameters)
 }
 
 void
-message_begin(struct message *message, char *const *argv)
+message_begin(struct message *message, const char *const *argv)
 {
 	const char *sender;
 	size_t len;
@@ -127,7 +127,7 @@ find_domain(
 
 /* An address without a domain that could be a relay domain is of no concern. */
 void
-message_recipient(struct message *message, char *const *argv)
+message_recipient(struct message *message, const char *const *argv)
 {
 	struct recipient *recipient;
 	char domain[DOMAIN_SIZE];

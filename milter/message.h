@@ -34,8 +34,8 @@ struct message {
 void message_clear(struct message *message);
 
 /* MAIL and RCPT: `argv` is the address and its ESMTP parameters, NULL last. */
-void message_begin(struct message *message, char *const *argv);
-void message_recipient(struct message *message, char *const *argv);
+void message_begin(struct message *message, const char *const *argv);
+void message_recipient(struct message *message, const char *const *argv);
 
 /* All the recipients in one domain. */
 struct share {

@@ -3,24 +3,30 @@
 #include "record.h"
 #include "writer.h"
 
-static void
+static uint64_t
 hand_over(struct message *message, const char *queue_id, const char *client)
 {
 	char why[WRITER_FAULT_SIZE] = "out of memory";
 	struct note *note;
+	uint64_t number = 0;
 
 	message_sort(message);
 	note = note_new(message, queue_id, client);
-	if (note == NULL || !writer_take(&note, why)) {
+	if (note != NULL)
+		number = writer_take(&note, why);
+	if (number == 0) {
 		complaint_missed(queue_id, why);
 		notes_free(&note);
 	}
+	return number;
 }
 
-void
+uint64_t
 record_message(
     struct message *message, const char *queue_id, const char *client)
 {
+	uint64_t number = 0;
+
 	if (message->broken)
 		complaint_missed(queue_id, "out of memory");
 	else if (message->count > 0 && queue_id == NULL)
@@ -28,6 +34,7 @@ record_message(
 		    "the mail system gives no queue id (is \"i\" in "
 		    "milter_end_of_data_macros?)");
 	else if (message->count > 0)
-		hand_over(message, queue_id, client);
+		number = hand_over(message, queue_id, client);
 	message_clear(message);
+	return number;
 }

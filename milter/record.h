@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What an SMTP session does at the end of a message: it has it noted, for one
- * tag for each relay domain among the recipients. Called by the thread of any
- * session.
+ * tag for each relay domain among the recipients.
  *
  * Law: a milter fault never refuses or delays mail. Nothing here reports a
  * failure to its caller: the message passes untagged, and the log says so
- * (complaint.h). How long a call may take: see writer.h.
+ * (complaint.h).
  */
 #ifndef RECORD_H
 #define RECORD_H
@@ -14,8 +13,10 @@
 #include "message.h"
 
 /* Empties `message` and has it tagged as `queue_id`, which is NULL where the
- * mail system gave none. `client` is the address it came from. */
-void record_message(
+ * mail system gave none. `client` is the address it came from. Returns the
+ * number by which writer_written tells that it is done, 0 if nothing is to be
+ * waited for. */
+uint64_t record_message(
     struct message *message, const char *queue_id, const char *client);
 
 #endif

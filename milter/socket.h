@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The socket where the mail system finds the milter, in libmilter's syntax:
- * "unix:/path" or "inet:port@host" ("local:" and "inet6:" as well).
+ * The socket where the mail system finds the milter, in the syntax of
+ * libmilter: "unix:/path" or "inet:port@host" ("local:" and "inet6:" as well).
  */
 #ifndef SOCKET_H
 #define SOCKET_H
@@ -17,9 +17,10 @@ bool socket_check(const char *name, char error[SOCKET_ERROR_SIZE]);
 /*
  * Listens on `name`. The socket file of a process that is gone is removed, that
  * of a live one is not. A new one is open to its owner and to `group`, -1 for
- * the group that it is born with.
+ * the group that it is born with. -1, and one line in `error`, if that cannot
+ * be.
  */
-bool socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE]);
+int socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE]);
 /* So that no more connections come. */
 void socket_remove(const char *name);
 

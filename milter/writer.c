@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "complaint.h"
@@ -21,14 +22,15 @@ enum {
 /* Under `lock`; the notes that the thread is writing are the thread's alone,
  * but are counted here. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t work = PTHREAD_COND_INITIALIZER;     /* notes */
-static pthread_cond_t orders = PTHREAD_COND_INITIALIZER;   /* stop, reload */
-static pthread_cond_t progress = PTHREAD_COND_INITIALIZER; /* written */
+static pthread_cond_t work = PTHREAD_COND_INITIALIZER;   /* notes */
+static pthread_cond_t orders = PTHREAD_COND_INITIALIZER; /* stop, reload */
+static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
 static struct note *first, **end = &first;
 static size_t count, bytes;
 static uint64_t taken, written; /* numbers of notes, in their order */
-static bool late;               /* a session waited in vain */
-static int64_t stop_at;         /* 0: not to stop */
+static bool quick;
+static int notify;
+static int64_t stop_at; /* 0: not to stop */
 static bool ended;
 static struct conf *fresh_conf;
 static char fault[WRITER_FAULT_SIZE]; /* why the last try failed, or "" */
@@ -83,17 +85,14 @@ take_batch(struct writer *writer)
 		end = &first;
 }
 
-/* Also where sessions hear that they need not wait any more. */
 static void
 finish_batch(struct writer *writer)
 {
 	written += writer->batch_count;
 	count -= writer->batch_count;
 	bytes -= writer->batch_bytes;
-	if (now_ms() - writer->batch->since <= WRITER_WAIT_MS)
-		late = false;
+	quick = now_ms() - writer->batch->since <= WRITER_QUICK_MS;
 	fault[0] = '\0';
-	pthread_cond_broadcast(&progress);
 }
 
 /* Called and left with the lock, but the database and the log are waited for
@@ -115,6 +114,7 @@ write_batch(struct writer *writer)
 	waiting = count;
 	pthread_mutex_unlock(&lock);
 	if (ok) {
+		eventfd_write(notify, 1);
 		notes_free(&writer->batch);
 		writer->batch_count = writer->batch_bytes = 0;
 		if (waiting == 0)
@@ -193,7 +193,7 @@ run(void *arg)
 	free(writer);
 	pthread_mutex_lock(&lock);
 	ended = true;
-	pthread_cond_broadcast(&progress);
+	pthread_cond_broadcast(&finished);
 	pthread_mutex_unlock(&lock);
 	return NULL;
 }
@@ -201,13 +201,14 @@ run(void *arg)
 /* ---- the other threads --------------------------------------------------- */
 
 bool
-writer_start(const struct conf *conf)
+writer_start(const struct conf *conf, int notify_fd)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	pthread_t thread;
 
 	if (writer == NULL)
 		return false;
+	notify = notify_fd;
 	writer->store = store_new(conf, BUSY_MS);
 	if (writer->store != NULL &&
 	    pthread_create(&thread, NULL, run, writer) == 0) {
@@ -244,47 +245,43 @@ has_room(const struct note *note, char why[WRITER_FAULT_SIZE])
 	return false;
 }
 
-/* With the lock. Whoever waited in vain spares all others the wait. */
-static void
-wait_for_writing(uint64_t number)
-{
-	int64_t deadline = now_ms() + WRITER_WAIT_MS;
-
-	while (!late && written < number) {
-		if (wait_until(&progress, deadline))
-			continue;
-		late = true;
-		pthread_cond_broadcast(&progress);
-	}
-}
-
-bool
+uint64_t
 writer_take(struct note **note, char why[WRITER_FAULT_SIZE])
 {
-	bool room;
+	uint64_t number = 0;
 
 	pthread_mutex_lock(&lock);
-	room = has_room(*note, why);
-	if (room) {
+	if (has_room(*note, why)) {
 		(*note)->since = now_ms();
 		count++;
 		bytes += (*note)->bytes;
 		*end = *note;
 		end = &(*note)->next;
 		*note = NULL;
+		number = ++taken;
 		pthread_cond_signal(&work);
-		wait_for_writing(++taken);
 	}
 	pthread_mutex_unlock(&lock);
-	return room;
+	return number;
 }
 
-/* The thread may be caught in a call that does not end, on a disk that does not
- * answer: then it ends with the process. */
-void
+uint64_t
+writer_written(bool *is_quick)
+{
+	uint64_t number;
+
+	pthread_mutex_lock(&lock);
+	*is_quick = quick;
+	number = written;
+	pthread_mutex_unlock(&lock);
+	return number;
+}
+
+bool
 writer_stop(void)
 {
 	char why[WRITER_FAULT_SIZE];
+	bool is_over;
 	int64_t deadline = now_ms() + WRITER_STOP_MS;
 	size_t lost;
 
@@ -292,9 +289,10 @@ writer_stop(void)
 	stop_at = deadline;
 	pthread_cond_signal(&orders);
 	pthread_cond_signal(&work);
-	while (!ended && wait_until(&progress, deadline + STOP_GRACE_MS))
+	while (!ended && wait_until(&finished, deadline + STOP_GRACE_MS))
 		;
 	lost = count;
+	is_over = ended;
 	snprintf(why, sizeof(why), "the milter stops: %.400s",
 	    fault[0] != '\0' ? fault : "the database is slow");
 	if (ended) {
@@ -305,4 +303,5 @@ writer_stop(void)
 	pthread_mutex_unlock(&lock);
 	if (lost > 0)
 		complaint_lost(lost, why);
+	return is_over;
 }

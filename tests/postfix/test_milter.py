@@ -244,6 +244,7 @@ def test_ten_thousand_recipients_take_no_time_worth_telling(milter):
     recipients = [f"<u{n}@{'example.org' if n % 2 else f'd{n}.test'}>"
                   for n in range(10000)]
     milter.send(message(recipients))
+    wait_for(milter.tags, 10, "the tag")
     [(_, domain, addresses, count)] = milter.tags()
     assert (domain, count) == ("example.org", 5000)
     assert len(set(addresses.split("\n"))) == 5000

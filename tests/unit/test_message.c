@@ -15,7 +15,7 @@
 static void
 begin(struct message *message, const char *sender)
 {
-	char *argv[] = { (char *)(uintptr_t)sender, NULL };
+	const char *argv[] = { sender, NULL };
 
 	message_begin(message, argv);
 }
@@ -23,7 +23,7 @@ begin(struct message *message, const char *sender)
 static void
 add(struct message *message, const char *recipient)
 {
-	char *argv[] = { (char *)(uintptr_t)recipient, NULL };
+	const char *argv[] = { recipient, NULL };
 
 	message_recipient(message, argv);
 }
@@ -118,8 +118,8 @@ static int64_t
 size_of(const char *first, const char *second)
 {
 	struct message message = { 0 };
-	char *argv[] = { (char *)(uintptr_t) "<>", (char *)(uintptr_t)first,
-		(char *)(uintptr_t)second, NULL };
+	const char *argv[] = { (char *)(uintptr_t) "<>",
+		(char *)(uintptr_t)first, (char *)(uintptr_t)second, NULL };
 	int64_t size;
 
 	message_begin(&message, argv);
@@ -246,6 +246,57 @@ many_recipients_take_little_time(void **state)
 	assert_true(seconds_for(200000) < 5.0);
 }
 
+/* Knows even domains, drops odd ones, and cannot tell of "unknown.test". */
+static enum judgement
+judge(const char *domain, void *arg)
+{
+	(*(int *)arg)++;
+	if (strcmp(domain, "unknown.test") == 0)
+		return JUDGED_UNKNOWN;
+	return (domain[1] - '0') % 2 == 0 ? JUDGED_KEPT : JUDGED_DROPPED;
+}
+
+static void
+expect_addresses(const struct message *message, const char *const *addresses)
+{
+	size_t count = 0;
+
+	for (; addresses[count] != NULL; count++) {
+		assert_true(count < message->count);
+		assert_string_equal(
+		    message->recipients[count].address, addresses[count]);
+	}
+	assert_int_equal(message->count, count);
+}
+
+static void
+sifting_keeps_what_it_is_told_and_what_it_did_not_get_to(void **state)
+{
+	struct message message = { 0 };
+	int asked = 0;
+
+	(void)state;
+	begin(&message, "<>");
+	add(&message, "a@d1.test");
+	add(&message, "a@d2.test");
+	add(&message, "b@d2.test");
+	add(&message, "a@d3.test");
+	message_sort(&message);
+	assert_true(message_sift(&message, judge, &asked));
+	assert_int_equal(asked, 3);
+	expect_addresses(
+	    &message, (const char *[]) { "a@d2.test", "b@d2.test", NULL });
+	add(&message, "a@d1.test");
+	add(&message, "a@unknown.test");
+	add(&message, "a@z1.test");
+	message_sort(&message);
+	assert_false(message_sift(&message, judge, &asked));
+	expect_addresses(&message,
+	    (const char *[]) { "a@d2.test", "b@d2.test", "a@unknown.test",
+		"a@z1.test", NULL });
+	message_clear(&message);
+}
+
 int
 main(void)
 {
@@ -265,6 +316,8 @@ main(void)
 		cmocka_unit_test(
 		    a_new_message_on_the_connection_forgets_the_one_before),
 		cmocka_unit_test(many_recipients_take_little_time),
+		cmocka_unit_test(
+		    sifting_keeps_what_it_is_told_and_what_it_did_not_get_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
