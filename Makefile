@@ -5,7 +5,8 @@
 #   make check           every test; make demo: see it work
 #   make bench           how fast it is; make bench-idle: what idling costs;
 #                        bench-etrn: how soon ETRN is answered;
-#                        bench-scale: what 100,000 held messages cost
+#                        bench-milter: what the milter costs; bench-scale: what
+#                        100,000 held messages cost
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -111,7 +112,7 @@ clean:
 # ---- tests, demonstration, installation ------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-scale lint install
+	bench-milter bench-scale lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -149,6 +150,10 @@ bench-idle: all
 # How soon the policy service answers.
 bench-etrn: all
 	tests/bench/policy.py
+
+# How much mail Postfix accepts with the milter and without.
+bench-milter: all
+	tests/bench/milter.py $(ROUNDS)
 
 # What those notice of 100,000 held messages who ask for something else.
 bench-scale: all

@@ -35,6 +35,11 @@ enum command {
 /* The only answer besides that to COMMAND_NEGOTIATE. */
 enum { ANSWER_CONTINUE = 'c' };
 
+/* What a milter may do; the only one that we want is to say which macros it
+ * needs, at each of the stages. */
+enum { ACTION_MACROS = 0x100 };
+enum { MACROS_STAGES = 7 };
+
 /* Bits of the negotiation: what need not be sent, and what not answered. */
 enum step {
 	STEP_NO_HELO = 0x2,

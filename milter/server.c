@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -43,11 +44,24 @@ watch(int fd, void *what)
 	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+/* As many connections as we may have; that it stays as it is is no fault. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int
 server_init(int listener)
 {
 	sigset_t signals;
 
+	raise_limit();
 	listen_fd = listener;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);

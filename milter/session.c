@@ -40,31 +40,62 @@ put_answer(struct answer *answer, const void *data, size_t size)
 	answer->size = sizeof(length) + size;
 }
 
-/* The answer is three numbers like the question: version, actions, steps. */
+static size_t
+put_number(char *at, uint32_t number)
+{
+	number = htonl(number);
+	memcpy(at, &number, sizeof(number));
+	return sizeof(number);
+}
+
+static uint32_t
+number_at(const char *at)
+{
+	uint32_t number;
+
+	memcpy(&number, at, sizeof(number));
+	return ntohl(number);
+}
+
+/* The queue id, whatever Postfix's parameters milter_*_macros say. At stages
+ * that have none yet it stands for nothing, where an empty list would stand for
+ * all that those parameters name. */
+static size_t
+put_macros(char *start)
+{
+	char *at = start;
+
+	for (uint32_t stage = 0; stage < MACROS_STAGES; stage++) {
+		at += put_number(at, stage);
+		at = stpcpy(at, "i") + 1;
+	}
+	return (size_t)(at - start);
+}
+
+/* Question and answer are three numbers: version, actions, steps. */
 static bool
 on_negotiate(struct session *session, const char *data, size_t size,
     struct answer *answer)
 {
-	char reply[13] = { COMMAND_NEGOTIATE };
-	uint32_t version, steps, none = 0;
+	char reply[sizeof(answer->bytes) - PACKET_LENGTH_SIZE], *at = reply;
+	uint32_t version, actions, steps;
 
 	if (size < 12)
 		return false;
-	memcpy(&version, data, sizeof(version));
-	memcpy(&steps, data + 8, sizeof(steps));
-	version = ntohl(version);
-	steps = ntohl(steps);
+	version = number_at(data);
+	actions = number_at(data + 4) & ACTION_MACROS;
+	steps = number_at(data + 8) & (UNWANTED | MUTE);
 	if (version < PROTOCOL_OLDEST)
 		return false;
-	if (version > PROTOCOL_NEWEST)
-		version = PROTOCOL_NEWEST;
 	session->mute = steps & MUTE;
-	version = htonl(version);
-	steps = htonl(steps & (UNWANTED | MUTE));
-	memcpy(reply + 1, &version, sizeof(version));
-	memcpy(reply + 5, &none, sizeof(none));
-	memcpy(reply + 9, &steps, sizeof(steps));
-	put_answer(answer, reply, sizeof(reply));
+	*at++ = COMMAND_NEGOTIATE;
+	at += put_number(
+	    at, version < PROTOCOL_NEWEST ? version : PROTOCOL_NEWEST);
+	at += put_number(at, actions);
+	at += put_number(at, steps);
+	if (actions != 0)
+		at += put_macros(at);
+	put_answer(answer, reply, (size_t)(at - reply));
 	return true;
 }
 

@@ -28,7 +28,7 @@ struct session {
 struct answer {
 	uint64_t after; /* not before this note is written; 0: at once */
 	size_t size;    /* 0: none */
-	unsigned char bytes[20];
+	unsigned char bytes[64];
 };
 
 /* `packet` is what follows the length, of `size` octets. False: it was the last

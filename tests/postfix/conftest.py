@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from lone_milter import Milter
 from odmr.customer import Customer
 from party import Party
 from policy import Policy
@@ -67,3 +68,17 @@ def make_sluice(sandbox):
     yield make
     for sluice in made:
         sluice.close()
+
+
+@pytest.fixture
+def stopped():
+    """A milter with databases of its own, not started yet."""
+    lone = Milter()
+    yield lone
+    lone.end()
+
+
+@pytest.fixture
+def milter(stopped):
+    stopped.start()
+    return stopped

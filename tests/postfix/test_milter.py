@@ -4,7 +4,7 @@
 import contextlib
 import os
 import pwd
-import re
+import resource
 import shutil
 import signal
 import socket
@@ -17,160 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from odmr.sandbox import BUILD, FAULT, temporary_directory
+from lone_milter import CONNECT, CONTINUE, EX_OK, MILTER, lua, message
+from odmr.probe import free_ports, has_ipv6
 from odmr.wait import wait_for
 
-MILTER = BUILD / "odmr-milter"
-EX_OK, EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 0, 64, 69, 73, 78
-CONTINUE = "c"
-# What may stand in the log about tags that are not written.
-COMPLAINT = re.compile(r"passe[sd] untagged|tags of \d+ messages wait")
+EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 69, 73, 78
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("miltertest"), reason="needs miltertest")
-
-
-def lua(text):
-    return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'
-
-
-def message(recipients, queue_id="4Zq1aB0001z", sender="<s@sender.test>",
-            parameters=("SIZE=1234",), end="eom"):
-    """One message as a part of a miltertest script; `end` may be abort."""
-    argv = ", ".join(map(lua, [sender, *parameters]))
-    lines = [f'ok(mt.macro(c, SMFIC_MAIL, "i", {lua(queue_id)}))'
-             if queue_id else "", f"ok(mt.mailfrom(c, {argv}))"]
-    lines += [f"ok(mt.rcptto(c, {lua(rcpt)}))" for rcpt in recipients]
-    lines.append(f"ok(mt.{end}(c))")
-    if end == "eom":
-        lines.append('mt.echo("reply " .. string.char(mt.getreply(c)))')
-    return "\n".join(lines)
-
-
-CONNECT = """
-function ok(fault) if fault then error(fault) end end
-mt.set_timeout(20)
-c = mt.connect({socket}, 1, 0)
-if not c then error("no connection") end
-ok(mt.negotiate(c, nil, nil, nil))
-ok(mt.conninfo(c, "client.test", {address}))
-"""
-
-
-class Milter:
-    """A milter with databases of its own in a temporary directory."""
-
-    def __init__(self):
-        self.directory = temporary_directory()
-        self.conf = self.directory / "odmr.conf"
-        self.relay = self.directory / "relay.db"
-        self.state = self.directory / "state.db"
-        self.socket_path = self.directory / "milter"
-        self.socket = f"unix:{self.socket_path}"
-        self.pid_file = self.directory / "pid"
-        self.log_path = self.directory / "log"
-        self.process = None
-        me = pwd.getpwuid(os.getuid()).pw_name
-        user = "nobody" if me == "root" else me
-        if me == "root":
-            shutil.chown(self.directory, user)
-        self.settings = {
-            "relay_database": self.relay, "state_database": self.state,
-            "milter_socket": self.socket, "milter_pid_file": self.pid_file,
-            "user": user, "postfix_user": user, "log": "stderr"}
-        self.configure()
-        self.odmrctl("init")
-        for domain in ("example.org", "example.net"):
-            self.odmrctl("domain", "add", domain)
-
-    def configure(self, path=None, **settings):
-        lines = dict(self.settings, **settings).items()
-        (path or self.conf).write_text(
-            "".join(f"{name} = {value}\n" for name, value in lines))
-
-    def odmrctl(self, *arguments):
-        subprocess.run([BUILD / "odmrctl", "-c", self.conf, *arguments],
-                       check=True, timeout=20)
-
-    def command(self, *options, conf=None):
-        """Runs it to its end: (exit status, what it said)."""
-        done = subprocess.run(
-            [MILTER, "-c", conf or self.conf, *options], timeout=20,
-            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            check=False)
-        return done.returncode, done.stdout
-
-    def start(self):
-        with self.log_path.open("a") as log:
-            self.process = subprocess.Popen(
-                [MILTER, "-f", "-c", self.conf], stderr=log)
-        wait_for(self.is_up, 20, f"milter up\n{self.log}")
-
-    def is_up(self):
-        assert self.process.poll() is None, self.log
-        return self.pid_in_file() == self.process.pid
-
-    def pid_in_file(self):
-        try:
-            return int(self.pid_file.read_text())
-        except (OSError, ValueError):
-            return None
-
-    def stop(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(20)
-
-    def end(self):
-        if self.process and self.process.poll() is None:
-            assert self.stop() == EX_OK, self.log
-        assert not FAULT.search(self.log), self.log
-        shutil.rmtree(self.directory)
-
-    @property
-    def log(self):
-        return self.log_path.read_text() if self.log_path.exists() else ""
-
-    def complaints(self):
-        return [line for line in self.log.splitlines()
-                if COMPLAINT.search(line)]
-
-    def script(self, text, address="192.0.2.7"):
-        head = CONNECT.format(socket=lua(self.socket), address=lua(address))
-        return subprocess.run(
-            ["miltertest"], input=head + text, timeout=60, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-
-    def send(self, *messages, address="192.0.2.7"):
-        """All on one connection; every message must be let through."""
-        done = self.script("\n".join(messages) + "\nmt.disconnect(c)\n",
-                           address)
-        assert done.returncode == 0, done.stdout
-        ends = sum("mt.eom" in text for text in messages)
-        assert done.stdout.split() == ["reply", CONTINUE] * ends
-
-    def tags(self):
-        with contextlib.closing(sqlite3.connect(self.state)) as database:
-            return database.execute(
-                "SELECT queue_id, domain, recipients, open FROM tag "
-                "ORDER BY queue_id, domain").fetchall()
-
-    def column(self, name):
-        with contextlib.closing(sqlite3.connect(self.state)) as database:
-            return [row[0] for row in database.execute(
-                f"SELECT {name} FROM tag ORDER BY queue_id, domain")]
-
-
-@pytest.fixture(name="stopped")
-def fixture_stopped():
-    milter = Milter()
-    yield milter
-    milter.end()
-
-
-@pytest.fixture(name="milter")
-def fixture_milter(stopped):
-    stopped.start()
-    return stopped
 
 
 # ---- tags
@@ -244,7 +98,6 @@ def test_ten_thousand_recipients_take_no_time_worth_telling(milter):
     recipients = [f"<u{n}@{'example.org' if n % 2 else f'd{n}.test'}>"
                   for n in range(10000)]
     milter.send(message(recipients))
-    wait_for(milter.tags, 10, "the tag")
     [(_, domain, addresses, count)] = milter.tags()
     assert (domain, count) == ("example.org", 5000)
     assert len(set(addresses.split("\n"))) == 5000
@@ -317,8 +170,7 @@ def expect_recovery(milter):
     """All tags come, and the log says so."""
     milter.send(message(["<a@example.org>"], "R1"))
     wanted = [f"F{number}" for number in range(10)] + ["R1"]
-    wait_for(lambda: set(wanted) <= set(milter.column("queue_id")), 10,
-             f"the tags that waited\n{milter.log}")
+    assert set(wanted) <= set(milter.column("queue_id"))
     wait_for(lambda: "the tags that waited are written" in milter.log, 10,
              "a line in the log")
     assert milter.stop() == EX_OK
@@ -366,6 +218,36 @@ def test_a_lock_delays_only_the_first_message_and_for_milliseconds(milter):
         milter.send(*[message(["<a@example.org>"], f"L{n}")
                       for n in range(200)])
         assert time.monotonic() - start < 2
+
+
+def test_a_database_of_a_newer_version_lets_mail_pass(milter):
+    with contextlib.closing(sqlite3.connect(milter.state)) as database:
+        [(version,)] = database.execute("PRAGMA user_version")
+        database.execute("PRAGMA user_version = 99")
+    expect_fault(milter, f"{milter.state}: has schema version 99, newer than")
+    with contextlib.closing(sqlite3.connect(milter.state)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+    expect_recovery(milter)
+
+
+def test_a_full_disk_lets_mail_pass(stopped):
+    """No file may grow, as if the disk were full; then it may again."""
+    def no_growth():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, -1))
+    stopped.start(no_growth)
+    start = time.monotonic()
+    stopped.send(*[message(["<a@example.org>"], f"F{n}") for n in range(50)])
+    assert time.monotonic() - start < 2
+    wait_for(stopped.complaints, 10, "a line in the log")
+    [line] = stopped.complaints()
+    assert f"tags of 50 messages wait: {stopped.state}" in line
+    as_milter = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} \
+        if os.getuid() == 0 else {}
+    subprocess.run(["prlimit", "--fsize=unlimited", "--pid",
+                    str(stopped.process.pid)], check=True, **as_milter)
+    assert len(stopped.tags()) == 50
+    assert "the tags that waited are written" in stopped.log
 
 
 def test_at_its_end_it_says_how_many_tags_a_lock_has_cost(milter):
@@ -457,6 +339,88 @@ def test_it_listens_on_the_internet_as_well(stopped):
     stopped.send(message(["<a@example.org>"]))
     assert len(stopped.tags()) == 1
 
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["[::1]", "::1"])
+def test_it_listens_on_ipv6_as_well(stopped, host):
+    [port] = free_ports(1)
+    stopped.configure(milter_socket=f"inet6:{port}@{host}")
+    stopped.socket = f"inet6:{port}@[::1]"
+    stopped.start()
+    with socket.create_connection(("::1", port)):
+        pass
+
+
+def test_a_port_that_another_process_serves_is_refused(stopped):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"inet:{taken.getsockname()[1]}@127.0.0.1"
+        stopped.configure(milter_socket=address)
+        status, said = stopped.command("-f")
+    assert status == EX_UNAVAILABLE
+    assert f"milter_socket: {address}: Address already in use" in said
+
+
+# ---- SIGHUP
+
+def reload(milter, line="reloaded"):
+    before = milter.log.count(line)
+    milter.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: milter.log.count(line) > before, 20,
+             f"{line} in the log\n{milter.log}")
+
+
+def test_sighup_takes_up_other_databases_and_keeps_the_sessions(milter):
+    other = milter.directory / "other.db"
+    end = message(["<a@example.org>"], "Q2") + "\nmt.disconnect(c)\n"
+    ready = milter.directory / "ready"
+    go = milter.directory / "go"
+    script = message(["<a@example.org>"], "Q1") + f"""
+        io.open({lua(str(ready))}, "w"):close()
+        while not io.open({lua(str(go))}) do mt.sleep(0.02) end
+        """ + end
+    session = threading.Thread(target=lambda: done.append(milter.script(script)))
+    done = []
+    session.start()
+    wait_for(ready.exists, 20, "the first message")
+    milter.settle()
+    milter.configure(state_database=other)
+    milter.odmrctl("init")
+    reload(milter)
+    go.touch()
+    session.join()
+    assert done[0].returncode == 0, done[0].stdout
+    milter.state = other
+    assert milter.column("queue_id") == ["Q2"]
+
+
+def test_sighup_many_times_does_not_end_it(milter):
+    for _ in range(50):
+        milter.process.send_signal(signal.SIGHUP)
+    reload(milter)
+    milter.send(message(["<a@example.org>"], "Q1"))
+    assert milter.column("queue_id") == ["Q1"]
+
+
+def test_sighup_names_what_counts_after_a_restart_only(milter):
+    milter.configure(milter_socket="inet:1@127.0.0.1", user="root",
+                     postfix_user="root", milter_pid_file="/x", log="syslog")
+    reload(milter)
+    for name in ("milter_socket", "user", "postfix_user", "milter_pid_file",
+                 "log"):
+        assert f"{name} counts after a restart" in milter.log
+    assert "state_database counts" not in milter.log
+    milter.settle()
+
+
+def test_sighup_with_a_bad_configuration_changes_nothing(milter):
+    milter.conf.write_text("colour = blue\n")
+    reload(milter, "the old configuration stays")
+    assert f"{milter.conf}:1: " in milter.log
+    milter.send(message(["<a@example.org>"], "Q1"))
+    assert milter.column("queue_id") == ["Q1"]
+
+
+# ---- the terminal
 
 def test_without_f_it_leaves_the_terminal(stopped):
     log = stopped.log_path.open("a")
