@@ -254,7 +254,8 @@ look_up_among_10000_domains_and_networks_takes_2_ms_at_most(void **arg)
 	execute(db,
 	    "BEGIN;"
 	    "WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
-	    "LIMIT 10000) INSERT INTO domain SELECT i, 'd' || i || '.org', "
+	    "LIMIT 10000) INSERT INTO domain (id, name, mode, nexthop, socket, "
+	    "created) SELECT i, 'd' || i || '.org', "
 	    "'backup', NULL, 'd' || i, 0 FROM n;"
 	    "INSERT INTO etrn SELECT name, '2001:db8:' || id || '::/48' "
 	    "FROM domain;"
