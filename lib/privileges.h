@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Becomes `user`, with the groups that are its own and `extra` as the only other
- * one. False, with one line in `error`, if that cannot be. */
+/* Becomes `user`, with the groups that are its own and `extra` as the only
+ * other one. False, with one line in `error`, if that cannot be. */
 bool privileges_drop(const char *user, gid_t extra, char *error, size_t size);
 
 #endif
