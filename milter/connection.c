@@ -54,8 +54,8 @@ make_room(struct connection *connection)
 	return true;
 }
 
-bool
-connection_read(struct connection *connection)
+static bool
+read_input(struct connection *connection)
 {
 	ssize_t count;
 
@@ -71,20 +71,11 @@ connection_read(struct connection *connection)
 
 /* A few octets; where they do not fit, nobody reads at the other end. */
 static bool
-send_answer(struct connection *connection)
+send_answer(const struct connection *connection, const struct answer *answer)
 {
-	const struct answer *answer = &connection->answer;
-
 	return answer->size == 0 ||
 	    send(connection->fd, answer->bytes, answer->size, MSG_NOSIGNAL) ==
 	    (ssize_t)answer->size;
-}
-
-bool
-connection_answer(struct connection *connection)
-{
-	connection->answer.after = 0;
-	return send_answer(connection);
 }
 
 /* The size of the packet at `at` without its length; false: not all is there.
@@ -101,22 +92,27 @@ has_packet(const struct connection *connection, size_t at, size_t *size)
 	return connection->used - at - PACKET_LENGTH_SIZE >= *size;
 }
 
-bool
-connection_work(struct connection *connection)
+static bool
+work(struct connection *connection)
 {
+	struct answer answer;
 	size_t at = 0, size;
 	bool alive = true;
 
-	while (alive && connection->answer.after == 0 &&
-	    has_packet(connection, at, &size)) {
+	while (alive && has_packet(connection, at, &size)) {
 		at += PACKET_LENGTH_SIZE;
 		alive = session_packet(&connection->session,
-		    connection->input + at, size, &connection->answer);
+			    connection->input + at, size, &answer) &&
+		    send_answer(connection, &answer);
 		at += size;
-		if (alive && connection->answer.after == 0)
-			alive = send_answer(connection);
 	}
 	connection->used -= at;
 	memmove(connection->input, connection->input + at, connection->used);
 	return alive;
+}
+
+bool
+connection_receive(struct connection *connection)
+{
+	return read_input(connection) && work(connection);
 }

@@ -66,7 +66,7 @@ start(const struct conf *conf, bool foreground)
 {
 	char error[SOCKET_ERROR_SIZE], pid_error[PID_ERROR_SIZE];
 	gid_t group = postfix_group(conf);
-	int listener, written;
+	int listener;
 	int pid_fd = pid_file_open(conf->milter_pid_file, pid_error);
 
 	if (pid_fd == -1)
@@ -79,8 +79,7 @@ start(const struct conf *conf, bool foreground)
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
-	written = server_init(listener);
-	if (written == -1 || !writer_start(conf, written))
+	if (!server_init(listener) || !writer_start(conf))
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
 	if (!pid_file_write(pid_fd))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",

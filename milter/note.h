@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What is noted of one message at its end: all that its tags need. Notes are
- * made by the threads of SMTP sessions and written by the writer.
+ * made by the thread that serves the sessions and written by the writer's.
  */
 #ifndef NOTE_H
 #define NOTE_H

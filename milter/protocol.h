@@ -5,8 +5,9 @@
  * its length in four octets of network order, a letter, and the data.
  *
  * It is spoken here without libmilter, which makes a thread for each connection
- * and some forty system calls before the first message: that alone cost Postfix
- * a fifth of the mail it can accept.
+ * and some forty system calls before the first message. With a connection for
+ * each, a message costs 0.44 to 0.53 ms of CPU time with it and 0.16 to 0.18 ms
+ * without, of the 3.1 to 3.8 ms that Postfix itself takes.
  */
 #ifndef PROTOCOL_H
 #define PROTOCOL_H

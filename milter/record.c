@@ -3,30 +3,24 @@
 #include "record.h"
 #include "writer.h"
 
-static uint64_t
+static void
 hand_over(struct message *message, const char *queue_id, const char *client)
 {
 	char why[WRITER_FAULT_SIZE] = "out of memory";
 	struct note *note;
-	uint64_t number = 0;
 
 	message_sort(message);
 	note = note_new(message, queue_id, client);
-	if (note != NULL)
-		number = writer_take(&note, why);
-	if (number == 0) {
+	if (note == NULL || !writer_take(&note, why)) {
 		complaint_missed(queue_id, why);
 		notes_free(&note);
 	}
-	return number;
 }
 
-uint64_t
+void
 record_message(
     struct message *message, const char *queue_id, const char *client)
 {
-	uint64_t number = 0;
-
 	if (message->broken)
 		complaint_missed(queue_id, "out of memory");
 	else if (message->count > 0 && queue_id == NULL)
@@ -34,7 +28,6 @@ record_message(
 		    "the mail system gives no queue id (is \"i\" in "
 		    "milter_end_of_data_macros?)");
 	else if (message->count > 0)
-		number = hand_over(message, queue_id, client);
+		hand_over(message, queue_id, client);
 	message_clear(message);
-	return number;
 }

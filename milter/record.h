@@ -13,10 +13,8 @@
 #include "message.h"
 
 /* Empties `message` and has it tagged as `queue_id`, which is NULL where the
- * mail system gave none. `client` is the address it came from. Returns the
- * number by which writer_written tells that it is done, 0 if nothing is to be
- * waited for. */
-uint64_t record_message(
+ * mail system gave none. `client` is the address it came from. */
+void record_message(
     struct message *message, const char *queue_id, const char *client);
 
 #endif

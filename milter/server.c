@@ -3,38 +3,22 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "complaint.h"
 #include "connection.h"
 #include "server.h"
-#include "writer.h"
 
 enum { EVENTS = 64 };
 
-static int poll_fd = -1, listen_fd = -1, signal_fd = -1, written_fd = -1;
+static int poll_fd = -1, listen_fd = -1, signal_fd = -1;
 /* Given up to be able to take, and close, a connection without a descriptor. */
 static int spare_fd = -1;
-static struct connections all = TAILQ_HEAD_INITIALIZER(all);
-static struct connections waiting = TAILQ_HEAD_INITIALIZER(waiting);
-/* An event for it may still be among those of this turn. */
-static struct connections buried = TAILQ_HEAD_INITIALIZER(buried);
-static bool late; /* a message waited in vain */
+static struct connections all = LIST_HEAD_INITIALIZER(all);
 static bool stopping;
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool
 watch(int fd, void *what)
@@ -56,7 +40,7 @@ raise_limit(void)
 	}
 }
 
-int
+bool
 server_init(int listener)
 {
 	sigset_t signals;
@@ -70,109 +54,27 @@ server_init(int listener)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	written_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (poll_fd == -1 || signal_fd == -1 || written_fd == -1 ||
-	    !watch(listen_fd, &listen_fd) || !watch(signal_fd, &signal_fd) ||
-	    !watch(written_fd, &written_fd))
-		return -1;
-	return written_fd;
+	return poll_fd != -1 && signal_fd != -1 &&
+	    watch(listen_fd, &listen_fd) && watch(signal_fd, &signal_fd);
 }
 
 /* ---- connections --------------------------------------------------------- */
 
 static void
-bury(struct connection *connection)
+end_connection(struct connection *connection)
 {
-	if (connection->answer.after != 0)
-		TAILQ_REMOVE(&waiting, connection, waiting);
-	epoll_ctl(poll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
-	connection->dead = true;
-	TAILQ_REMOVE(&all, connection, entry);
-	TAILQ_INSERT_TAIL(&buried, connection, entry);
+	LIST_REMOVE(connection, entry);
+	connection_free(connection);
 }
 
-static void
-free_connections(struct connections *list)
-{
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, connection, entry);
-		connection_free(connection);
-	}
-}
-
-/* All packets that are there, the answers to some of which may have to wait. */
-static void
-work(struct connection *connection)
-{
-	while (connection->answer.after == 0) {
-		if (!connection_work(connection)) {
-			bury(connection);
-			return;
-		}
-		if (connection->answer.after == 0)
-			return;
-		if (!late) {
-			connection->deadline = now_ms() + SERVER_WAIT_MS;
-			TAILQ_INSERT_TAIL(&waiting, connection, waiting);
-		} else if (!connection_answer(connection)) {
-			bury(connection);
-			return;
-		}
-	}
-}
-
-static void
-release(struct connection *connection)
-{
-	TAILQ_REMOVE(&waiting, connection, waiting);
-	if (connection_answer(connection))
-		work(connection);
-	else
-		bury(connection);
-}
-
-/* Those who wait do so in the order of the notes. */
-static void
-release_written(void)
-{
-	struct connection *connection;
-	eventfd_t unused;
-	uint64_t written;
-	bool quick;
-
-	eventfd_read(written_fd, &unused);
-	written = writer_written(&quick);
-	if (quick)
-		late = false;
-	while ((connection = TAILQ_FIRST(&waiting)) != NULL &&
-	    connection->answer.after <= written)
-		release(connection);
-}
-
-static void
-release_overdue(void)
-{
-	struct connection *connection = TAILQ_FIRST(&waiting);
-
-	if (connection == NULL || now_ms() < connection->deadline)
-		return;
-	late = true;
-	while ((connection = TAILQ_FIRST(&waiting)) != NULL)
-		release(connection);
-}
-
+/* It has no more than one event in a turn, and no other connection ends it: so
+ * it may end here. */
 static void
 receive(struct connection *connection)
 {
-	if (connection->dead)
-		return;
-	if (connection_read(connection))
-		work(connection);
-	else
-		bury(connection);
+	if (!connection_receive(connection))
+		end_connection(connection);
 }
 
 /* Who is sent away here passes its mail untagged, and at once; who is left to
@@ -204,9 +106,9 @@ accept_one(void)
 	connection = connection_new(fd);
 	if (connection == NULL)
 		return;
-	TAILQ_INSERT_TAIL(&all, connection, entry);
+	LIST_INSERT_HEAD(&all, connection, entry);
 	if (!watch(fd, connection))
-		bury(connection);
+		end_connection(connection);
 }
 
 /* ---- the loop ------------------------------------------------------------ */
@@ -224,18 +126,6 @@ take_signal(void (*reload)(void *arg), void *arg)
 		stopping = true;
 }
 
-static int
-poll_timeout(void)
-{
-	const struct connection *first = TAILQ_FIRST(&waiting);
-	int64_t left;
-
-	if (first == NULL)
-		return -1;
-	left = first->deadline - now_ms();
-	return left > 0 ? (int)left : 0;
-}
-
 bool
 server_run(void (*reload)(void *arg), void *arg)
 {
@@ -243,7 +133,7 @@ server_run(void (*reload)(void *arg), void *arg)
 	int count;
 
 	while (!stopping) {
-		count = epoll_wait(poll_fd, events, EVENTS, poll_timeout());
+		count = epoll_wait(poll_fd, events, EVENTS, -1);
 		if (count == -1 && errno != EINTR)
 			return false;
 		for (int i = 0; i < count; i++) {
@@ -253,13 +143,9 @@ server_run(void (*reload)(void *arg), void *arg)
 				accept_one();
 			else if (what == &signal_fd)
 				take_signal(reload, arg);
-			else if (what == &written_fd)
-				release_written();
 			else
 				receive(what);
 		}
-		release_overdue();
-		free_connections(&buried);
 	}
 	return true;
 }
@@ -267,7 +153,10 @@ server_run(void (*reload)(void *arg), void *arg)
 void
 server_end(void)
 {
-	free_connections(&all);
+	struct connection *connection;
+
+	while ((connection = LIST_FIRST(&all)) != NULL)
+		end_connection(connection);
 	close(listen_fd);
 	close(spare_fd);
 	close(signal_fd);

@@ -198,10 +198,9 @@ on_recipient(struct session *session, const char *data, size_t size)
 }
 
 static void
-on_end_of_message(struct session *session, struct answer *answer)
+on_end_of_message(struct session *session)
 {
-	answer->after = record_message(
-	    &session->message, session->queue_id, session->client);
+	record_message(&session->message, session->queue_id, session->client);
 	forget_message(session);
 }
 
@@ -251,7 +250,7 @@ handle(struct session *session, char command, const char *data, size_t size,
 	case COMMAND_RCPT:
 		return on_recipient(session, data, size);
 	case COMMAND_END_OF_MESSAGE:
-		on_end_of_message(session, answer);
+		on_end_of_message(session);
 		return true;
 	case COMMAND_ABORT:
 		forget_message(session);
@@ -277,7 +276,6 @@ session_packet(struct session *session, const char *packet, size_t size,
 {
 	static const char go_on = ANSWER_CONTINUE;
 
-	answer->after = 0;
 	answer->size = 0;
 	if (size == 0 ||
 	    !handle(session, packet[0], packet + 1, size - 1, answer))

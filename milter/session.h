@@ -26,8 +26,7 @@ struct session {
 };
 
 struct answer {
-	uint64_t after; /* not before this note is written; 0: at once */
-	size_t size;    /* 0: none */
+	size_t size; /* 0: none */
 	unsigned char bytes[64];
 };
 

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 
 #include "complaint.h"
@@ -27,9 +26,6 @@ static pthread_cond_t orders = PTHREAD_COND_INITIALIZER; /* stop, reload */
 static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
 static struct note *first, **end = &first;
 static size_t count, bytes;
-static uint64_t taken, written; /* numbers of notes, in their order */
-static bool quick;
-static int notify;
 static int64_t stop_at; /* 0: not to stop */
 static bool ended;
 static struct conf *fresh_conf;
@@ -66,6 +62,17 @@ struct writer {
 	size_t batch_count, batch_bytes;
 };
 
+/* Until the first note has waited long enough for others to share its commit.
+ * Notes do not wake the thread meanwhile, orders do. */
+static void
+gather(void)
+{
+	int64_t until = first->since + WRITER_GATHER_MS;
+
+	while (stop_at == 0 && wait_until(&orders, until))
+		;
+}
+
 static void
 take_batch(struct writer *writer)
 {
@@ -88,10 +95,8 @@ take_batch(struct writer *writer)
 static void
 finish_batch(struct writer *writer)
 {
-	written += writer->batch_count;
 	count -= writer->batch_count;
 	bytes -= writer->batch_bytes;
-	quick = now_ms() - writer->batch->since <= WRITER_QUICK_MS;
 	fault[0] = '\0';
 }
 
@@ -114,7 +119,6 @@ write_batch(struct writer *writer)
 	waiting = count;
 	pthread_mutex_unlock(&lock);
 	if (ok) {
-		eventfd_write(notify, 1);
 		notes_free(&writer->batch);
 		writer->batch_count = writer->batch_bytes = 0;
 		if (waiting == 0)
@@ -161,6 +165,8 @@ static void
 write_all(struct writer *writer)
 {
 	for (;;) {
+		if (writer->batch == NULL && first != NULL)
+			gather();
 		if (fresh_conf != NULL)
 			change_conf(writer);
 		if (writer->batch == NULL)
@@ -198,17 +204,16 @@ run(void *arg)
 	return NULL;
 }
 
-/* ---- the other threads --------------------------------------------------- */
+/* ---- the server's thread ------------------------------------------------- */
 
 bool
-writer_start(const struct conf *conf, int notify_fd)
+writer_start(const struct conf *conf)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	pthread_t thread;
 
 	if (writer == NULL)
 		return false;
-	notify = notify_fd;
 	writer->store = store_new(conf, BUSY_MS);
 	if (writer->store != NULL &&
 	    pthread_create(&thread, NULL, run, writer) == 0) {
@@ -245,36 +250,24 @@ has_room(const struct note *note, char why[WRITER_FAULT_SIZE])
 	return false;
 }
 
-uint64_t
+bool
 writer_take(struct note **note, char why[WRITER_FAULT_SIZE])
 {
-	uint64_t number = 0;
+	bool ok;
 
 	pthread_mutex_lock(&lock);
-	if (has_room(*note, why)) {
+	ok = has_room(*note, why);
+	if (ok) {
 		(*note)->since = now_ms();
 		count++;
 		bytes += (*note)->bytes;
 		*end = *note;
 		end = &(*note)->next;
 		*note = NULL;
-		number = ++taken;
 		pthread_cond_signal(&work);
 	}
 	pthread_mutex_unlock(&lock);
-	return number;
-}
-
-uint64_t
-writer_written(bool *is_quick)
-{
-	uint64_t number;
-
-	pthread_mutex_lock(&lock);
-	*is_quick = quick;
-	number = written;
-	pthread_mutex_unlock(&lock);
-	return number;
+	return ok;
 }
 
 bool
