@@ -6,9 +6,9 @@
  * written wait here, up to WRITER_ROOM bytes of them, and are tried again and
  * again.
  *
- * So the tag of a message comes some milliseconds after its 250. Who asks for
- * mail meanwhile is none the worse for it: odmrd compares the queue before it
- * says that there is none.
+ * So the tag of a message comes some milliseconds after its 250. Before odmrd
+ * says to one who asks meanwhile that there is no mail, it compares the tags
+ * with the queue, unless that was done lately.
  */
 #ifndef WRITER_H
 #define WRITER_H
