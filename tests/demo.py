@@ -69,6 +69,7 @@ def send(provider, messages):
     for recipient, message in messages.items():
         provider.send(SENDER, recipient, message, ["BODY=8BITMIME"])
     provider.wait_until_deferred(len(messages))
+    provider.wait_until_held(DOMAIN, len(messages))
 
 
 def compare(messages, delivered):

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from odmr.postfix import Postfix
+from odmr.wait import wait_for
 
 TREE = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ODMR_BUILD", TREE / "build")).resolve()
@@ -131,3 +132,8 @@ class Sandbox(Postfix):
             return status
         return next(row for row in status["domains"]
                     if row["domain"] == domain)
+
+    def wait_until_held(self, domain, count):
+        """A message has its tag some milliseconds after it was accepted."""
+        wait_for(lambda: self.status(domain)["held"] == count, 20,
+                 f"{count} open tags of {domain}")

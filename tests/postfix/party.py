@@ -138,6 +138,12 @@ class Party:
         self.wait_until_tried(count)
         wait_for(lambda: self.held() == count, 20, f"{count} open tags")
 
+    def wait_until_tagged(self, recipient):
+        """What was sent to `recipient` is known to odmrd."""
+        wait_for(lambda: any(recipient in tag["recipients"]
+                             for tag in self.tags()), 20,
+                 f"a tag for {recipient}")
+
     def expect_nothing_held(self):
         wait_for(lambda: not self.queued() and not self.held(), 30,
                  "nothing in the queue, no open tag")

@@ -113,7 +113,8 @@ def test_a_message_refused_for_good_bounces_and_leaves_the_queue(
         if request["sender"] == SENDER:
             return NEVER
         party.send(text(1))
-        party.sent.pop()
+        recipient, _ = party.sent.pop()
+        party.wait_until_tagged(recipient)
         return None
 
     policy.at_end = answer
@@ -153,6 +154,7 @@ def test_mail_that_comes_during_a_session_goes_with_it(party, policy):
     def meanwhile(_):
         if waiting:
             party.send(waiting.pop(0))
+            party.wait_until_tagged(party.sent[-1][0])
 
     policy.at_end = meanwhile
     party.send(text(1))
@@ -172,6 +174,7 @@ def test_mail_for_another_domain_of_the_session_comes_during_it(
     def meanwhile(_):
         if late:
             party.send_to([f"late@{second}"], late.pop())
+            party.wait_until_tagged(f"late@{second}")
 
     policy.at_rcpt = meanwhile
     party.send_to([f"early@{first}"], text(1))

@@ -36,6 +36,8 @@ def provider(sandbox):
             sandbox.send("s@sender.test", f"r{number}@a.test", MESSAGE)
         sandbox.send("s@sender.test", ["r@a.test", "r@b.test"], MESSAGE)
         sandbox.wait_until_deferred(3)
+        sandbox.wait_until_held("a.test", 3)
+        sandbox.wait_until_held("b.test", 1)
         yield sandbox
 
 

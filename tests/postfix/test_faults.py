@@ -263,6 +263,7 @@ def test_mail_is_taken_and_kept_while_the_milter_is_gone(party):
     # With mail that has a tag comes the other as well.
     party.send(text(3))
     party.wait_until_tried(3)
+    wait_for(lambda: party.held() == 1, 20, "an open tag")
     assert party.collect() == 0
     party.expect_all_collected()
     party.expect_session(delivered=3)

@@ -32,6 +32,7 @@ def test_fetchmail_collects(provider, make_customer, fetchmail, monkeypatch,
     provider.send("s@sender.test", [f"carol@{DOMAIN}"],
                   b"Subject: to be collected\r\n\r\nhello\r\n")
     provider.wait_until_deferred(1)
+    provider.wait_until_held(DOMAIN, 1)
     result = fetchmail(provider, login, PASSWORD, [DOMAIN], customer)
     assert result.status == 0
     logins = [row.split()[-1] for row in result.transcript.splitlines()

@@ -39,6 +39,7 @@ def test_fetchmail_collects(request, provider, make_customer, fetchmail, way,
         provider.send("s@sender.test", [f"carol@{DOMAIN}"],
                       b"Subject: number %d\r\n\r\nhello\r\n" % i)
     provider.wait_until_deferred(MESSAGES)
+    provider.wait_until_held(DOMAIN, MESSAGES)
     result = fetchmail(provider, "carol", PASSWORD, [DOMAIN], customer,
                        tls=way != "clear")
     assert result.status == 0

@@ -93,6 +93,7 @@ def test_mail_that_postfix_delivers_is_settled_as_delivered(
         provider.flush(domain)
     customer.wait_for_messages(2)
     provider.wait_for_log(f"to=<b@{domain}>", "status=sent")
+    wait_for(lambda: rows(provider, f"domain = '{domain}'"), 30, "a tag")
     queue_id = tag(provider, domain)["queue_id"]
     provider.wait_for_log(queue_id, "removed")
     assert "1 delivered" in reconcile(provider)

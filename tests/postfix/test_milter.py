@@ -190,6 +190,7 @@ def test_a_missing_database_lets_mail_pass_until_it_is_back(milter, name):
 @pytest.mark.parametrize("name", ["relay", "state"])
 def test_a_database_that_goes_away_in_use_lets_mail_pass(milter, name):
     milter.send(message(["<a@example.org>"], "Q1"))
+    milter.settle()
     test_a_missing_database_lets_mail_pass_until_it_is_back(milter, name)
 
 
@@ -211,8 +212,9 @@ def test_a_locked_database_holds_no_mail(milter, name, lock):
     expect_recovery(milter)
 
 
-def test_a_lock_delays_only_the_first_message_and_for_milliseconds(milter):
+def test_a_lock_delays_no_message(milter):
     milter.send(message(["<a@example.org>"], "Q1"))
+    milter.settle()
     with locked(milter.state, "IMMEDIATE"):
         start = time.monotonic()
         milter.send(*[message(["<a@example.org>"], f"L{n}")
@@ -284,6 +286,7 @@ def test_sigterm_ends_it_at_once_and_leaves_nothing_behind(milter):
 
 def test_after_kill_9_the_next_one_takes_the_stale_socket(milter):
     milter.send(message(["<a@example.org>"], "Q1"))
+    milter.settle()
     milter.stop(signal.SIGKILL)
     assert milter.socket_path.exists()
     milter.start()

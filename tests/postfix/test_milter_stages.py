@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from lone_milter import lua, message
+from lone_milter import EX_OK, lua, message
 from odmr.wait import wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(
 OFFERED_ACTIONS, OFFERED_STEPS = 0x1ff, 0x1fffff
 NO_HELO_BODY_HEADERS_UNKNOWN_DATA = 0x2 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200
 MUTE_CONNECT_MAIL_RCPT = 0x1000 | 0x4000 | 0x8000
+GATHER_SECONDS = 0.01  # the milter gathers messages so long for one commit
 
 
 class Raw:
@@ -236,6 +237,45 @@ def test_messages_that_do_not_wait_for_answers_are_answered_in_turn(milter):
             mail_system.send(b"M<s@sender.test>\x00", b"R<a@example.org>\x00",
                              b"DEi\x00Q%d\x00" % number, b"E")
         assert [mail_system.receive() for _ in range(50)] == [b"c"] * 50
+    assert len(milter.tags()) == 50
+
+
+# ---- answers come at once, and tags a little later
+
+def exchange(milter, count):
+    """So many messages, each sent when the one before is answered: seconds."""
+    start = time.monotonic()
+    with Raw(milter) as mail_system:
+        mail_system.begin(b"begin")
+        for number in range(count):
+            mail_system.send(b"M<s@sender.test>\x00", b"R<a@example.org>\x00",
+                             b"DEi\x00Q%d\x00" % number)
+            assert mail_system.end() == b"c"
+    return time.monotonic() - start
+
+
+def test_no_message_waits_for_its_tag(milter):
+    assert exchange(milter, 200) < 200 * GATHER_SECONDS / 2
+    assert len(milter.tags()) == 200
+
+
+def test_messages_of_the_same_milliseconds_share_a_commit(milter):
+    """The log ahead of the database grows with every commit."""
+    log = milter.state.with_name(milter.state.name + "-wal")
+    exchange(milter, 1)
+    milter.settle()
+    before = log.stat().st_size
+    milter.settle()
+    alone = log.stat().st_size - before
+    seconds = exchange(milter, 50)
+    milter.settle()
+    commits = (log.stat().st_size - before - alone) / alone
+    assert commits < 2 * (2 + seconds / GATHER_SECONDS)
+
+
+def test_sigterm_right_after_an_answer_costs_no_tag(milter):
+    exchange(milter, 50)
+    assert milter.stop() == EX_OK
     assert len(milter.tags()) == 50
 
 

@@ -106,7 +106,7 @@ def test_alias_after_the_milter_comes_out_right(
     sandbox._command("postfix", "reload")
     party.provider.send("s@sender.test", ["from@alias.test"], text(1))
     wait_for(lambda: sandbox.queued_for("target.test"), 20, "the message")
-    assert sandbox.status("alias.test")["held"] == 1
+    sandbox.wait_until_held("alias.test", 1)
     sql("UPDATE tag SET arrived = arrived - 100 WHERE domain = 'alias.test'")
     report = reconcile()
     assert (report["added"], report["changed"]) == (1, 1)

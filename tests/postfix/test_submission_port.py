@@ -122,6 +122,7 @@ def test_a_client_submits_and_then_collects_on_one_connection(
     provider.send("friend@outside.test", "boss@example.org",
                   b"From: boss@held\r\n\r\nThis one waited.\r\n")
     provider.wait_until_deferred(1)
+    provider.wait_until_held("example.org", 1)
     large = b"From: boss@example.org\r\n\r\n" + b"".join(
         b"%07d " % number + b"\xe4.." * 30 + b"\r\n"
         for number in range(210_000))

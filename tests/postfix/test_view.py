@@ -120,7 +120,7 @@ def test_release_has_postfix_try_this_message_and_no_other(
     sandbox.odmrctl("domain", "set", party.domain, "--mode", "backup",
                     "--nexthop", f"[127.0.0.1]:{closed_port}")
     party.send(text(1), text(2))
-    party.wait_until_tried(2)
+    party.wait_until_held(2)
     sandbox.odmrctl("domain", "set", party.domain, "--nexthop",
                     f"[127.0.0.1]:{server.port}")
     released, kept = queue_ids(sandbox, party.domain)
