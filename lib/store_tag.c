@@ -7,7 +7,9 @@
  */
 #include "store_internal.h"
 
-/* Not OR IGNORE, which would pass over every other constraint as well. */
+/* Who settled the message, or listed it, before its tag came knows of no
+ * client, and who settled it of nothing else. Not OR IGNORE, which would pass
+ * over every other constraint as well. */
 enum store_result
 store_tag_add(struct store *store, const struct tag *tag)
 {
@@ -17,7 +19,10 @@ store_tag_add(struct store *store, const struct tag *tag)
 		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
 		"size, client, arrived) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
-		"ON CONFLICT (queue_id, domain) DO NOTHING"))
+		"ON CONFLICT (queue_id, domain) DO UPDATE SET "
+		"sender = iif(recipients = '', excluded.sender, sender), "
+		"recipients = iif(recipients = '', excluded.recipients, "
+		"recipients), client = excluded.client WHERE client = ''"))
 		return STORE_FAILED;
 	query_text(&query, tag->queue_id);
 	query_text(&query, tag->domain);
@@ -75,7 +80,13 @@ store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
 	return result;
 }
 
-/* Every right-hand side sees the row as it was before. */
+/* What a tag becomes: it is settled with the last of its recipients. */
+#define FATE                                                                   \
+	"iif(?3 + ?4 = 0 OR ?2 > 0 OR open > ?3 + ?4, state, "                 \
+	"iif(delivered + ?3 > 0, 'delivered', 'refused')) "
+
+/* Every right-hand side sees the row as it was before. A size of 0 is one that
+ * the sender did not tell. */
 static enum store_result
 settle_tag(struct store *store, const struct settlement *settlement,
     const char *queue_id)
@@ -90,9 +101,10 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"open = max(0, open - ?3 - ?4), "
 		"delivered = delivered + ?3, "
 		"last_answer = ?5, "
-		"state = iif(?3 + ?4 = 0 OR open > ?3 + ?4, state, "
-		"iif(delivered + ?3 > 0, 'delivered', 'refused')), "
-		"settled = iif(?3 + ?4 = 0 OR open > ?3 + ?4, settled, ?6), "
+		"size = iif(size = 0 AND state != 'delivered' AND ?3 + ?4 > 0, "
+		"?10, size), "
+		"settled = iif(state = " FATE ", settled, ?6), "
+		"state = " FATE ", "
 		"doubted = coalesce(doubted, iif(?9 > 0, ?6, NULL)), "
 		"doubted_by = coalesce(doubted_by, iif(?9 > 0, ?1, NULL)) "
 		"WHERE queue_id = ?7 AND domain = ?8"))
@@ -106,7 +118,40 @@ settle_tag(struct store *store, const struct settlement *settlement,
 	query_text(&query, queue_id);
 	query_text(&query, settlement->domain);
 	query_int(&query, settlement->doubted);
+	query_int(&query, settlement->bytes);
 	return query_change(&query);
+}
+
+/* What the customer did not take is in the queue still, even where more
+ * recipients had an answer than the tag knew of; but what has left the queue
+ * has left it. */
+static enum store_result
+hold_kept(struct store *store, const struct settlement *settlement,
+    const char *queue_id)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET state = 'held', settled = NULL, open = ?3 "
+		"WHERE queue_id = ?1 AND domain = ?2 "
+		"AND (state IN ('delivered', 'refused') "
+		"OR (state = 'held' AND open < ?3))"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_text(&query, settlement->domain);
+	query_int(&query, settlement->kept);
+	return query_run(&query);
+}
+
+static enum store_result
+settle_as(struct store *store, const struct settlement *settlement,
+    const char *queue_id)
+{
+	enum store_result result = settle_tag(store, settlement, queue_id);
+
+	if (result == STORE_OK && settlement->kept > 0)
+		result = hold_kept(store, settlement, queue_id);
+	return result;
 }
 
 /* So that the milter, should its tag come only now, finds it settled. */
@@ -155,9 +200,9 @@ settle(struct store *store, const struct settlement *settlement)
 {
 	enum store_result known, result;
 
-	result = settle_tag(store, settlement, settlement->queue_id);
+	result = settle_as(store, settlement, settlement->queue_id);
 	if (result == STORE_NONE && settlement->other_id != NULL)
-		result = settle_tag(store, settlement, settlement->other_id);
+		result = settle_as(store, settlement, settlement->other_id);
 	known = result;
 	if (result == STORE_NONE && settlement->kept == 0)
 		result = add_settled_tag(store, settlement);

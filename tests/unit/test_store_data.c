@@ -359,9 +359,63 @@ more_answers_than_recipients_do_no_harm(void **arg)
 
 	add_tag(f, "1", 1, 10);
 	settle(f, "1", "s", 3, 0, 0);
-	settle(f, "1", "s", 0, 0, 1);
 	assert_tag(
-	    f, "delivered open 0 delivered 3 attempts 1 tried 1 settled 5000");
+	    f, "delivered open 0 delivered 3 attempts 1 tried 0 settled 5000");
+}
+
+/* The tag knows of one, of which Postfix's aliases made some. */
+static void
+recipient_that_was_kept_holds_the_message(void **arg)
+{
+	struct fixture *f = *arg;
+
+	add_tag(f, "1", 1, 10);
+	settle(f, "1", "s", 3, 0, 0);
+	settle(f, "1", "s", 0, 0, 2);
+	assert_tag(f, "held open 2 delivered 3 attempts 1 tried 2 settled -");
+	settle(f, "1", "t", 1, 0, 1);
+	assert_tag(f, "held open 1 delivered 4 attempts 2 tried 1 settled -");
+	settle(f, "1", "u", 1, 0, 0);
+	assert_tag(
+	    f, "delivered open 0 delivered 5 attempts 3 tried 0 settled 5000");
+}
+
+static void
+size_that_was_not_told_is_that_of_what_was_transferred(void **arg)
+{
+	struct fixture *f = *arg;
+	sqlite3 *db = open_beside(f->state);
+
+	add_tag(f, "1", 1, 10);
+	add_tag(f, "2", 1, 10);
+	add_tag(f, "3", 1, 10);
+	execute(db, "UPDATE tag SET size = 0 WHERE queue_id < '3'");
+	execute(db, "UPDATE tag SET size = 77 WHERE queue_id = '3'");
+	sqlite3_close(db);
+	settle(f, "1", "s", 1, 0, 0);
+	settle(f, "2", "s", 0, 0, 1);
+	settle(f, "3", "s", 1, 0, 0);
+	assert_answer(f->state,
+	    "SELECT group_concat(size) FROM (SELECT size FROM tag "
+	    "ORDER BY queue_id)",
+	    "100,0,77");
+	assert_answer(
+	    f->state, "SELECT sum(delivered_bytes) FROM usage", "177");
+	assert_answer(f->state, "SELECT sum(bytes) FROM usage", "177");
+	assert_answer(f->state, "SELECT bytes FROM waiting", "0");
+}
+
+static void
+late_tag_completes_what_settled_the_message_before(void **arg)
+{
+	struct fixture *f = *arg;
+
+	settle_unknown(f, "1", "s", 1, 0, 0);
+	add_tag(f, "1", 2, 10);
+	assert_answer(f->state,
+	    "SELECT client || ' ' || sender || ' ' || length(recipients) "
+	    "|| ' ' || state || ' ' || arrived FROM tag",
+	    "192.0.2.1 s@b.org 15 delivered 5000");
 }
 
 /* As reconcile leaves one whose message is gone. */
@@ -499,6 +553,9 @@ main(void)
 		ready(message_that_no_recipient_took_is_refused),
 		ready(kept_message_is_attempted_in_its_session_only),
 		ready(more_answers_than_recipients_do_no_harm),
+		ready(recipient_that_was_kept_holds_the_message),
+		ready(size_that_was_not_told_is_that_of_what_was_transferred),
+		ready(late_tag_completes_what_settled_the_message_before),
 		ready(kept_answer_does_not_change_a_finished_tag),
 		ready(late_tag_of_a_settled_message_does_not_bring_it_back),
 		ready(unknown_message_that_is_kept_gets_no_tag),
