@@ -53,7 +53,8 @@ CREATE TABLE tag (
 	doubted     INTEGER,                -- first 5xx that was not believed
 	doubted_by  TEXT,                   -- and the session that heard it
 	settled     INTEGER,
-	counted     TEXT,                   -- for which account, once settled
+	came_for    TEXT,                   -- the account it was counted for
+	counted     TEXT,                   -- and once it was settled
 	UNIQUE (queue_id, domain)
 );
 CREATE INDEX tag_held ON tag (domain, arrived) WHERE state = 'held';
@@ -96,17 +97,20 @@ CREATE VIEW owner AS
 	FROM access JOIN account ON account.id = access.account
 	GROUP BY access.domain HAVING count(*) = 1;
 
+-- What comes settled may be held again: it needs its row of waiting, too.
 CREATE TRIGGER tag_comes AFTER INSERT ON tag BEGIN
-	INSERT INTO waiting (domain, held, bytes)
-		SELECT new.domain, 1, new.size WHERE new.state = 'held'
+	INSERT INTO waiting (domain, held, bytes) VALUES (new.domain,
+		new.state = 'held', iif(new.state = 'held', new.size, 0))
 		ON CONFLICT (domain) DO UPDATE SET
-		held = held + 1, bytes = bytes + excluded.bytes;
+		held = held + excluded.held, bytes = bytes + excluded.bytes;
+	UPDATE tag SET came_for = coalesce(
+		(SELECT login FROM owner WHERE domain = new.domain), '')
+		WHERE id = new.id;
 	INSERT INTO usage (day, domain, account, messages, bytes, peak)
 		SELECT date(new.arrived, 'unixepoch', 'localtime'), new.domain,
-		coalesce((SELECT login FROM owner WHERE domain = new.domain),
-		''), 1, new.size,
-		coalesce((SELECT held FROM waiting WHERE domain = new.domain),
-		0) WHERE true
+		(SELECT came_for FROM tag WHERE id = new.id), 1, new.size,
+		(SELECT held FROM waiting WHERE domain = new.domain)
+		WHERE true
 		ON CONFLICT (day, domain, account) DO UPDATE SET
 		messages = messages + 1, bytes = bytes + excluded.bytes,
 		peak = max(peak, excluded.peak);
@@ -121,8 +125,7 @@ WHEN old.state IS NOT new.state OR old.size IS NOT new.size BEGIN
 		WHERE domain = new.domain;
 	UPDATE usage SET bytes = bytes + new.size - old.size
 		WHERE day = date(new.arrived, 'unixepoch', 'localtime')
-		AND domain = new.domain AND account = coalesce(
-		(SELECT login FROM owner WHERE domain = new.domain), '')
+		AND domain = new.domain AND account = old.came_for
 		AND new.size IS NOT old.size;
 END;
 
@@ -195,8 +198,7 @@ CREATE TRIGGER tag_goes AFTER DELETE ON tag WHEN old.state = 'held' BEGIN
 		WHERE domain = old.domain;
 	UPDATE usage SET messages = messages - 1, bytes = bytes - old.size
 		WHERE day = date(old.arrived, 'unixepoch', 'localtime')
-		AND domain = old.domain AND account = coalesce(
-		(SELECT login FROM owner WHERE domain = old.domain), '');
+		AND domain = old.domain AND account = old.came_for;
 END;
 
 -- Totals of a domain over all sessions.
@@ -288,6 +290,13 @@ WHEN old.state = 'held' AND new.state != 'held' BEGIN
 	INSERT INTO total VALUES (new.state, new.domain, 1, new.size)
 		ON CONFLICT (what, domain) DO UPDATE SET
 		messages = messages + 1, bytes = bytes + excluded.bytes;
+END;
+
+-- The sender had not said how large it is.
+CREATE TRIGGER total_grows AFTER UPDATE OF size ON tag
+WHEN new.size > old.size BEGIN
+	UPDATE total SET bytes = bytes + new.size - old.size
+		WHERE what = 'received' AND domain = new.domain;
 END;
 
 -- Spares who sums up the sessions the rows of the domains.

@@ -198,7 +198,7 @@ message_settled_before_its_tag_came_is_counted_once(void **arg)
 
 	assert_int_equal(store_settle(f->store, &settlement), STORE_NONE);
 	come(f, "Q1");
-	assert_answer(f->state, "SELECT count(*) FROM waiting", "0");
+	expect_waiting(f, "0 0");
 	expect_usage(f, DAY_1, "", "1 50 1/50 0 0 0 0");
 }
 
