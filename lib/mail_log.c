@@ -9,6 +9,7 @@
 
 #include "mail_log.h"
 #include "mail_log_line.h"
+#include "pause.h"
 
 /* Read, and settled in one transaction, at a time. A longer line is skipped. */
 enum { CHUNK_SIZE = 128 * 1024 };
@@ -161,6 +162,7 @@ static bool
 settle_chunk(struct follower *f, size_t len)
 {
 	enum store_result result = store_begin(f->store);
+	int64_t began = pause_clock();
 
 	if (result != STORE_OK)
 		return fail_store(f);
@@ -171,6 +173,7 @@ settle_chunk(struct follower *f, size_t len)
 		result = store_commit(f->store);
 	else
 		store_rollback(f->store);
+	pause_since(began);
 	f->saved = f->position;
 	return result == STORE_OK || (fail_store(f), false);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include <time.h>
-
+#include "pause.h"
 #include "store_batch.h"
 
 enum store_result
@@ -35,24 +34,6 @@ next_batch(struct store *store, const char *sql, struct batch *batch)
 	return result;
 }
 
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
-static void
-pause_ns(int64_t ns)
-{
-	const struct timespec pause = { .tv_sec = ns / 1000000000,
-		.tv_nsec = ns % 1000000000 };
-
-	nanosleep(&pause, NULL);
-}
-
 static enum store_result
 in_transaction(struct store *store, const struct batch *batch,
     batch_change *change, void *arg)
@@ -74,10 +55,10 @@ in_batches(
 	int64_t began;
 
 	while ((result = next_batch(store, sql, &batch)) == STORE_OK) {
-		began = now_ns();
+		began = pause_clock();
 		if (in_transaction(store, &batch, change, arg) != STORE_OK)
 			return STORE_FAILED;
-		pause_ns(now_ns() - began);
+		pause_since(began);
 	}
 	return result == STORE_NONE ? STORE_OK : STORE_FAILED;
 }

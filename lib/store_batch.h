@@ -20,10 +20,8 @@ typedef enum store_result batch_change(
     struct store *, const struct batch *, void *arg);
 
 /* Calls `change` for batch after batch, each in a transaction of its own, with
- * a pause behind it that lasts as long: SQLite has no queue for its lock, who
- * waits only tries again, and would find it free too seldom. `sql`
- * tells where the next ends: ?1 is the end of the last, ?2 how many rows; NULL
- * when there are no more. */
+ * a pause behind it (pause.h). `sql` tells where the next ends: ?1 is the end
+ * of the last, ?2 how many rows; NULL when there are no more. */
 enum store_result in_batches(
     struct store *, const char *sql, batch_change *change, void *arg);
 

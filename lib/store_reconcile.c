@@ -4,6 +4,7 @@
  * The tags are looked at again when they are changed, for a session may have
  * settled some since they were listed.
  */
+#include "pause.h"
 #include "store_batch.h"
 #include "store_reconcile.h"
 
@@ -154,10 +155,11 @@ store_listing_apply(
 enum store_result
 store_history_end(struct store *store, int64_t before)
 {
-	int64_t deleted;
+	int64_t began, deleted;
 	struct query query;
 
 	do {
+		began = pause_clock();
 		if (!query_open(&query, store, STATE,
 			"DELETE FROM tag WHERE id IN (SELECT id FROM tag "
 			"WHERE state != 'held' AND settled < ?1 LIMIT ?2)"))
@@ -167,6 +169,7 @@ store_history_end(struct store *store, int64_t before)
 		deleted = 0;
 		if (count_changes(&query, &deleted) != STORE_OK)
 			return STORE_FAILED;
+		pause_since(began);
 	} while (deleted == BATCH);
 	return STORE_OK;
 }
