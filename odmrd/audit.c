@@ -10,8 +10,9 @@
 #include "store_reconcile.h"
 #include "worker.h"
 
-/* Of the time from one audit to the next, it takes this part at most. */
-enum { PART = 10, RETRY_MS = 1000 };
+/* Of the time from one audit to the next, it takes this part at most. One that
+ * failed is tried again soon: meanwhile nobody hears "no mail". */
+enum { PART = 10, RETRY_MS = 5000 };
 
 enum outcome { AUDIT_FAILED, AUDIT_FRESH, AUDIT_DONE };
 
@@ -31,6 +32,7 @@ struct audit {
 	struct timer *patience; /* of the one who waits longest */
 	struct timer *again;
 	bool running;
+	bool failed;    /* the last one did */
 	bool suspected; /* since the last audit began */
 	bool suspected_before;
 	int64_t next_ms; /* not before, whatever the database says */
@@ -59,14 +61,20 @@ look_at_last(struct audit *audit, struct store *store, int64_t *fresh_ms)
 static void
 compare(struct audit *audit, struct store *store)
 {
+	int64_t interval_ms = audit->conf->reconcile_interval * 1000;
 	int64_t began_ms = loop_now_ms();
 
 	if (reconcile(audit->conf, store, &audit->report, audit->error,
 		sizeof(audit->error)))
 		audit->outcome = AUDIT_DONE;
 	audit->took_ms = loop_now_ms() - began_ms;
+	audit->rest_ms = (PART - 1) * audit->took_ms;
 	if (audit->outcome == AUDIT_DONE)
-		audit->rest_ms = (PART - 1) * audit->took_ms;
+		return;
+	if (audit->rest_ms < RETRY_MS)
+		audit->rest_ms = RETRY_MS;
+	if (audit->rest_ms > interval_ms)
+		audit->rest_ms = interval_ms;
 }
 
 static void
@@ -75,11 +83,10 @@ work(struct job *job, struct store *store)
 	struct audit *audit = (struct audit *)job;
 	int64_t fresh_ms = 0;
 
-	if (look_at_last(audit, store, &fresh_ms) != STORE_OK) {
-		audit->rest_ms = RETRY_MS;
+	if (look_at_last(audit, store, &fresh_ms) != STORE_OK)
 		snprintf(audit->error, sizeof(audit->error), "%s",
 		    store_error(store));
-	} else if (fresh_ms > 0) {
+	else if (fresh_ms > 0) {
 		audit->outcome = AUDIT_FRESH;
 		audit->rest_ms = fresh_ms;
 	} else
@@ -140,6 +147,7 @@ done(struct job *job)
 	struct audit *audit = (struct audit *)job;
 
 	audit->running = false;
+	audit->failed = audit->outcome == AUDIT_FAILED;
 	if (audit->outcome != AUDIT_FRESH)
 		audit->next_ms = loop_now_ms() + audit->rest_ms;
 	log_outcome(audit);
@@ -147,7 +155,7 @@ done(struct job *job)
 		audit->suspected |= audit->suspected_before;
 	if (audit->suspected)
 		timer_set(audit->again, audit->rest_ms + 1);
-	answer_until(audit, INT64_MAX, audit->outcome == AUDIT_FAILED);
+	answer_until(audit, INT64_MAX, audit->failed);
 }
 
 static void
@@ -157,7 +165,7 @@ start(struct audit *audit)
 	audit->suspected_before = audit->suspected;
 	audit->suspected = false;
 	audit->outcome = AUDIT_FAILED;
-	audit->rest_ms = audit->conf->reconcile_interval * 1000;
+	audit->rest_ms = RETRY_MS;
 	snprintf(audit->error, sizeof(audit->error), "out of memory");
 	worker_submit(audit->worker, &audit->job);
 }
@@ -176,9 +184,13 @@ audit_ask(struct audit *audit, struct audit_question *question)
 {
 	int64_t now = loop_now_ms();
 
-	if (audit->conf->reconcile_interval == 0 ||
-	    (!audit->running && now < audit->next_ms))
+	if (audit->conf->reconcile_interval == 0)
 		return false;
+	if (!audit->running && now < audit->next_ms) {
+		if (audit->failed)
+			question->answer(question, true);
+		return audit->failed;
+	}
 	question->until_ms = now + AUDIT_WAIT_MS;
 	if (TAILQ_EMPTY(&audit->waiting))
 		timer_set(audit->patience, AUDIT_WAIT_MS);

@@ -7,7 +7,8 @@
  * A listing of the queue costs Postfix something. So one audit runs at a time
  * and serves all who wait; whoever has run the last one, the next begins
  * reconcile_interval after it, and an odmrd whose audits take long spends a
- * tenth of the time on them at most. In between the tags count as they are.
+ * tenth of the time on them at most. In between the tags count as they are,
+ * but for the seconds after one that failed.
  */
 #ifndef AUDIT_H
 #define AUDIT_H
@@ -41,7 +42,8 @@ struct audit *audit_new(struct loop *loop, const struct conf *conf);
  * answered. */
 void audit_free(struct audit **audit);
 
-/* False: an audit is not due; the tags count, and answer() is not called. */
+/* False: an audit is not due; the tags count, and answer() is not called. It
+ * may have been called before the return if the last audit has just failed. */
 bool audit_ask(struct audit *audit, struct audit_question *question);
 /* The tags are wrong, for the log: why. They are audited when it is due. */
 void audit_suspect(struct audit *audit, const char *why);
