@@ -5,6 +5,7 @@ queue, whatever moves in it meanwhile."""
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import smtplib
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from odmr.postfix import LOOPBACK
+from odmr.postfix import BARE_LF, LOOPBACK
 from odmr.sandbox import BUILD
 from odmr.wait import wait_for
 from party import text
@@ -94,6 +95,27 @@ def test_sizes_are_those_of_the_queue(party, reconcile):
     reconcile()
     assert [tag["size"] for tag in party.tags()] == [
         message["message_size"] for message in party.queue()]
+
+
+def test_size_that_the_sender_did_not_tell_is_known_once_it_is_collected(
+        party, sql):
+    message = text(1, 70 * (b"x" * 70 + b"\n"))
+    with smtplib.SMTP(LOOPBACK, party.provider.port, timeout=60) as smtp:
+        smtp.ehlo()
+        smtp.mail("sender@sender.test")
+        smtp.rcpt(f"r@{party.domain}")
+        smtp.data(BARE_LF.sub(b"\r\n", message))
+        party.note([f"r@{party.domain}"], message)
+    party.wait_until_held(1)
+    (listed,) = party.queue()
+    assert [tag["size"] for tag in party.tags()] == [0]
+    assert party.collect() == 0
+    party.expect_all_collected()
+    ((size,),) = sql("SELECT size FROM tag WHERE domain = ?", party.domain)
+    # What a message takes in the queue is a little more or less.
+    assert abs(size - listed["message_size"]) < 300
+    assert sql("SELECT sum(bytes), sum(delivered_bytes) FROM usage "
+               "WHERE domain = ?", party.domain) == [(size, size)]
 
 
 def test_alias_after_the_milter_comes_out_right(
@@ -228,6 +250,67 @@ def test_session_beside_it_settles_every_message_itself(
     assert states() == {"delivered": count}
     assert sql("SELECT sum(delivered), sum(vanished) FROM usage "
                "WHERE domain = ?", party.domain) == [(count, 0)]
+
+
+LAWS = (
+    "SELECT domain, held, bytes FROM waiting WHERE held != 0 OR bytes != 0 "
+    "EXCEPT SELECT domain, count(*), sum(size) FROM tag "
+    "WHERE state = 'held' GROUP BY domain",
+    "SELECT domain, count(*), sum(size) FROM tag WHERE state = 'held' "
+    "GROUP BY domain EXCEPT SELECT domain, held, bytes FROM waiting",
+    "SELECT * FROM usage WHERE min(messages, bytes, delivered, "
+    "delivered_bytes, refused, expired, vanished) < 0",
+    "SELECT domain, sum(messages), sum(bytes) FROM usage WHERE domain != '' "
+    "GROUP BY domain HAVING sum(messages) != 0 "
+    "EXCEPT SELECT domain, count(*), sum(size) FROM tag GROUP BY domain",
+)
+
+
+def test_killed_at_any_moment_it_leaves_counts_that_agree(
+        party, reconcile, states, age, sql, sandbox):
+    """Beside the milter, sessions, and another of its kind."""
+    count, rounds, seed = 30, 8, int(os.environ.get("SEED", time.time()))
+    print(f"SEED={seed}")
+    chance = random.Random(seed)
+    stop = threading.Event()
+
+    def run():
+        return subprocess.Popen(
+            [str(BUILD / "odmrctl"), "-c", sandbox.conf, "reconcile"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill_again_and_again():
+        while not stop.is_set():
+            one, other = run(), run()
+            stop.wait(chance.uniform(0, 0.4))
+            one.kill()
+            stop.wait(chance.uniform(0, 0.2))
+            other.kill()
+            one.wait()
+            other.wait()
+    killer = threading.Thread(target=kill_again_and_again)
+    killer.start()
+    try:
+        for _ in range(rounds):
+            party.send(*map(text, range(count)))
+            if chance.random() < 0.5:
+                age()
+            party.collect()
+            for law in LAWS:
+                assert sql(law) == []
+    finally:
+        stop.set()
+        killer.join()
+    while party.queue():
+        party.collect()
+    reconcile()
+    wait_for(lambda: states() == {"delivered": rounds * count}, 10,
+             "every tag is delivered")
+    for law in LAWS:
+        assert sql(law) == []
+    assert sql("SELECT sum(messages), sum(delivered), sum(bytes) - "
+               "sum(delivered_bytes) FROM usage WHERE domain = ?",
+               party.domain) == [(rounds * count, rounds * count, 0)]
 
 
 # ---- the shipped commands
