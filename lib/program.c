@@ -109,15 +109,36 @@ read_all(int fd, const char *const *argv, program_take *take, void *arg,
 	return n == 0;
 }
 
+/* It may have closed its output and stay. */
+static bool
+ends_soon(pid_t pid, int *status)
+{
+	int waited = 0, pause = 1;
+
+	while (!abandoned && waited < SILENCE_MS) {
+		if (waitpid(pid, status, WNOHANG) == pid)
+			return true;
+		waited += pause;
+		poll(NULL, 0, pause);
+		if (pause < LOOK_MS)
+			pause *= 2;
+	}
+	return false;
+}
+
 static bool
 ended_well(pid_t pid, const char *const *argv, char *error, size_t size)
 {
 	char why[64];
 	int status;
 
-	while (waitpid(pid, &status, 0) == -1)
-		if (errno != EINTR)
-			return complain(argv, error, size, strerror(errno));
+	if (!ends_soon(pid, &status)) {
+		kill(pid, SIGKILL);
+		while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+			continue;
+		return complain(argv, error, size,
+		    strerror(abandoned ? ECANCELED : ETIMEDOUT));
+	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
 	if (WIFEXITED(status))

@@ -20,7 +20,8 @@ typedef bool program_take(void *arg, const char *bytes, size_t len);
 
 /*
  * Runs it to its end and hands its output to `take`. One that says nothing for
- * a minute is killed, and so is one whose output `take` does not want. true:
+ * a minute is killed, and so is one that stays for a minute after it has closed
+ * its output, or whose output `take` does not want. true:
  * it ended with exit status 0 and all of its output was taken. Else one line
  * is in `error`, which stays as it is where `take` said no.
  */
