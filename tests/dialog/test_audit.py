@@ -2,6 +2,7 @@
 """When odmrd compares the tags with the queue, and who waits for it."""
 
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -12,11 +13,12 @@ from odmr.wait import wait_for
 from scripted_customer import Customer
 
 # {dir}/queue is what it lists, while {dir}/slow is not there; each listing
-# leaves a line in {dir}/listed.
+# leaves a line in {dir}/listed. With {dir}/mute it closes its output.
 POSTQUEUE = """\
 #!/bin/sh
 if test "$3" = -j; then
     echo >>{dir}/listed
+    test ! -e {dir}/mute || exec >&- 2>&-
     while test -e {dir}/slow; do sleep 0.02; done
     test ! -e {dir}/broken || exit 69
     exec cat {dir}/queue
@@ -149,6 +151,26 @@ def test_mail_that_is_tagged_does_not_wait_for_a_comparison(provider):
     waiting.expect(NO_MAIL)
 
 
+def test_a_hundred_clients_at_once_cost_one_comparison(make_provider):
+    daemon = make_provider(session_limit_per_address="200",
+                           session_limit_per_account="200")
+    slow(daemon)
+    queue(daemon, ("Q1", "r0@shared.test"))
+    lines = [daemon.known() for _ in range(100)]
+    for line in lines:
+        line.say("ATRN example.org")
+    wait_for(lambda: listings(daemon), 5, "a listing")
+    for line in lines[::3]:
+        line.hang_up()
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("reloaded")
+    slow(daemon, False)
+    for number, line in enumerate(lines):
+        if number % 3 != 0:
+            line.expect(NO_MAIL)
+    assert len(daemon.logged("reconciled: ")) == 1
+
+
 def test_client_that_goes_while_it_waits_does_no_harm(provider):
     slow(provider)
     queue(provider, ("Q1", "r0@example.org"))
@@ -257,8 +279,11 @@ def test_locked_database_is_never_no_mail(provider):
     lock.close()
 
 
-def test_sigterm_during_a_comparison_ends_odmrd_soon(provider):
+@pytest.mark.parametrize("mute", [False, True])
+def test_sigterm_during_a_comparison_ends_odmrd_soon(provider, mute):
     slow(provider)
+    if mute:
+        (provider.dir / "mute").touch()
     line = atrn(provider)
     wait_for(lambda: listings(provider), 5, "a listing")
     provider.terminate()
