@@ -88,6 +88,7 @@ struct known {
 	int tags;
 	int held;
 	int held_by_customer; /* of those, in mode odmr */
+	int on_hold;          /* and in mode hold */
 	struct store *store;
 	bool failed;
 };
@@ -95,7 +96,10 @@ struct known {
 static void
 note_mode(const struct domain *domain, void *arg)
 {
-	((struct known *)arg)->held_by_customer += domain->mode == MODE_ODMR;
+	struct known *known = arg;
+
+	known->held_by_customer += domain->mode == MODE_ODMR;
+	known->on_hold += domain->mode == MODE_HOLD;
 }
 
 static void
@@ -139,64 +143,140 @@ not_in_queue(const char *id, const struct known *known)
 	    EX_NOINPUT, "message %s is not in the Postfix queue", id);
 }
 
+/* ---- its queue file ---- */
+
+typedef void recipient_visit(const char *address, size_t len, void *arg);
+
+/* The recipients that the queue file still has. */
+static void
+each_recipient(const char *envelope, recipient_visit *visit, void *arg)
+{
+	static const char record[] = "recipient: ";
+	const char *line = envelope;
+	size_t len;
+
+	for (; *line != '\0'; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		if (strncmp(line, record, strlen(record)) == 0)
+			visit(line + strlen(record), len - strlen(record), arg);
+	}
+}
+
 /* ---- release ---- */
 
-/* Only root may look into the queue; for others the tags must do. */
+/* Only root may look into the queue; for others the tags must do, and
+ * `*envelope` is NULL. */
 static int
-check_presence(struct context *ctx, const char *id, const struct known *known)
+check_presence(struct context *ctx, const char *id, const struct known *known,
+    char **envelope)
 {
-	char *envelope = NULL;
 	int code = EX_OK;
 
+	*envelope = NULL;
 	if (geteuid() == 0)
-		code = queue_file_envelope(ctx, id, &envelope);
+		code = queue_file_envelope(ctx, id, envelope);
 	else if (known->held == 0)
 		code = EX_NOINPUT;
-	free(envelope);
 	return code == EX_NOINPUT ? not_in_queue(id, known) : code;
+}
+
+struct leave {
+	struct store *store;
+	bool failed;
+};
+
+static void
+give_leave(struct leave *leave, const char *domain)
+{
+	if (store_domain_release(leave->store, domain, time(NULL)) ==
+	    STORE_FAILED)
+		leave->failed = true;
+}
+
+static void
+leave_for_tag(const struct tag *tag, void *arg)
+{
+	if (strcmp(tag->state, "held") == 0)
+		give_leave(arg, tag->domain);
+}
+
+static void
+leave_for_recipient(const char *address, size_t len, void *arg)
+{
+	const char *at = memrchr(address, '@', len);
+	char domain[DOMAIN_SIZE];
+
+	if (at != NULL &&
+	    domain_canonical(
+		at + 1, len - (size_t)(at + 1 - address), domain, NULL))
+		give_leave(arg, domain);
+}
+
+/* Without leave Postfix would only put off again what is on hold. */
+static int
+let_go(struct context *ctx, const char *id, const char *envelope)
+{
+	struct leave leave = { .store = ctx->store };
+
+	if (envelope != NULL)
+		each_recipient(envelope, leave_for_recipient, &leave);
+	else if (store_tag_find(ctx->store, id, leave_for_tag, &leave) !=
+	    STORE_OK)
+		leave.failed = true;
+	return leave.failed ? complain_store(ctx) : EX_OK;
+}
+
+static void
+explain_release(FILE *out, const struct known *known)
+{
+	fprintf(out, "Postfix tries it now\n");
+	if (known->held_by_customer > 0)
+		fprintf(out,
+		    "but what is for a domain in mode odmr waits until its "
+		    "customer is connected\n");
+	if (known->on_hold > 0)
+		fprintf(out,
+		    "and for four minutes, other mail of a domain on hold may "
+		    "go with it\n");
 }
 
 int
 cmd_release(struct context *ctx, const struct arguments *args)
 {
 	const char *id = args->operands[0];
+	char *envelope = NULL;
 	struct known known;
 	int code = take_queue_id(id);
 
 	if (code == EX_OK)
 		code = show_tags(ctx, id, &known);
 	if (code == EX_OK)
-		code = check_presence(ctx, id, &known);
+		code = check_presence(ctx, id, &known, &envelope);
+	if (code == EX_OK)
+		code = let_go(ctx, id, envelope);
 	if (code == EX_OK)
 		code = queue_file_release(ctx, id);
-	if (code != EX_OK)
-		return code;
-	fprintf(ctx->out, "Postfix tries it now\n");
-	if (known.held_by_customer > 0)
-		fprintf(ctx->out,
-		    "but what is for a domain in mode odmr waits until its "
-		    "customer is connected\n");
-	return EX_OK;
+	if (code == EX_OK)
+		explain_release(ctx->out, &known);
+	free(envelope);
+	return code;
 }
 
 /* ---- delete ---- */
 
-/* The recipients that the queue file still has: the deletion takes them all,
- * also those that no tag names because their domain is not ours. */
+/* The deletion takes them all, also those that no tag names because their
+ * domain is not ours. */
+static void
+show_recipient(const char *address, size_t len, void *out)
+{
+	table_line(out, address, len, "            ");
+}
+
 static void
 show_recipients(FILE *out, const char *envelope)
 {
-	static const char record[] = "recipient: ";
-	const char *line = envelope;
-	size_t len;
-
 	fprintf(out, "\nto be deleted, for all of these recipients:\n");
-	for (; *line != '\0'; line += len + (line[len] == '\n')) {
-		len = strcspn(line, "\n");
-		if (strncmp(line, record, strlen(record)) == 0)
-			table_line(out, line + strlen(record),
-			    len - strlen(record), "            ");
-	}
+	each_recipient(envelope, show_recipient, out);
 }
 
 static bool

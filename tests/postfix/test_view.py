@@ -140,6 +140,36 @@ def test_release_says_that_mode_odmr_waits_for_its_customer(sandbox, party):
     party.wait_until_held(1)
 
 
+@pytest.mark.parametrize("tagged", [True, False])
+def test_release_lets_a_message_go_whose_domain_is_on_hold(
+        sandbox, server, make_party, closed_port, tagged):
+    party, other = make_party(), make_party()
+    sandbox.odmrctl("domain", "set", party.domain, "--mode", "hold",
+                    "--nexthop", f"[127.0.0.1]:{server.port}")
+    sandbox.odmrctl("domain", "set", other.domain, "--mode", "hold",
+                    "--nexthop", f"[127.0.0.1]:{closed_port}")
+    sandbox.let_pass(3600)
+    party.send(text(1))
+    party.wait_until_tried(1)
+    other.send(text(2))  # nor does Postfix remember the first one's route
+    other.wait_until_tried(1)
+    queue_id, = queue_ids(sandbox, party.domain)
+    if not tagged:
+        with sqlite3.connect(sandbox.env["STATE_DB"]) as state:
+            state.execute("DELETE FROM tag WHERE queue_id = ?", (queue_id,))
+        state.close()
+    said = sandbox.odmrctl("release", queue_id)
+    assert ("domain on hold may go" in said) == tagged
+    wait_for(lambda: queue_ids(sandbox, party.domain) == [], 30,
+             "the released message is delivered")
+    assert sandbox.log_lines(queue_id, "status=sent")
+    with sqlite3.connect(sandbox.env["RELAY_DB"]) as relay:
+        assert relay.execute(
+            "SELECT name FROM domain WHERE released > strftime('%s', 'now')"
+        ).fetchall() == [(party.domain,)]
+    relay.close()
+
+
 # ---- delete
 
 
