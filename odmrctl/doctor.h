@@ -17,6 +17,7 @@
 #include "postfix.h"
 
 struct found;
+struct roster;
 
 struct doctor {
 	const struct context *ctx;
@@ -51,5 +52,8 @@ doctor_check check_sockets, check_files, check_map_files, check_databases,
     check_services, check_odmr_service, check_domains, check_accounts,
     check_loops, check_certificate, check_daemon, check_milter_answer,
     check_tags;
+
+/* `roster` with the answers of transport_maps. */
+void check_hold(struct doctor *, struct roster *);
 
 #endif

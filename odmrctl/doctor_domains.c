@@ -105,6 +105,7 @@ check_transports(struct doctor *doctor, struct roster *roster)
 	}
 	for (size_t i = 0; i < roster->count; i++)
 		check_transport(doctor, &roster->entries[i]);
+	check_hold(doctor, roster);
 }
 
 void

@@ -41,6 +41,7 @@ add(const struct domain *domain, void *arg)
 		.nexthop = copy(domain->nexthop),
 		.socket = copy(domain->socket),
 		.mode = domain->mode,
+		.created = domain->created,
 	};
 }
 

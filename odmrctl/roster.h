@@ -12,6 +12,7 @@
 struct entry {
 	char *name, *nexthop, *socket;
 	enum domain_mode mode;
+	int64_t created;
 	char *answer; /* of the table asked last; NULL: none */
 	bool listed;  /* in the list asked last */
 };

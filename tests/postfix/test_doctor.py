@@ -48,6 +48,23 @@ def patient(provider):
     made.remove()
 
 
+def make_old(p):
+    """The domains are no new ones any more, and a timer reconciles."""
+    p.sql(p.relay, "UPDATE domain SET created = 1")
+    p.sql(p.state, "UPDATE reconciled SET began = strftime('%s', 'now')")
+
+
+def let_go(p):
+    p.sql(p.relay, "UPDATE domain SET released = strftime('%s', 'now') + 200")
+
+
+def old_transport(p):
+    """It has no leave: mail on hold always has its true route."""
+    p.edit(p.etc / "transport.cf",
+           lambda text: text.replace("'odmr:unix:odmr/mode=hold'",
+                                     "'etrn-hold:' || nexthop"))
+
+
 def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -217,6 +234,11 @@ FAULTS = [
     ("deferred", "odmr-deferred",
      main("defer_transports", "odmr, etrn-hold")),
     ("no_flush", "flush-missing", lambda p: p.postconf("-MX", "flush/unix")),
+    ("no_hold", "hold-missing", lambda p: p.postconf("-MX", "etrn-hold/unix")),
+    ("hold_transport", "hold-leaks",
+     lambda p: (make_old(p), old_transport(p))),
+    ("hold_at_once", "hold-at-once", main("defer_transports", "other")),
+    ("hold_backoff", "hold-backoff", main("minimal_backoff_time", "4m")),
     ("etrn_empty", "etrn-open", main("smtpd_etrn_restrictions", "")),
     ("etrn_permit", "etrn-open",
      main("smtpd_etrn_restrictions", "permit, " + CLOSED)),
@@ -335,6 +357,23 @@ def test_nothing_is_found_in_the_sandbox(provider):
 
 
 def test_nothing_is_found_in_an_untouched_copy(patient):
+    assert patient.diagnose() == []
+
+
+@pytest.mark.parametrize("change", [
+    [make_old], [make_old, let_go], [make_old, let_go, old_transport],
+    [old_transport]])
+def test_what_mail_on_hold_may_do_is_no_finding(patient, change):
+    for step in change:
+        step(patient)
+    assert patient.diagnose() == []
+
+
+def test_settings_for_mail_on_hold_matter_only_where_there_is_some(patient):
+    patient.sql(patient.relay, "DELETE FROM domain WHERE mode = 'hold'")
+    patient.postconf("-MX", "etrn-hold/unix")
+    patient.main("defer_transports", "")
+    patient.main("minimal_backoff_time", "4m")
     assert patient.diagnose() == []
 
 
