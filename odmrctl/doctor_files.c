@@ -66,6 +66,49 @@ check_key(struct doctor *doctor)
 		    "user %s may not read it", conf->user);
 }
 
+static void
+check_program(struct doctor *doctor, const char *setting, const char *path)
+{
+	const struct conf *conf = doctor->conf;
+	const char *fault = NULL;
+
+	if (access(path, X_OK) == -1)
+		fault = strerror(errno);
+	else if (permission_of(conf->user, conf->flush_group, path, X_OK) ==
+	    FORBIDDEN)
+		fault =
+		    doctor_text(doctor, "user %s may not run it", conf->user);
+	if (fault != NULL)
+		doctor_find(doctor, PROGRAM_MISSING, path,
+		    doctor_text(doctor, "$EDITOR %s # %s",
+			doctor->ctx->conf_path, setting),
+		    "%s: %s", setting, fault);
+}
+
+/* The cure is for logs as syslogd and logrotate keep them. */
+static void
+check_mail_log(struct doctor *doctor)
+{
+	const char *path = doctor->conf->mail_log;
+	const char *user = doctor->conf->user;
+
+	if (path[0] == '\0')
+		return;
+	if (access(path, R_OK) == -1 && errno == EACCES && geteuid() != 0)
+		doctor_unseen(doctor, path);
+	else if (access(path, F_OK) == -1)
+		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
+		    doctor_text(doctor, "$EDITOR %s # mail_log",
+			doctor->ctx->conf_path),
+		    "%s", strerror(errno));
+	else if (permission_of(user, NULL, path, R_OK) == FORBIDDEN)
+		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
+		    doctor_text(doctor,
+			"adduser %s adm # and the log: group adm, mode 0640",
+			user),
+		    "user %s may not read it", user);
+}
+
 void
 check_files(struct doctor *doctor)
 {
@@ -73,6 +116,9 @@ check_files(struct doctor *doctor)
 	check_user(doctor, "postfix_user", doctor->conf->postfix_user);
 	check_conf(doctor);
 	check_key(doctor);
+	check_program(doctor, "postqueue_path", doctor->conf->postqueue_path);
+	check_program(doctor, "postconf_path", doctor->conf->postconf_path);
+	check_mail_log(doctor);
 }
 
 /* Each passwd is gone with the next getpwnam(3). */
@@ -113,6 +159,22 @@ directory_fault(struct doctor *doctor, const struct stat *st)
 	return NULL;
 }
 
+/* A symbolic link in queue_directory leads elsewhere from within. */
+static bool
+leaves_jail(struct doctor *doctor, const char *sockets)
+{
+	const struct service *odmr =
+	    postfix_service(doctor->postfix, "odmr", "unix");
+	char *jail =
+	    realpath(postfix_setting(doctor->postfix, "queue_directory"), NULL);
+	size_t len = jail != NULL ? strlen(jail) : 0;
+	bool inside = len == 0 ||
+	    (strncmp(sockets, jail, len) == 0 && sockets[len] == '/');
+
+	free(jail);
+	return odmr != NULL && odmr->chroot && !inside;
+}
+
 /* Postfix has "unix:odmr/NAME", relative to queue_directory. */
 static void
 check_place(struct doctor *doctor)
@@ -133,6 +195,12 @@ check_place(struct doctor *doctor)
 			doctor->ctx->conf_path, queue),
 		    "socket_directory = %s, Postfix looks in %s/odmr", path,
 		    queue);
+	else if (leaves_jail(doctor, real))
+		doctor_find(doctor, SOCKET_JAIL, path,
+		    doctor_text(doctor, "postconf -c %s -F odmr/unix/chroot=n",
+			doctor->conf->postfix_config_directory),
+		    "service odmr is chrooted, and %s/odmr leads to %s", queue,
+		    doctor_text(doctor, "%s", real));
 	free(wanted);
 	free(real);
 }

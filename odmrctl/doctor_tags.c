@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl doctor: do the tags agree with the queue? Each domain's messages in
+ * odmrctl doctor: are the tags compared with the queue from time to time, can
+ * they be, and do they agree with it? Each domain's messages in
  * "postqueue -j" are counted between two looks at the tags; mail that comes
  * and goes meanwhile makes no difference that counts.
  *
@@ -12,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "doctor.h"
 #include "listing.h"
 #include "roster.h"
+#include "store_reconcile.h"
 
-enum { SECONDS = 20 };
+enum { SECONDS = 20, RECONCILED_WITHIN = 1800 };
 
 struct tally {
 	int64_t before, after; /* tags */
@@ -89,6 +92,10 @@ count_queue(struct doctor *doctor, struct count *count)
 	count->listing =
 	    (struct listing) { .message = on_message, .arg = count };
 	heard = inquiry_run(&inquiry, 0, error);
+	if (heard && error[0] != '\0')
+		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
+		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",
+		    error);
 	if (heard && count->listing.fault[0] == '\0' &&
 	    listing_end(&count->listing)) {
 		listing_clear(&count->listing);
@@ -137,6 +144,28 @@ compare(struct doctor *doctor, const struct count *count)
 		    untagged, gone, domains);
 }
 
+/* Domains that are newer need no timer yet. */
+static void
+check_reconciled(struct doctor *doctor, const struct roster *roster)
+{
+	const int64_t now = time(NULL), late = now - RECONCILED_WITHIN;
+	int64_t began;
+	size_t old = 0;
+
+	for (size_t i = 0; i < roster->count; i++)
+		old += roster->entries[i].created < late;
+	if (old == 0 || store_reconciled(doctor->store, &began) != STORE_OK ||
+	    began >= late)
+		return;
+	doctor_find(doctor, RECONCILE_LATE, doctor->conf->state_database,
+	    "systemctl enable --now odmr-reconcile.timer # or postfix-conf/"
+	    "odmr.cron",
+	    began == 0 ? "odmrctl reconcile has never come to its end"
+		       : "the last odmrctl reconcile that came to its end "
+			 "began %" PRId64 " minutes ago",
+	    (now - began) / 60);
+}
+
 void
 check_tags(struct doctor *doctor)
 {
@@ -146,6 +175,7 @@ check_tags(struct doctor *doctor)
 		return;
 	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
 	    count.roster.count > 0) {
+		check_reconciled(doctor, &count.roster);
 		count.tallies =
 		    calloc(count.roster.count, sizeof(*count.tallies));
 		if (count.tallies == NULL)

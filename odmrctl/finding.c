@@ -114,6 +114,11 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 
 	[UNSEEN] = { "unseen", NOTE,
 	    "What only root may look at was not checked." },
+	[PROGRAM_MISSING] = { "program-missing", ERROR,
+	    "The daemons and odmrctl reconcile cannot ask Postfix: sessions "
+	    "bring nothing that waited, or tags stay as they are." },
+	[MAIL_LOG_UNREADABLE] = { "mail-log-unreadable", WARNING,
+	    "What Postfix delivered or returned itself ends as \"left\"." },
 	[USER_MISSING] = { "user-missing", ERROR,
 	    "The daemons do not start." },
 	[CONF_WRITABLE] = { "conf-writable", ERROR,
@@ -125,6 +130,9 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	    "others can." },
 	[SOCKET_PLACE] = { "socket-place", ERROR,
 	    "Postfix finds sockets below queue_directory only: nothing is "
+	    "delivered." },
+	[SOCKET_JAIL] = { "socket-jail", ERROR,
+	    "lmtp(8) in its jail does not find the sockets: nothing is "
 	    "delivered." },
 	[KEY_EXPOSED] = { "key-exposed", ERROR,
 	    "Others can read or replace the key, and with it pretend to be "
@@ -210,9 +218,15 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	    "Programs that name the port instead of its number do not find "
 	    "it." },
 
+	[RECONCILE_LATE] = { "reconcile-late", WARNING,
+	    "Mail that Postfix delivered, returned or took in without the "
+	    "milter is not accounted for." },
 	[TAGS_DISAGREE] = { "tags-disagree", WARNING,
 	    "Customers may hear that nothing waits, or sessions look for mail "
 	    "that is gone." },
+	[POSTQUEUE_WARNS] = { "postqueue-warns", ERROR,
+	    "odmrctl reconcile and odmrd take it for a broken line of the "
+	    "queue, and give up." },
 	[QUEUE_UNREADABLE] = { "queue-unreadable", WARNING,
 	    "Tags and queue were not compared; odmrd asks for the queue in the "
 	    "same way." },

@@ -166,8 +166,10 @@ inquiry_run(
 		;
 	if (in_time && WIFEXITED(status) &&
 	    (WEXITSTATUS(status) == 0 ||
-		(WEXITSTATUS(status) == also && child.said_len == 0)))
+		(WEXITSTATUS(status) == also && child.said_len == 0))) {
+		snprintf(error, INQUIRY_ERROR_SIZE, "%s", child.said);
 		return true;
+	}
 	if (!in_time)
 		snprintf(error, INQUIRY_ERROR_SIZE,
 		    "%.128s: no end after %d seconds", name, inquiry->seconds);

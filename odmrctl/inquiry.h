@@ -27,7 +27,8 @@ struct inquiry {
 /*
  * Returns when it has ended. False if it could not be started, was killed or
  * did not exit with 0, or without a word with `also`; `error` then has one
- * line, its own last words if it had any.
+ * line, its own last words if it had any. If true, `error` has what it warned
+ * of, or nothing.
  */
 bool inquiry_run(
     const struct inquiry *, int also, char error[INQUIRY_ERROR_SIZE]);

@@ -65,6 +65,28 @@ def old_transport(p):
                                      "'etrn-hold:' || nexthop"))
 
 
+def jail(p):
+    """The sockets are reached by a link, which a jail does not have."""
+    spool = p.directory / "spool"
+    spool.mkdir()
+    for path in p.spool.iterdir():
+        (spool / path.name).symlink_to(path)
+    p.main("queue_directory", spool)
+    p.odmr_conf("milter_socket", f"unix:{spool}/odmr/milter")
+    p.field("odmr/unix", "chroot", "y")
+
+
+def forbidden_program(p):
+    p.programs(postqueue='exec /usr/sbin/postqueue "$@"')
+    (p.directory / "sbin" / "postqueue").chmod(0o700)
+
+
+def closed_log(p):
+    log = p.directory / "mail.log"
+    log.touch(0o640)
+    p.odmr_conf("mail_log", log)
+
+
 def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -191,7 +213,7 @@ def certificate(**options):
 FAULTS = [
     ("no_main_cf", "postfix-unreadable",
      lambda p: (p.postfix / "main.cf").unlink()),
-    ("no_postconf", "postfix-unreadable",
+    ("no_postconf", "postfix-unreadable program-missing",
      lambda p: p.odmr_conf("postqueue_path", "/nonexistent/postqueue")),
     ("no_sqlite", "postfix-sqlite", lambda p: p.programs(
         postconf='case "$*" in *-m) echo hash ;; '
@@ -267,6 +289,13 @@ FAULTS = [
     ("milter_in_jail", "milter-chroot", far_milter),
     ("milter_gone", "milter-down", milter_down),
     ("no_such_user", "user-missing", no_user),
+    ("no_postconf_path", "program-missing",
+     lambda p: p.odmr_conf("postconf_path", "/nonexistent/postconf")),
+    ("forbidden_postqueue", "program-missing", forbidden_program),
+    ("closed_log", "mail-log-unreadable", closed_log),
+    ("no_log", "mail-log-unreadable",
+     lambda p: p.odmr_conf("mail_log", p.directory / "none.log")),
+    ("jail", "socket-jail", jail),
     ("writable_conf", "conf-writable", lambda p: p.conf.chmod(0o666)),
     ("unreadable_conf", "conf-unreadable", lambda p: p.conf.chmod(0o600)),
     ("other_place", "socket-place", other_place),
@@ -345,6 +374,14 @@ FAULTS = [
      lambda p: p.sql(p.state, "INSERT INTO tag (queue_id, domain, sender, "
                      "recipients, size, client, arrived, open) VALUES "
                      "('x', 'a.test', '', 'r@a.test', 1, '', 1, 1)")),
+    ("never_reconciled", "reconcile-late",
+     lambda p: p.sql(p.relay, "UPDATE domain SET created = created - 3600")),
+    ("reconciled_long_ago", "reconcile-late",
+     lambda p: (make_old(p), p.sql(
+         p.state, "UPDATE reconciled SET began = began - 1810"))),
+    ("set_twice", "postqueue-warns",
+     lambda p: p.edit(p.postfix / "main.cf", lambda text: text +
+                      "\nrelayhost = [a.example]\nrelayhost =\n")),
     ("queue", "queue-unreadable",
      lambda p: p.programs(postqueue="echo 'mail system is down' >&2; exit 69")),
 ]
@@ -357,6 +394,17 @@ def test_nothing_is_found_in_the_sandbox(provider):
 
 
 def test_nothing_is_found_in_an_untouched_copy(patient):
+    assert patient.diagnose() == []
+
+
+def test_a_jail_with_the_sockets_inside_is_no_finding(patient):
+    patient.field("odmr/unix", "chroot", "y")
+    assert patient.diagnose() == []
+
+
+def test_links_to_the_sockets_matter_only_in_a_jail(patient):
+    jail(patient)
+    patient.field("odmr/unix", "chroot", "n")
     assert patient.diagnose() == []
 
 
