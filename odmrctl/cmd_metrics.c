@@ -17,6 +17,7 @@
 
 #include "exposition.h"
 #include "odmrctl.h"
+#include "sessions.h"
 #include "store_reconcile.h"
 
 /* A figure of each of our domains. */
@@ -180,13 +181,12 @@ print_single(FILE *out, const char *name, enum metric_type type,
 	exposition_sample(out, name, value);
 }
 
-/* A session whose odmrd was killed has nobody left to take it off the list. */
 static void
 count_session(const struct session_row *session, void *arg)
 {
 	int64_t *sessions = arg;
 
-	*sessions += kill((pid_t)session->pid, 0) == 0 || errno != ESRCH;
+	*sessions += session_is_alive(session);
 }
 
 static bool

@@ -17,9 +17,8 @@
 
 enum { ID_WIDTH = 16, STATE_WIDTH = 10 };
 
-/* A session whose odmrd was killed has nobody left to take it off the list. */
-static bool
-is_alive(const struct session_row *session)
+bool
+session_is_alive(const struct session_row *session)
 {
 	return kill((pid_t)session->pid, 0) == 0 || errno != ESRCH;
 }
@@ -29,7 +28,7 @@ json_row(const struct session_row *session, void *arg)
 {
 	struct json *json = arg;
 
-	if (!is_alive(session))
+	if (!session_is_alive(session))
 		return;
 	json_open(json, NULL, '{');
 	json_text(json, "id", session->id);
@@ -80,7 +79,7 @@ print_row(const struct session_row *session, void *arg)
 	struct table *table = arg;
 	FILE *out = table->out;
 
-	if (!is_alive(session))
+	if (!session_is_alive(session))
 		return;
 	if (table->before != NULL)
 		print_head(table);

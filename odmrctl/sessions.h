@@ -9,6 +9,9 @@
 #include "json.h"
 #include "odmrctl.h"
 
+/* A session whose odmrd was killed has nobody left to take it off the list. */
+bool session_is_alive(const struct session_row *session);
+
 /* A list_rows (list.h). */
 enum store_result sessions_json(
     struct store *, const char *of, struct json *json);
