@@ -32,17 +32,22 @@ program_abandoned(void)
 	return abandoned;
 }
 
-static int
-spawn(const char *const *argv, int output, pid_t *pid)
+int
+program_start(
+    const char *const *argv, int input, int output, int errors, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	int error = posix_spawn_file_actions_init(&actions);
 
 	if (error != 0)
 		return error;
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	if (input == -1)
+		posix_spawn_file_actions_addopen(
+		    &actions, 0, "/dev/null", O_RDONLY, 0);
+	else
+		posix_spawn_file_actions_adddup2(&actions, input, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, 1);
-	posix_spawn_file_actions_adddup2(&actions, output, 2);
+	posix_spawn_file_actions_adddup2(&actions, errors, 2);
 	/* POSIX: argv is not written to. */
 	error = posix_spawn(pid, argv[0], &actions, NULL,
 	    (char *const *)(uintptr_t)argv, environ);
@@ -59,7 +64,7 @@ program_spawn(const char *const *argv, pid_t *pid, int *output)
 		return errno;
 	/* Only our end: the child's writes must wait for us. */
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	error = spawn(argv, ends[1], pid);
+	error = program_start(argv, -1, ends[1], ends[1], pid);
 	close(ends[1]);
 	if (error != 0)
 		close(ends[0]);

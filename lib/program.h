@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Running a program of Postfix. Its arguments go into argv, no shell is near
- * them; its standard input is empty.
+ * them.
  */
 #ifndef PROGRAM_H
 #define PROGRAM_H
@@ -11,8 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From `*output`, which is non-blocking, comes what it writes to standard
- * output and standard error. Returns 0 or an errno. */
+/* Starts it with these descriptors for standard input (-1: empty), output and
+ * error, which stay open here. Returns 0 or an errno. */
+int program_start(
+    const char *const *argv, int input, int output, int errors, pid_t *pid);
+
+/* Its standard input is empty. From `*output`, which is non-blocking, comes
+ * what it writes to standard output and standard error. Returns 0 or an errno.
+ */
 int program_spawn(const char *const *argv, pid_t *pid, int *output);
 
 /* false: it need not go on. */

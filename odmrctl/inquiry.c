@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +12,7 @@
 #include <unistd.h>
 
 #include "inquiry.h"
-
-extern char **environ;
+#include "program.h"
 
 enum { OUT, SAID, PIPES };
 
@@ -36,28 +34,6 @@ now_ms(void)
 }
 
 static int
-spawn(const struct inquiry *inquiry, struct child *child, const int ends[PIPES])
-{
-	posix_spawn_file_actions_t actions;
-	int error = posix_spawn_file_actions_init(&actions);
-
-	if (error != 0)
-		return error;
-	if (inquiry->input == -1)
-		posix_spawn_file_actions_addopen(
-		    &actions, 0, "/dev/null", O_RDONLY, 0);
-	else
-		posix_spawn_file_actions_adddup2(&actions, inquiry->input, 0);
-	posix_spawn_file_actions_adddup2(&actions, ends[OUT], 1);
-	posix_spawn_file_actions_adddup2(&actions, ends[SAID], 2);
-	/* POSIX: argv is not written to. */
-	error = posix_spawn(&child->pid, inquiry->argv[0], &actions, NULL,
-	    (char *const *)(uintptr_t)inquiry->argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	return error;
-}
-
-static int
 start(const struct inquiry *inquiry, struct child *child)
 {
 	int out[2], said[2], error;
@@ -70,7 +46,8 @@ start(const struct inquiry *inquiry, struct child *child)
 		close(out[1]);
 		return error;
 	}
-	error = spawn(inquiry, child, (const int[]) { out[1], said[1] });
+	error = program_start(
+	    inquiry->argv, inquiry->input, out[1], said[1], &child->pid);
 	close(out[1]);
 	close(said[1]);
 	if (error != 0) {
