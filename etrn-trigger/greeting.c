@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "greeting.h"
 #include "reply.h"
 
@@ -24,15 +24,6 @@ struct talk {
 	char bytes[BUFFER_SIZE];
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static bool
 fail(struct talk *talk, const char *what)
 {
@@ -47,7 +38,7 @@ wait_for(struct talk *talk, short events, int64_t until)
 	struct pollfd pfd = { .fd = talk->fd, .events = events };
 	int64_t left;
 
-	while ((left = until - now_ms()) > 0)
+	while ((left = until - clock_ms()) > 0)
 		if (poll(&pfd, 1, (int)left) > 0)
 			return true;
 	return false;
@@ -63,7 +54,7 @@ open_line(struct talk *talk, const struct addrinfo *address)
 		return true;
 	if (errno != EINPROGRESS)
 		return fail(talk, strerror(errno));
-	if (!wait_for(talk, POLLOUT, now_ms() + CONNECT_MS))
+	if (!wait_for(talk, POLLOUT, clock_ms() + CONNECT_MS))
 		return fail(talk, "no connection in time");
 	if (getsockopt(talk->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
 		error = errno;
@@ -169,7 +160,7 @@ bool
 greeting_get(const struct addrinfo *address, const char *myhostname,
     char why[GREETING_WHY_SIZE])
 {
-	struct talk talk = { .until = now_ms() + TOTAL_MS, .why = why };
+	struct talk talk = { .until = clock_ms() + TOTAL_MS, .why = why };
 	bool ok;
 
 	talk.fd = socket(

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "clock.h"
 #include "log.h"
 #include "peer.h"
 
@@ -27,7 +28,7 @@ find_senseless(struct peer *peer, const char *what)
 static int64_t
 deadline(const struct peer *peer)
 {
-	return wire_clock() + (int64_t)peer->seconds * 1000;
+	return clock_ms() + (int64_t)peer->seconds * 1000;
 }
 
 int
@@ -46,7 +47,7 @@ peer_open(struct peer *peer, const char *host, const char *port)
 static void
 quit(struct peer *peer)
 {
-	int64_t until = wire_clock() + PEER_QUIT_SECONDS * 1000;
+	int64_t until = clock_ms() + PEER_QUIT_SECONDS * 1000;
 
 	if (wire_write(&peer->wire, "QUIT\r\n", 6, until))
 		wire_read(&peer->wire, peer->bytes, sizeof(peer->bytes), until);

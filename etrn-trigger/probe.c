@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "notify.h"
 #include "probing.h"
@@ -36,15 +36,6 @@ probing_fault(struct probing *mine, int code, const char *what)
 	log_error(NULL, "probe: %s", what);
 	if (mine->code == EX_OK)
 		mine->code = code;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* ---- one at a time ------------------------------------------------------- */
@@ -123,10 +114,10 @@ receive_errand(void)
 static int64_t
 begin_round(void)
 {
-	int64_t begin = now_ms(), took, wait = probing.watch * 1000;
+	int64_t begin = clock_ms(), took, wait = probing.watch * 1000;
 
 	round_begin(&probing);
-	took = now_ms() - begin;
+	took = clock_ms() - begin;
 	return begin +
 	    (took * LISTING_SHARE > wait ? took * LISTING_SHARE : wait);
 }
@@ -135,7 +126,7 @@ static void
 wait_for_errand(int64_t until)
 {
 	struct pollfd pfd = { .fd = home[0], .events = POLLIN };
-	int64_t left = until - now_ms();
+	int64_t left = until - clock_ms();
 
 	if (until == INT64_MAX || !TAILQ_EMPTY(&probing.waiting))
 		left = -1;
@@ -148,10 +139,10 @@ wait_for_errand(int64_t until)
 static void
 run_rounds(void)
 {
-	int64_t next = now_ms();
+	int64_t next = clock_ms();
 
 	while (!stopping) {
-		if (TAILQ_EMPTY(&probing.waiting) && now_ms() >= next) {
+		if (TAILQ_EMPTY(&probing.waiting) && clock_ms() >= next) {
 			next = begin_round();
 			if (probing.watch == 0)
 				next = INT64_MAX;

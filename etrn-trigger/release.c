@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "listing.h"
 #include "log.h"
 #include "postqueue.h"
@@ -27,15 +28,6 @@ release_cancel(void)
 /* Gets a piece of the child's output; a length of 0 ends it. */
 typedef void output_reader(void *arg, const char *bytes, size_t len);
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* False: it did not come to its end in time. */
 static bool
 read_all(int fd, int64_t until, output_reader *reader, void *arg)
@@ -45,7 +37,7 @@ read_all(int fd, int64_t until, output_reader *reader, void *arg)
 	int64_t left;
 	ssize_t n;
 
-	while ((left = until - now_ms()) > 0 && !cancelled) {
+	while ((left = until - clock_ms()) > 0 && !cancelled) {
 		/* A signal may come just before poll: it looks up again. */
 		if (poll(&pfd, 1, left < CANCEL_MS ? (int)left : CANCEL_MS) ==
 			-1 &&
@@ -77,7 +69,7 @@ run(const struct conf *conf, const char *option, const char *operand,
 		    NULL, "%s: %s", conf->postqueue_path, strerror(error));
 		return false;
 	}
-	whole = read_all(output, now_ms() + seconds * 1000, reader, arg);
+	whole = read_all(output, clock_ms() + seconds * 1000, reader, arg);
 	close(output);
 	if (!whole)
 		kill(pid, SIGKILL);

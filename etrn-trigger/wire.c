@@ -7,24 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "clock.h"
 #include "network.h"
 #include "wire.h"
-
-int64_t
-wire_clock(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static bool fail(struct wire *wire, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -49,7 +40,7 @@ await(struct wire *wire, short events, int64_t until)
 	int64_t left;
 	int n;
 
-	while ((left = until - wire_clock()) > 0) {
+	while ((left = until - clock_ms()) > 0) {
 		n = poll(&pfd, 1, (int)left);
 		if (n > 0)
 			return true;
@@ -75,7 +66,7 @@ connect_one(struct wire *wire, const struct addrinfo *to, int seconds)
 		return true;
 	if (errno != EINPROGRESS)
 		return fail(wire, "%s", strerror(errno));
-	if (!await(wire, POLLOUT, wire_clock() + (int64_t)seconds * 1000))
+	if (!await(wire, POLLOUT, clock_ms() + (int64_t)seconds * 1000))
 		return false;
 	if (getsockopt(wire->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
 		error = errno;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The bytes of one connection to a server, in clear or under TLS. Every call
- * waits, until the moment `until` of wire_clock at the latest. What fails has
+ * waits, until the moment `until` of clock_ms() at the latest. What fails has
  * left one line in `fault` and leaves the connection of no use but to be
  * closed.
  */
@@ -28,9 +28,6 @@ struct wire_binding {
 	unsigned char bytes[WIRE_BINDING_SIZE];
 	size_t len;
 };
-
-/* Milliseconds. */
-int64_t wire_clock(void);
 
 /* Tries all addresses of the host, `seconds` each. */
 bool wire_open(

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
 #include "complaint.h"
 #include "log.h"
 #include "writer.h"
@@ -30,15 +31,6 @@ static int64_t stop_at; /* 0: not to stop */
 static bool ended;
 static struct conf *fresh_conf;
 static char fault[WRITER_FAULT_SIZE]; /* why the last try failed, or "" */
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* False when `deadline` has come. */
 static bool
@@ -123,7 +115,7 @@ write_batch(struct writer *writer)
 		writer->batch_count = writer->batch_bytes = 0;
 		if (waiting == 0)
 			complaint_over();
-	} else if (now_ms() - writer->batch->since > GRACE_MS)
+	} else if (clock_ms() - writer->batch->since > GRACE_MS)
 		complaint_waiting(waiting, why);
 	pthread_mutex_lock(&lock);
 	return ok;
@@ -174,9 +166,9 @@ write_all(struct writer *writer)
 		if (writer->batch != NULL) {
 			if (write_batch(writer))
 				continue;
-			if (stop_at != 0 && now_ms() >= stop_at)
+			if (stop_at != 0 && clock_ms() >= stop_at)
 				return;
-			wait_until(&orders, now_ms() + RETRY_MS);
+			wait_until(&orders, clock_ms() + RETRY_MS);
 		} else {
 			if (stop_at != 0)
 				return;
@@ -258,7 +250,7 @@ writer_take(struct note **note, char why[WRITER_FAULT_SIZE])
 	pthread_mutex_lock(&lock);
 	ok = has_room(*note, why);
 	if (ok) {
-		(*note)->since = now_ms();
+		(*note)->since = clock_ms();
 		count++;
 		bytes += (*note)->bytes;
 		*end = *note;
@@ -275,7 +267,7 @@ writer_stop(void)
 {
 	char why[WRITER_FAULT_SIZE];
 	bool is_over;
-	int64_t deadline = now_ms() + WRITER_STOP_MS;
+	int64_t deadline = clock_ms() + WRITER_STOP_MS;
 	size_t lost;
 
 	pthread_mutex_lock(&lock);

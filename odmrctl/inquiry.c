@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "inquiry.h"
 #include "program.h"
 
@@ -23,15 +23,6 @@ struct child {
 	char said[INQUIRY_ERROR_SIZE / 2];
 	size_t said_len;
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int
 start(const struct inquiry *inquiry, struct child *child)
@@ -57,7 +48,7 @@ start(const struct inquiry *inquiry, struct child *child)
 	}
 	child->pipes[OUT] = (struct pollfd) { out[0], POLLIN, 0 };
 	child->pipes[SAID] = (struct pollfd) { said[0], POLLIN, 0 };
-	child->deadline_ms = now_ms() + (int64_t)inquiry->seconds * 1000;
+	child->deadline_ms = clock_ms() + (int64_t)inquiry->seconds * 1000;
 	return 0;
 }
 
@@ -100,7 +91,7 @@ listen_to(const struct inquiry *inquiry, struct child *child)
 	int64_t left;
 
 	while (child->pipes[OUT].fd != -1 || child->pipes[SAID].fd != -1) {
-		left = child->deadline_ms - now_ms();
+		left = child->deadline_ms - clock_ms();
 		if (left <= 0)
 			return false;
 		if (poll(child->pipes, PIPES, (int)left) <= 0)
