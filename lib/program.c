@@ -162,7 +162,7 @@ program_run(const char *const *argv, program_take *take, void *arg, char *error,
 	char unheard[64];
 	int output = -1, reason;
 	bool taken;
-	pid_t pid;
+	pid_t pid = 0;
 
 	reason = program_spawn(argv, &pid, &output);
 	if (reason != 0)

@@ -232,11 +232,11 @@ def test_tags_without_mail_are_settled_in_the_background(make_provider):
 def test_background_comparison_waits_for_its_time(make_provider):
     daemon = make_provider(drain_wait="1s")
     age(daemon, 57)
+    (began,), = daemon.sql("SELECT began FROM reconciled")
     daemon.tag("Q1", "example.org")
     daemon.sql("UPDATE tag SET arrived = arrived - 1000")
     Customer(daemon.turned()).join()
     daemon.ended("tags-without-mail", delivered=0)
-    (began,), = daemon.sql("SELECT began FROM reconciled")
     daemon.wait_for_tag("Q1", "left")
     (later,), = daemon.sql("SELECT began FROM reconciled")
     assert later - began >= 60
