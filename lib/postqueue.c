@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "postqueue.h"
 #include "program.h"
 
@@ -20,10 +25,18 @@ int
 postqueue_spawn(const struct conf *conf, const char *option,
     const char *operand, pid_t *pid, int *output)
 {
+	const bool lists = strcmp(option, "-j") == 0;
+	int errors = lists ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
 	const char *argv[ARGV];
+	int error;
 
+	if (lists && errors == -1)
+		return errno;
 	arrange(conf, option, operand, argv);
-	return program_spawn(argv, pid, output);
+	error = program_spawn(argv, errors, pid, output);
+	if (lists)
+		close(errors);
+	return error;
 }
 
 bool

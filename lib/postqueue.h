@@ -12,8 +12,10 @@
 
 /*
  * Runs "postqueue -c DIRECTORY OPTION [OPERAND]"; `operand` may be NULL. From
- * `*output`, which is non-blocking, comes what it writes to standard output and
- * standard error. Returns 0 or an errno.
+ * `*output`, which is non-blocking, comes what it writes to standard output,
+ * and, but for "-j", to standard error: there Postfix's complaints about its
+ * configuration, which it logs as well, are no part of the list. Returns 0 or
+ * an errno.
  */
 int postqueue_spawn(const struct conf *conf, const char *option,
     const char *operand, pid_t *pid, int *output);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #include "program.h"
 
-enum { SILENCE_MS = 60000, LOOK_MS = 200, PIECE = 65536 };
+enum { SILENCE_MS = 60000, LOOK_MS = 200, PIECE = 65536, WORDS_SIZE = 256 };
 
 extern char **environ;
 
@@ -56,7 +57,7 @@ program_start(
 }
 
 int
-program_spawn(const char *const *argv, pid_t *pid, int *output)
+program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
 {
 	int ends[2], error;
 
@@ -64,7 +65,8 @@ program_spawn(const char *const *argv, pid_t *pid, int *output)
 		return errno;
 	/* Only our end: the child's writes must wait for us. */
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	error = program_start(argv, -1, ends[1], ends[1], pid);
+	error = program_start(
+	    argv, -1, ends[1], errors == -1 ? ends[1] : errors, pid);
 	close(ends[1]);
 	if (error != 0)
 		close(ends[0]);
@@ -78,6 +80,26 @@ complain(const char *const *argv, char *error, size_t size, const char *why)
 {
 	snprintf(error, size, "%s: %s", argv[0], why);
 	return false;
+}
+
+/* The last line of what it has said on standard error; empty: nothing. */
+static void
+last_words(int errors, char words[WORDS_SIZE])
+{
+	char *line, *end;
+	off_t all = errors == -1 ? -1 : lseek(errors, 0, SEEK_END);
+	ssize_t n = all == -1
+	    ? -1
+	    : pread(errors, words, WORDS_SIZE - 1,
+		  all < WORDS_SIZE ? 0 : all - WORDS_SIZE + 1);
+
+	end = words + (n > 0 ? n : 0);
+	while (end > words && end[-1] == '\n')
+		end--;
+	*end = '\0';
+	line = strrchr(words, '\n');
+	if (line != NULL)
+		memmove(words, line + 1, strlen(line));
 }
 
 /* Waits for the next piece. -1: it did not come. */
@@ -132,9 +154,10 @@ ends_soon(pid_t pid, int *status)
 }
 
 static bool
-ended_well(pid_t pid, const char *const *argv, char *error, size_t size)
+ended_well(
+    pid_t pid, int errors, const char *const *argv, char *error, size_t size)
 {
-	char why[64];
+	char why[64], words[WORDS_SIZE];
 	int status;
 
 	if (!ends_soon(pid, &status)) {
@@ -146,6 +169,9 @@ ended_well(pid_t pid, const char *const *argv, char *error, size_t size)
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return true;
+	last_words(errors, words);
+	if (words[0] != '\0')
+		return complain(argv, error, size, words);
 	if (WIFEXITED(status))
 		snprintf(
 		    why, sizeof(why), "exit status %d", WEXITSTATUS(status));
@@ -155,24 +181,47 @@ ended_well(pid_t pid, const char *const *argv, char *error, size_t size)
 	return complain(argv, error, size, why);
 }
 
-bool
-program_run(const char *const *argv, program_take *take, void *arg, char *error,
-    size_t size)
+static bool
+run(const char *const *argv, int errors, program_take *take, void *arg,
+    char *error, size_t size)
 {
 	char unheard[64];
 	int output = -1, reason;
 	bool taken;
 	pid_t pid = 0;
 
-	reason = program_spawn(argv, &pid, &output);
-	if (reason != 0)
+	reason = program_spawn(argv, errors, &pid, &output);
+	if (reason != 0 || pid <= 0)
 		return complain(argv, error, size, strerror(reason));
 	taken = read_all(output, argv, take, arg, error, size);
 	close(output);
 	if (!taken) {
 		kill(pid, SIGKILL);
-		ended_well(pid, argv, unheard, sizeof(unheard));
+		ended_well(pid, errors, argv, unheard, sizeof(unheard));
 		return false;
 	}
-	return ended_well(pid, argv, error, size);
+	return ended_well(pid, errors, argv, error, size);
+}
+
+bool
+program_run_mixed(const char *const *argv, program_take *take, void *arg,
+    char *error, size_t size)
+{
+	return run(argv, -1, take, arg, error, size);
+}
+
+/* What it says on standard error is kept in memory until it has ended: then it
+ * need not be waited for, and the last of it tells most. */
+bool
+program_run(const char *const *argv, program_take *take, void *arg, char *error,
+    size_t size)
+{
+	int errors = memfd_create("errors", MFD_CLOEXEC);
+	bool ok;
+
+	if (errors == -1)
+		return complain(argv, error, size, strerror(errno));
+	ok = run(argv, errors, take, arg, error, size);
+	close(errors);
+	return ok;
 }

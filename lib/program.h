@@ -17,9 +17,9 @@ int program_start(
     const char *const *argv, int input, int output, int errors, pid_t *pid);
 
 /* Its standard input is empty. From `*output`, which is non-blocking, comes
- * what it writes to standard output and standard error. Returns 0 or an errno.
- */
-int program_spawn(const char *const *argv, pid_t *pid, int *output);
+ * what it writes to standard output, and to standard error if `errors` is -1
+ * and not the descriptor for that. Returns 0 or an errno. */
+int program_spawn(const char *const *argv, int errors, pid_t *pid, int *output);
 
 /* false: it need not go on. */
 typedef bool program_take(void *arg, const char *bytes, size_t len);
@@ -27,11 +27,16 @@ typedef bool program_take(void *arg, const char *bytes, size_t len);
 /*
  * Runs it to its end and hands its output to `take`. One that says nothing for
  * a minute is killed, and so is one that stays for a minute after it has closed
- * its output, or whose output `take` does not want. true:
- * it ended with exit status 0 and all of its output was taken. Else one line
- * is in `error`, which stays as it is where `take` said no.
+ * its output, or whose output `take` does not want. true: it ended with exit
+ * status 0 and all of its standard output was taken. Else one line is in
+ * `error`, if possible its own last one on standard error; it stays as it is
+ * where `take` said no.
  */
 bool program_run(const char *const *argv, program_take *take, void *arg,
+    char *error, size_t size);
+
+/* The same where standard error is part of the output. */
+bool program_run_mixed(const char *const *argv, program_take *take, void *arg,
     char *error, size_t size);
 
 /* The process is about to end: a program_run() of another thread gives up

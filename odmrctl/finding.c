@@ -224,9 +224,8 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	[TAGS_DISAGREE] = { "tags-disagree", WARNING,
 	    "Customers may hear that nothing waits, or sessions look for mail "
 	    "that is gone." },
-	[POSTQUEUE_WARNS] = { "postqueue-warns", ERROR,
-	    "odmrctl reconcile and odmrd take it for a broken line of the "
-	    "queue, and give up." },
+	[POSTQUEUE_WARNS] = { "postqueue-warns", NOTE,
+	    "Postfix may not do what main.cf seems to say." },
 	[QUEUE_UNREADABLE] = { "queue-unreadable", WARNING,
 	    "Tags and queue were not compared; odmrd asks for the queue in the "
 	    "same way." },

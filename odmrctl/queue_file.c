@@ -26,7 +26,7 @@ run(const char *const argv[], char **said, char reason[REASON_SIZE])
 
 	if (out == NULL)
 		err(EX_OSERR, "out of memory");
-	succeeded = program_run(argv, keep, out, reason, REASON_SIZE);
+	succeeded = program_run_mixed(argv, keep, out, reason, REASON_SIZE);
 	if (fclose(out) == EOF)
 		err(EX_OSERR, "out of memory");
 	return succeeded;

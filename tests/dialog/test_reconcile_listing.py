@@ -317,6 +317,17 @@ def test_finished_tags_are_kept_history_days(world):
 GOOD = listed("Q2", "r@odmr.test")
 
 
+def test_what_postfix_says_beside_the_listing_does_not_matter(world):
+    world.tag("Q1")
+    world.queue(GOOD)
+    world.program("postqueue", f"cd {world.dir}\n"
+                  "echo 'postqueue: warning: overriding earlier entry' >&2; "
+                  "cat queue")
+    status, _, err = world.run("reconcile")
+    assert (status, err) == (0, "")
+    assert ("Q2", "odmr.test", "held") in world.tags()
+
+
 @pytest.mark.parametrize("script, says", [
     ("cat queue; printf '{\"queue_id\": \"Q3\", \"recip'", "ends within a line"),
     ("cat queue; echo '{\"queue_id\": \"Q3\"'; cat queue", "no JSON object"),
