@@ -152,7 +152,7 @@ postfix_load(struct postfix *postfix, const struct conf *conf,
 		services = ask(postfix, conf, "-M", error);
 	if (services != NULL)
 		postfix->tables = ask(postfix, conf, "-m", error);
-	if (postfix->tables != NULL) {
+	if (services != NULL && postfix->tables != NULL) {
 		read_settings(&postfix->settings, settings);
 		read_settings(&postfix->overrides, overrides);
 		read_services(postfix, services);
