@@ -459,7 +459,8 @@ def test_watch_doubles_its_wait_up_to_a_minute(waiting):
         next_, = waiting.sql("SELECT next FROM probe")[0]
         waits.append(next_ - begin)
     for wait, right in zip(waits, [1, 2, 16, 32, 60, 14, 60, 60]):
-        assert right <= wait <= right + 2, waits
+        # time(2) may be some milliseconds behind time.time().
+        assert right - 1 <= wait <= right + 2, waits
 
 
 def test_probe_that_is_not_due_is_left_out_for_a_minute_at_most(waiting):
