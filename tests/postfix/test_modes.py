@@ -179,16 +179,6 @@ def test_trigger_starts_all_domains_of_a_node(provider, make_customer, node):
     customer.wait_for_messages(4)
 
 
-def test_postqueue_f_lets_all_mail_on_hold_go(provider, make_customer):
-    """It is what Postfix means by defer_transports; odmrctl(8) says so."""
-    customer = make_customer(["flushed.test"])
-    provider.add_domain("flushed.test", "hold", at(customer))
-    send(provider, "flushed.test", 2)
-    wait_until_tried(provider, "flushed.test", 2)
-    provider.flush_all()
-    customer.wait_for_messages(2)
-
-
 # ---- backup
 
 
