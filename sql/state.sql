@@ -135,21 +135,6 @@ WHEN new.state != 'held' AND new.state IS NOT old.state BEGIN
 		(SELECT account FROM session WHERE id = new.session),
 		(SELECT login FROM owner WHERE domain = new.domain), '')
 		WHERE id = new.id;
-	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
-		refused, expired, vanished)
-		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
-		'localtime'), new.domain,
-		(SELECT counted FROM tag WHERE id = new.id),
-		new.state = 'delivered',
-		iif(new.state = 'delivered', new.size, 0),
-		new.state = 'refused', new.state = 'expired',
-		new.state = 'left' WHERE true
-		ON CONFLICT (day, domain, account) DO UPDATE SET
-		delivered = delivered + excluded.delivered,
-		delivered_bytes = delivered_bytes + excluded.delivered_bytes,
-		refused = refused + excluded.refused,
-		expired = expired + excluded.expired,
-		vanished = vanished + excluded.vanished;
 END;
 
 -- Who settles a message before its tag came brings the tag.
@@ -159,15 +144,18 @@ WHEN new.state != 'held' BEGIN
 		(SELECT account FROM session WHERE id = new.session),
 		(SELECT login FROM owner WHERE domain = new.domain), '')
 		WHERE id = new.id;
+END;
+
+-- Both say for whom it is counted; that it counts follows from that.
+CREATE TRIGGER tag_counted AFTER UPDATE OF counted ON tag BEGIN
 	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
 		refused, expired, vanished)
-		SELECT date(coalesce(new.settled, new.arrived), 'unixepoch',
-		'localtime'), new.domain,
-		(SELECT counted FROM tag WHERE id = new.id),
+		VALUES (date(coalesce(new.settled, new.arrived), 'unixepoch',
+		'localtime'), new.domain, new.counted,
 		new.state = 'delivered',
 		iif(new.state = 'delivered', new.size, 0),
 		new.state = 'refused', new.state = 'expired',
-		new.state = 'left' WHERE true
+		new.state = 'left')
 		ON CONFLICT (day, domain, account) DO UPDATE SET
 		delivered = delivered + excluded.delivered,
 		delivered_bytes = delivered_bytes + excluded.delivered_bytes,
