@@ -57,13 +57,11 @@ command_run cmd_status, cmd_queue;
 command_run cmd_reconcile;
 command_run cmd_message, cmd_release, cmd_delete;
 command_run cmd_sessions, cmd_sessions_end;
-command_run cmd_usage;
+command_run cmd_usage, cmd_metrics, cmd_doctor;
 
 /* Writes what is in `out` to standard output already now, for a question that
  * follows. No query may be open. */
 int say_now(struct context *);
-command_run cmd_metrics;
-command_run cmd_doctor;
 
 /* Prints "odmrctl: ..." and returns the code. */
 int complain(int code, const char *fmt, ...)
