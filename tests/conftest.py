@@ -94,7 +94,7 @@ def show(request):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if call.when != "call" or not report.failed:
+    if not report.failed:
         return
     report.sections += transcripts(item)
     provider = getattr(item, "funcargs", {}).get("sandbox")

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "domain.h"
+#include "log.h"
+#include "settle_note.h"
+
+static struct note *
+note_new(enum note_kind kind, size_t text)
+{
+	size_t bytes = sizeof(struct note) + text;
+	struct note *note = calloc(1, bytes);
+
+	if (note == NULL) {
+		log_error(NULL, "out of memory: tags are behind");
+		return NULL;
+	}
+	note->kind = kind;
+	note->since = clock_ms();
+	note->bytes = bytes;
+	note->fill = note->text;
+	return note;
+}
+
+static size_t
+room(const char *s)
+{
+	return s != NULL ? strlen(s) + 1 : 0;
+}
+
+static const char *
+keep(struct note *note, const char *s)
+{
+	char *at = note->fill;
+
+	if (s == NULL)
+		return NULL;
+	note->fill = stpcpy(at, s) + 1;
+	return at;
+}
+
+struct note *
+note_tx(const struct settlement *s)
+{
+	struct note *note = note_new(NOTE_TX,
+	    room(s->queue_id) + room(s->other_id) + room(s->domain) +
+		room(s->session) + room(s->answer));
+
+	if (note == NULL)
+		return NULL;
+	note->u.tx = *s;
+	note->u.tx.queue_id = keep(note, s->queue_id);
+	note->u.tx.other_id = keep(note, s->other_id);
+	note->u.tx.domain = keep(note, s->domain);
+	note->u.tx.session = keep(note, s->session);
+	note->u.tx.answer = keep(note, s->answer);
+	return note;
+}
+
+struct note *
+note_session(enum note_kind kind, const struct session_row *row)
+{
+	struct note *note = note_new(kind,
+	    room(row->id) + room(row->account) + room(row->client) +
+		room(row->domains) + room(row->state));
+
+	if (note == NULL)
+		return NULL;
+	note->u.session = *row;
+	note->u.session.id = keep(note, row->id);
+	note->u.session.account = keep(note, row->account);
+	note->u.session.client = keep(note, row->client);
+	note->u.session.domains = keep(note, row->domains);
+	note->u.session.state = keep(note, row->state);
+	return note;
+}
+
+struct note *
+note_question(const char *domains, const char *session)
+{
+	struct note *note =
+	    note_new(NOTE_QUESTION, room(domains) + room(session));
+
+	if (note == NULL)
+		return NULL;
+	note->u.ask.domains = keep(note, domains);
+	note->u.ask.session = keep(note, session);
+	note->u.ask.question.result = -1;
+	return note;
+}
+
+static enum store_result
+count(struct note *note, struct store *store)
+{
+	const char *at = note->u.ask.domains;
+	char name[DOMAIN_SIZE];
+	int64_t total = 0;
+	size_t len;
+
+	for (; *at != '\0'; at += at[len] != '\0' ? len + 1 : len) {
+		len = strcspn(at, "\n");
+		memcpy(name, at, len);
+		name[len] = '\0';
+		if (store_tag_count(store, name, note->u.ask.session, &total) ==
+		    STORE_FAILED)
+			return STORE_FAILED;
+	}
+	note->u.ask.question.result = (long)total;
+	return STORE_OK;
+}
+
+/* With the last row once more: the ones before may have found no room. */
+static enum store_result
+end_session(const struct session_row *row, struct store *store)
+{
+	if (store_session_put(store, row) == STORE_FAILED)
+		return STORE_FAILED;
+	return store_session_end(store, row->id, row->noted);
+}
+
+enum store_result
+note_apply(struct note *note, struct store *store)
+{
+	switch (note->kind) {
+	case NOTE_TX:
+		return store_settle(store, &note->u.tx);
+	case NOTE_SESSION:
+		return store_session_put(store, &note->u.session);
+	case NOTE_END:
+		return end_session(&note->u.session, store);
+	case NOTE_QUESTION:
+		return count(note, store);
+	}
+	return STORE_FAILED;
+}

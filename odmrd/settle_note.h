@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What settle.c writes: one thing that became of a message or a session, or a
+ * question about what is left. A note keeps copies of what it was made from.
+ */
+#ifndef SETTLE_NOTE_H
+#define SETTLE_NOTE_H
+
+#include "settle.h"
+
+enum note_kind { NOTE_TX, NOTE_SESSION, NOTE_END, NOTE_QUESTION };
+
+struct question {
+	settle_answer *answer; /* the loop's; NULL: nobody asks any more */
+	void *arg;
+	long result; /* -1 until it is known */
+};
+
+struct note {
+	struct note *next;
+	enum note_kind kind;
+	union {
+		struct settlement tx;
+		struct session_row session; /* NOTE_END: the last one */
+		struct {
+			struct question question;
+			const char *domains, *session;
+		} ask;
+	} u;
+	int64_t since; /* clock_ms when it was made */
+	size_t bytes;
+	char *fill;
+	char text[]; /* the strings */
+};
+
+/* All give NULL, with a line in the log, when there is no memory. */
+struct note *note_tx(const struct settlement *settlement);
+struct note *note_session(enum note_kind kind, const struct session_row *row);
+struct note *note_question(const char *domains, const char *session);
+
+/* STORE_NONE: the message was never tagged. */
+enum store_result note_apply(struct note *note, struct store *store);
+
+#endif
