@@ -74,7 +74,7 @@ ask(struct customer *c)
 	if (c->drain.question == NULL)
 		c->drain.question = settle_ask(
 		    c->server->settle, c->domains, c->who.id, on_count, c);
-	/* Out of memory: look again later. */
+	/* No room for it: look again later. */
 	if (c->drain.question == NULL && c->state == CUSTOMER_READY)
 		timer_set(c->drain.timer, c->server->conf->drain_wait * 1000);
 }

@@ -35,11 +35,12 @@ rate(const struct customer *c)
 	    60000 / ms;
 }
 
-static void
-write_row(struct customer *c)
+static struct session_row
+row_of(const struct customer *c)
 {
-	struct live *live = &c->live;
-	const struct session_row row = {
+	const struct live *live = &c->live;
+
+	return (struct session_row) {
 		.id = c->who.id,
 		.pid = (long)getpid(),
 		.account = c->who.login,
@@ -56,21 +57,21 @@ write_row(struct customer *c)
 		.since = c->began,
 		.noted = time(NULL),
 	};
-
-	settle_session(c->server->settle, &row);
 }
 
 void
 live_note(struct customer *c)
 {
 	struct live *live = &c->live;
+	struct session_row row;
 
 	live->state = state_names[c->state];
 	live->noted_ms = loop_now_ms();
 	live->attempted = c->tally.attempted;
 	live->in_flight = c->pipeline.in_flight;
 	live->rate = rate(c);
-	write_row(c);
+	row = row_of(c);
+	settle_session(c->server->settle, &row);
 }
 
 static void
@@ -136,6 +137,12 @@ live_free(struct live *live)
 void
 live_end(struct customer *c)
 {
+	struct session_row row;
+
 	timer_stop(c->live.timer);
-	settle_end(c->server->settle, c->who.id);
+	/* No state was ever shown: there is no row. */
+	if (c->live.state == NULL)
+		return;
+	row = row_of(c);
+	settle_end(c->server->settle, &row);
 }

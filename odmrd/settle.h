@@ -2,10 +2,10 @@
 /*
  * Settling: what became of messages and sessions is written to state.db by a
  * thread of its own, in the order in which it was told and many at a time, so
- * that no message waits for a disk. Tags are an index: when the database stays
- * unusable, notes are given up after a while, with a line in the log, and
- * reconcile mends the tags later; settle_doubt tells that it is due. At
- * settle_free all notes are written first.
+ * that no message waits for a disk. While the database cannot be used, notes
+ * wait, up to SETTLE_ROOM bytes of them. Tags are an index: what finds no room,
+ * or cannot be written when odmrd ends, is given up with a line in the log, and
+ * reconcile mends the tags; settle_doubt tells that it is due.
  */
 #ifndef SETTLE_H
 #define SETTLE_H
@@ -13,6 +13,8 @@
 #include "conf.h"
 #include "loop.h"
 #include "store.h"
+
+enum { SETTLE_ROOM = 64 << 20 }; /* some 100,000 messages */
 
 struct question;
 struct settle;
@@ -28,13 +30,15 @@ void settle_free(struct settle **settle);
 
 /* All three copy what they are given. */
 void settle_tx(struct settle *settle, const struct settlement *settlement);
+/* Only news: while the database cannot be used, it may be left out. */
 void settle_session(struct settle *settle, const struct session_row *row);
-void settle_end(struct settle *settle, const char *session);
+/* It ended when `row` says that it was noted. */
+void settle_end(struct settle *settle, const struct session_row *row);
 
 /*
  * Asks how many held messages of the domains (one a line) the session has not
  * attempted, after all that was told before is written. -1: cannot be known
- * now. The asker forgets the question if it ends first. NULL: out of memory.
+ * now. The asker forgets the question if it ends first. NULL: no room for it.
  */
 typedef void settle_answer(long unattempted, void *arg);
 struct question *settle_ask(struct settle *settle, const char *domains,
