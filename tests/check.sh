@@ -29,7 +29,7 @@ done
 tests/property/property.py --seconds 60 || failed+=("the property test")
 
 # -rfEs: at the end, what failed, and what was skipped and why.
-"$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 2 --dist loadfile \
+"$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 4 --dist loadfile \
     tests "$@" || failed+=(pytest)
 
 if ((${#failed[@]} > 0)); then

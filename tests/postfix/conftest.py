@@ -11,9 +11,26 @@ from lone_milter import Milter
 from odmr.customer import Customer
 from party import Party
 from policy import Policy
+from retrying import clear, queue_runs, retrying
 from sluice import Sluice
 
 numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def retrying_sandbox(sandbox):
+    """Its Postfix tries each message again every two seconds."""
+    with retrying(sandbox) as provider:
+        yield provider
+
+
+@pytest.fixture
+def retrying_provider(retrying_sandbox):
+    """Without what a test before has started: the next queue run after a flush
+    tries all mail on hold that has its route."""
+    queue_runs(retrying_sandbox, 1)
+    yield retrying_sandbox
+    clear(retrying_sandbox)
 
 
 @pytest.fixture(scope="module")
