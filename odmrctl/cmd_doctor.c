@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "json.h"
@@ -287,13 +288,15 @@ load_postfix(struct doctor *doctor, struct postfix *postfix)
 
 	doctor->main_cf = doctor_text(doctor, "%s/main.cf", directory);
 	doctor->master_cf = doctor_text(doctor, "%s/master.cf", directory);
+	if (access(doctor->conf->postconf_path, X_OK) == -1)
+		return; /* check_files tells */
 	if (postfix_load(postfix, doctor->conf, error))
 		doctor->postfix = postfix;
 	else
 		doctor_find(doctor, POSTFIX_UNREADABLE, doctor->ctx->conf_path,
 		    doctor_text(doctor,
 			"$EDITOR %s # postfix_config_directory, "
-			"postqueue_path",
+			"postconf_path",
 			doctor->ctx->conf_path),
 		    "postconf -c %s: %s", directory, error);
 }
@@ -320,7 +323,7 @@ int
 cmd_doctor(struct context *ctx, const struct arguments *args)
 {
 	struct doctor doctor = { .ctx = ctx, .conf = &ctx->conf };
-	struct postfix postfix;
+	struct postfix postfix = { 0 };
 	int code = EX_OK;
 
 	signal(SIGPIPE, SIG_IGN);

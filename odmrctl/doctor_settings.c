@@ -110,7 +110,7 @@ check_queue(struct doctor *doctor)
 	if (doctor->postfix == NULL)
 		return;
 	if (!postfix_has_table(doctor->postfix, "sqlite"))
-		doctor_find(doctor, POSTFIX_SQLITE, doctor->postfix->postconf,
+		doctor_find(doctor, POSTFIX_SQLITE, doctor->conf->postconf_path,
 		    "apt-get install postfix-sqlite",
 		    "postconf -m does not list sqlite");
 	check_ids(doctor);

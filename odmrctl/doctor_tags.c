@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "listing.h"
@@ -89,6 +90,8 @@ count_queue(struct doctor *doctor, struct count *count)
 	char error[INQUIRY_ERROR_SIZE];
 	bool heard;
 
+	if (access(conf->postqueue_path, X_OK) == -1)
+		return false; /* check_files tells */
 	count->listing =
 	    (struct listing) { .message = on_message, .arg = count };
 	heard = inquiry_run(&inquiry, 0, error);

@@ -115,8 +115,8 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	[UNSEEN] = { "unseen", NOTE,
 	    "What only root may look at was not checked." },
 	[PROGRAM_MISSING] = { "program-missing", ERROR,
-	    "The daemons and odmrctl reconcile cannot ask Postfix: sessions "
-	    "bring nothing that waited, or tags stay as they are." },
+	    "Postfix cannot be asked: sessions bring nothing that waited, tags "
+	    "stay as they are, or doctor checks nothing of Postfix." },
 	[MAIL_LOG_UNREADABLE] = { "mail-log-unreadable", WARNING,
 	    "What Postfix delivered or returned itself ends as \"left\"." },
 	[USER_MISSING] = { "user-missing", ERROR,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <ctype.h>
 #include <err.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +24,9 @@ collect(void *arg, const char *bytes, size_t len)
 
 /* What "postconf -c DIRECTORY OPTION" prints; NULL and `error`: it failed. */
 static char *
-ask(const struct postfix *postfix, const struct conf *conf, const char *option,
-    char error[INQUIRY_ERROR_SIZE])
+ask(const struct conf *conf, const char *option, char error[INQUIRY_ERROR_SIZE])
 {
-	const char *const argv[] = { postfix->postconf, "-c",
+	const char *const argv[] = { conf->postconf_path, "-c",
 		conf->postfix_config_directory, option, NULL };
 	struct inquiry inquiry = { argv, -1, SECONDS, collect, NULL };
 	char *text = NULL;
@@ -125,15 +123,12 @@ read_services(struct postfix *postfix, const char *text)
 	}
 }
 
-static char *
-beside(const char *path, const char *name)
+static void
+find_postmap(struct postfix *postfix)
 {
-	char *copy = copy_line(path), *made;
-
-	if (asprintf(&made, "%s/%s", dirname(copy), name) == -1)
+	if (asprintf(&postfix->postmap, "%s/postmap",
+		postfix_setting(postfix, "command_directory")) == -1)
 		err(EX_OSERR, "out of memory");
-	free(copy);
-	return made;
 }
 
 bool
@@ -143,19 +138,18 @@ postfix_load(struct postfix *postfix, const struct conf *conf,
 	char *settings, *overrides = NULL, *services = NULL;
 
 	memset(postfix, 0, sizeof(*postfix));
-	postfix->postconf = beside(conf->postqueue_path, "postconf");
-	postfix->postmap = beside(conf->postqueue_path, "postmap");
-	settings = ask(postfix, conf, "-x", error);
+	settings = ask(conf, "-x", error);
 	if (settings != NULL)
-		overrides = ask(postfix, conf, "-Px", error);
+		overrides = ask(conf, "-Px", error);
 	if (overrides != NULL)
-		services = ask(postfix, conf, "-M", error);
+		services = ask(conf, "-M", error);
 	if (services != NULL)
-		postfix->tables = ask(postfix, conf, "-m", error);
+		postfix->tables = ask(conf, "-m", error);
 	if (services != NULL && postfix->tables != NULL) {
 		read_settings(&postfix->settings, settings);
 		read_settings(&postfix->overrides, overrides);
 		read_services(postfix, services);
+		find_postmap(postfix);
 	}
 	free(settings);
 	free(overrides);
@@ -188,7 +182,6 @@ postfix_free(struct postfix *postfix)
 		free(service);
 	}
 	free(postfix->tables);
-	free(postfix->postconf);
 	free(postfix->postmap);
 }
 

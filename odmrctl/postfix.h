@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The configuration of the Postfix at postfix_config_directory, as postconf(1)
- * tells it: values expanded, defaults included. postconf and postmap stand
- * beside postqueue_path. Read once, and only read.
+ * tells it: values expanded, defaults included. Read once, and only read.
  */
 #ifndef POSTFIX_H
 #define POSTFIX_H
@@ -25,8 +24,8 @@ struct setting_line;
 struct postfix {
 	struct setting_line *settings, *overrides;
 	struct service *services;
-	char *tables;             /* the kinds of tables it knows, one a line */
-	char *postconf, *postmap; /* paths */
+	char *tables;  /* the kinds of tables it knows, one a line */
+	char *postmap; /* its path, in command_directory */
 };
 
 /* False, with one line in `error`: there is no such configuration. */

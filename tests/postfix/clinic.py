@@ -102,17 +102,14 @@ class Patient:
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
     def programs(self, **scripts):
-        """Postfix's programs, some of them replaced by shell scripts."""
+        """Shell scripts in the place of Postfix's programs."""
         directory = self.directory / "sbin"
         directory.mkdir()
-        for name in "postconf", "postmap", "postqueue":
+        for name, script in scripts.items():
             path = directory / name
-            if name in scripts:
-                path.write_text(f"#!/bin/sh\n{scripts[name]}\n")
-                path.chmod(0o755)
-            else:
-                path.symlink_to(f"/usr/sbin/{name}")
-        self.odmr_conf("postqueue_path", directory / "postqueue")
+            path.write_text(f"#!/bin/sh\n{script}\n")
+            path.chmod(0o755)
+            self.odmr_conf(f"{name}_path", path)
 
     def certificate(self, start="20200101", end="20990101", name="localhost",
                     extensions=""):

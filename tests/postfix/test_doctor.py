@@ -213,8 +213,8 @@ def certificate(**options):
 FAULTS = [
     ("no_main_cf", "postfix-unreadable",
      lambda p: (p.postfix / "main.cf").unlink()),
-    ("no_postconf", "postfix-unreadable program-missing",
-     lambda p: p.odmr_conf("postqueue_path", "/nonexistent/postqueue")),
+    ("postconf_fails", "postfix-unreadable",
+     lambda p: p.programs(postconf="exit 1")),
     ("no_sqlite", "postfix-sqlite", lambda p: p.programs(
         postconf='case "$*" in *-m) echo hash ;; '
         '*) exec /usr/sbin/postconf "$@" ;; esac')),
@@ -289,7 +289,9 @@ FAULTS = [
     ("milter_in_jail", "milter-chroot", far_milter),
     ("milter_gone", "milter-down", milter_down),
     ("no_such_user", "user-missing", no_user),
-    ("no_postconf_path", "program-missing",
+    ("no_postqueue", "program-missing",
+     lambda p: p.odmr_conf("postqueue_path", "/nonexistent/postqueue")),
+    ("no_postconf", "program-missing",
      lambda p: p.odmr_conf("postconf_path", "/nonexistent/postconf")),
     ("forbidden_postqueue", "program-missing", forbidden_program),
     ("closed_log", "mail-log-unreadable", closed_log),
