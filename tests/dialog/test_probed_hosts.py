@@ -2,26 +2,15 @@
 """Which hosts etrn-trigger --probe asks: MX hosts, addresses, and not us. Each
 test has a network of its own."""
 
-import json
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from odmr.network import inside, may_unshare
 from test_probe import Provider
 
-WORLD = Path(__file__).with_name("probed_world.py")
 OWN = "192.0.2.1"
-
-
-def may_unshare():
-    return subprocess.run(["unshare", "--net", "--mount", "true"],
-                          stderr=subprocess.DEVNULL,
-                          check=False).returncode == 0
-
 
 pytestmark = pytest.mark.skipif(not may_unshare(),
                                 reason="needs namespaces, that is root")
@@ -38,11 +27,7 @@ def probe(show):
         value = f"'{hop}'" if hop else "NULL"
         provider.sql(f"UPDATE domain SET nexthop = {value}", "relay.db")
         world = {"zone": zone, "hosts": hosts, "own": [OWN]}
-        done = subprocess.run(
-            ["unshare", "--net", "--mount", sys.executable, WORLD,
-             provider.dir, json.dumps(world), *provider.command("-n")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, timeout=90, check=False)
+        done = inside(provider.dir, world, *provider.command("-n"))
         show("it said", done.stdout + done.stderr)
         assert done.returncode == os.EX_OK, done.stderr
         assert done.stdout.startswith("backup.test: ")

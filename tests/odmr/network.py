@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: ISC
 """A network of its own, in which a command finds the DNS and the mail hosts
-that a test wants:
+that a test wants. Tests call inside(); behind it is
 
-    unshare --net --mount python3 probed_world.py DIR WORLD COMMAND...
+    unshare --net --mount python3 network.py DIR WORLD COMMAND...
 
-WORLD is JSON. "zone": {name: answer}, where an answer is a list of records
+WORLD has "zone": {name: answer}, where an answer is a list of records
 ["MX", preference, host] and ["A", address], or "silent" or "fail"; names that
 are not there do not exist. "hosts": addresses where a mail server answers at
 port 25. "own": addresses of this host. DIR takes the files.
@@ -22,6 +22,24 @@ from pathlib import Path
 TYPES = {"A": 1, "MX": 15}
 SIOCSIFADDR, SIOCSIFFLAGS = 0x8916, 0x8914
 IFF_UP = 1
+UNSHARE = ["unshare", "--net", "--mount"]
+
+
+def may_unshare():
+    return subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0
+
+
+def inside(directory, world, *command):
+    """Runs it there; returns the finished process."""
+    return subprocess.run(
+        [*UNSHARE, sys.executable, __file__, directory, json.dumps(world),
+         *command],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True, timeout=90, check=False)
+
+
+# ---- what runs in it
 
 
 def interface(name, address=None):
