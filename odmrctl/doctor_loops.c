@@ -8,9 +8,9 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "address.h"
+#include "clock.h"
 #include "doctor.h"
 #include "mx.h"
 #include "roster.h"
@@ -20,7 +20,7 @@ enum { SECONDS = 10, PORTS_MAX = 64, SMTP_PORT = 25 };
 
 struct search {
 	struct doctor *doctor;
-	time_t until;
+	int64_t until_ms;
 	size_t left_out;
 	unsigned ports[PORTS_MAX]; /* where this host takes mail or ATRN */
 	size_t port_count;
@@ -81,30 +81,52 @@ has_port(const struct search *search, unsigned port)
 	return false;
 }
 
-/* Does the first address of the name belong to this host? */
+static bool
+is_late(const struct search *search)
+{
+	return clock_ms() > search->until_ms;
+}
+
+/* Does any address of the name belong to this host? */
 static bool
 is_here(const char *host)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-	bool here;
+	bool here = false;
 
 	if (getaddrinfo(host, NULL, &hints, &found) != 0)
 		return false;
-	here = self_has(found->ai_addr);
+	for (struct addrinfo *one = found; one != NULL && !here;
+	     one = one->ai_next)
+		here = self_has(one->ai_addr);
 	freeaddrinfo(found);
 	return here;
 }
 
-/* The best MX, which is the first; without any, the name itself. Postfix
- * leaves out itself and all that are no better. */
+/* At port 25 Postfix leaves out itself and all that are no better, so mail
+ * comes back where one of the best is this host. At other ports it does not
+ * look out for itself, and may try each. */
 static bool
-is_mx_here(const char *domain)
+has_host_here(const struct search *search, const struct mx *mx, unsigned port)
+{
+	const unsigned best = mx->hosts[0].preference;
+
+	for (size_t i = 0; i < mx->count && !is_late(search); i++)
+		if ((port != SMTP_PORT || mx->hosts[i].preference == best) &&
+		    is_here(mx->hosts[i].name))
+			return true;
+	return false;
+}
+
+/* Without any MX, the name itself counts. */
+static bool
+is_mx_here(const struct search *search, const char *domain, unsigned port)
 {
 	struct mx mx;
 
 	switch (mx_lookup(domain, &mx)) {
 	case MX_FOUND:
-		return is_here(mx.hosts[0].name);
+		return has_host_here(search, &mx, port);
 	case MX_NONE:
 		return is_here(domain);
 	case MX_NULL:
@@ -133,7 +155,7 @@ leads_here(const struct search *search, const char *hop)
 		port = port_number(rest + 1);
 	if (!has_port(search, port))
 		return false;
-	return literal ? is_here(host) : is_mx_here(host);
+	return literal ? is_here(host) : is_mx_here(search, host, port);
 }
 
 static void
@@ -144,12 +166,11 @@ check_entry(struct search *search, const struct entry *entry)
 
 	if (entry->mode == MODE_ODMR)
 		return;
-	if (time(NULL) > search->until) {
-		search->left_out++;
+	if (is_late(search) ||
+	    !leads_here(search, hop != NULL ? hop : entry->name)) {
+		search->left_out += is_late(search);
 		return;
 	}
-	if (!leads_here(search, hop != NULL ? hop : entry->name))
-		return;
 	doctor_find(doctor, LOOP, doctor->conf->relay_database,
 	    doctor_text(doctor, "odmrctl domain set %s --nexthop '[HOST]'",
 		entry->name),
@@ -194,7 +215,7 @@ check_loops(struct doctor *doctor)
 	if (doctor->postfix == NULL)
 		return;
 	resolver_setup();
-	search.until = time(NULL) + SECONDS;
+	search.until_ms = clock_ms() + SECONDS * 1000;
 	find_ports(&search);
 	check_relayhost(&search);
 	if (doctor->store != NULL &&
