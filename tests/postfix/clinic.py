@@ -5,7 +5,6 @@ own, and stay as they are."""
 
 import json
 import os
-import pwd
 import re
 import shutil
 import sqlite3
@@ -96,10 +95,6 @@ class Patient:
             for statement in statements:
                 db.execute(statement)
         db.close()
-
-    def make_user_own(self, path, user):
-        entry = pwd.getpwnam(user)
-        os.chown(path, entry.pw_uid, entry.pw_gid)
 
     def programs(self, **scripts):
         """Shell scripts in the place of Postfix's programs."""

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: ISC
+"""Faults of domains, accounts and routes, and of the tags beside the queue."""
+
+from faults import main
+from faults.postfix import make_old
+
+
+def local(name):
+    return lambda p: p.main(name, "localhost, a.test")
+
+
+def loop(p):
+    p.sql(p.relay, "UPDATE domain SET nexthop = "
+          f"'[127.0.0.1]:{p.sandbox.port}' WHERE name = 'b.test'")
+
+
+def relayhost(p):
+    p.main("relayhost", f"[localhost]:{p.sandbox.port}")
+
+
+FAULTS = [
+    ("not_relayed", "not-relayed", main("relay_domains", "a.test, h.test")),
+    ("not_relayed_file", "not-relayed",
+     lambda p: ((p.directory / "list").write_text("a.test\nh.test\n"),
+                p.main("relay_domains", p.directory / "list"))),
+    ("not_flushed", "not-flushed", main("fast_flush_domains", "test")),
+    ("no_transport", "no-transport",
+     main("transport_maps", "inline:{a.test=odmr:unix:odmr/a.test}")),
+    ("wrong_transport", "wrong-transport",
+     lambda p: p.main("transport_maps", "inline:{a.test=smtp:[127.0.0.1]}, "
+                      f"sqlite:{p.etc}/transport.cf")),
+    ("mydestination", "local-domain", local("mydestination")),
+    ("mailboxes", "local-domain", local("virtual_mailbox_domains")),
+    ("aliases", "local-domain", local("virtual_alias_domains")),
+    ("no_table", "map-failed",
+     lambda p: p.main("relay_domains", f"hash:{p.directory}/none, "
+                      f"sqlite:{p.etc}/relay_domains.cf")),
+    ("disabled", "no-account",
+     lambda p: p.sql(p.state, "UPDATE account SET disabled = 1")),
+    ("nothing_granted", "no-domain",
+     lambda p: p.sql(p.state, "INSERT INTO account (login, scram, created) "
+                     "VALUES ('ann', 'x', 1)")),
+    ("loop", "loop", loop),
+    ("relayhost", "relayhost-loop", relayhost),
+    ("untagged", "tags-disagree",
+     lambda p: p.sql(p.state, "DELETE FROM tag WHERE id = 1")),
+    ("mail_gone", "tags-disagree",
+     lambda p: p.sql(p.state, "INSERT INTO tag (queue_id, domain, sender, "
+                     "recipients, size, client, arrived, open) VALUES "
+                     "('x', 'a.test', '', 'r@a.test', 1, '', 1, 1)")),
+    ("never_reconciled", "reconcile-late",
+     lambda p: p.sql(p.relay, "UPDATE domain SET created = created - 3600")),
+    ("reconciled_long_ago", "reconcile-late",
+     lambda p: (make_old(p), p.sql(
+         p.state, "UPDATE reconciled SET began = began - 1810"))),
+    ("set_twice", "postqueue-warns",
+     lambda p: p.edit(p.postfix / "main.cf", lambda text: text +
+                      "\nrelayhost = [a.example]\nrelayhost =\n")),
+    ("queue", "queue-unreadable",
+     lambda p: p.programs(postqueue="echo 'mail system is down' >&2; exit 69")),
+]

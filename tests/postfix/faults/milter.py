@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: ISC
+"""Faults between Postfix and the milter."""
+
+from faults import main
+
+
+def set_milter(*others, path="unix:odmr/milter", action="accept"):
+    value = "{ " + ", ".join([path, f"default_action={action}", *others]) + " }"
+    return main("smtpd_milters", value)
+
+
+def far_milter(p):
+    p.main("smtpd_milters", f"{{ unix:{p.spool}/odmr/milter, "
+           "default_action=accept, content_timeout=10s }")
+    p.field("*/inet", "chroot", "y")
+
+
+def milter_down(p):
+    p.odmr_conf("milter_socket", f"unix:{p.spool}/odmr/none")
+    set_milter("content_timeout=10s", path="unix:odmr/none")(p)
+
+
+def no_macros(p):
+    for stage in "rcpt", "data", "end_of_data":
+        p.main(f"milter_{stage}_macros", "j")
+
+
+FAULTS = [
+    ("no_milter", "milter-missing", main("smtpd_milters", "inet:[::1]:1")),
+    ("no_local_milter", "milter-local", main("non_smtpd_milters", "")),
+    ("tempfail", "milter-action",
+     set_milter("content_timeout=10s", action="tempfail")),
+    ("default_action", "milter-action milter-timeout",
+     main("smtpd_milters", "unix:odmr/milter")),
+    ("milter_timeout", "milter-timeout", set_milter()),
+    ("macros", "milter-macros", no_macros),
+    ("milter_in_jail", "milter-chroot", far_milter),
+    ("milter_gone", "milter-down", milter_down),
+]
