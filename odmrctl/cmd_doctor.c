@@ -38,29 +38,28 @@ static doctor_check *const checks[] = { check_files, check_sockets,
 
 /* ---- what the checks call ------------------------------------------------ */
 
-static const char *
-keep(struct doctor *doctor, char *text)
+static const char *__attribute__((format(printf, 2, 0)))
+keep(struct doctor *doctor, const char *fmt, va_list ap)
 {
 	struct text *kept = malloc(sizeof(*kept));
 
-	if (text == NULL || kept == NULL)
+	if (kept == NULL || vasprintf(&kept->text, fmt, ap) == -1)
 		err(EX_OSERR, "out of memory");
-	*kept = (struct text) { doctor->texts, text };
+	kept->next = doctor->texts;
 	doctor->texts = kept;
-	return text;
+	return kept->text;
 }
 
 const char *
 doctor_text(struct doctor *doctor, const char *fmt, ...)
 {
+	const char *text;
 	va_list ap;
-	char *text;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
+	text = keep(doctor, fmt, ap);
 	va_end(ap);
-	return keep(doctor, text);
+	return text;
 }
 
 void
@@ -68,17 +67,15 @@ doctor_find(struct doctor *doctor, enum finding finding, const char *where,
     const char *cure, const char *fmt, ...)
 {
 	struct found *found = malloc(sizeof(*found));
+	const char *what;
 	va_list ap;
-	char *what;
 
 	va_start(ap, fmt);
-	if (vasprintf(&what, fmt, ap) == -1)
-		what = NULL;
+	what = keep(doctor, fmt, ap);
 	va_end(ap);
 	if (found == NULL)
 		err(EX_OSERR, "out of memory");
-	*found = (struct found) { finding, where, keep(doctor, what), cure,
-		doctor->found };
+	*found = (struct found) { finding, where, what, cure, doctor->found };
 	doctor->found = found;
 	doctor->counts[finding_kinds[finding].severity]++;
 }
