@@ -169,7 +169,9 @@ enum store_result store_cert_remove(
 /* Whose is it? `visit` may be NULL. */
 enum store_result store_cert_login(
     struct store *, const char *fingerprint, name_visit *visit, void *arg);
-enum store_result store_cert_each(struct store *, cert_visit *visit, void *arg);
+/* `login` NULL: of all accounts. */
+enum store_result store_cert_each(
+    struct store *, const char *login, cert_visit *visit, void *arg);
 
 /* ---- permissions for ETRN (relay.db) --------------------------------- */
 

@@ -63,7 +63,8 @@ store_cert_login(
 }
 
 enum store_result
-store_cert_each(struct store *store, cert_visit *visit, void *arg)
+store_cert_each(
+    struct store *store, const char *login, cert_visit *visit, void *arg)
 {
 	enum store_result result;
 	struct cert cert;
@@ -73,8 +74,10 @@ store_cert_each(struct store *store, cert_visit *visit, void *arg)
 		"SELECT account.login, fingerprint, certificate.created "
 		"FROM certificate "
 		"JOIN account ON account.id = certificate.account "
+		"WHERE account.login = ?1 OR ?1 IS NULL "
 		"ORDER BY account.login, fingerprint"))
 		return STORE_FAILED;
+	query_text(&query, login);
 	while ((result = query_row(&query)) == STORE_OK) {
 		cert.login = query_text_at(&query, 0);
 		cert.fingerprint = query_text_at(&query, 1);

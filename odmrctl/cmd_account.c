@@ -44,8 +44,7 @@ no_such_account(const char *login)
 	return complain(EX_NOUSER, "no such account: %s", login);
 }
 
-/* The code for what the store says to a change of one account. */
-static int
+int
 account_code(struct context *ctx, const char *login, enum store_result result)
 {
 	switch (result) {
@@ -59,6 +58,19 @@ account_code(struct context *ctx, const char *login, enum store_result result)
 	default:
 		return complain_store(ctx);
 	}
+}
+
+static void
+copy_id(const struct account *account, void *arg)
+{
+	*(int64_t *)arg = account->id;
+}
+
+int
+take_account(struct context *ctx, const char *login, int64_t *id)
+{
+	return account_code(
+	    ctx, login, store_account_get(ctx->store, login, copy_id, id));
 }
 
 static int
@@ -190,12 +202,6 @@ cmd_account_remove(struct context *ctx, const struct arguments *args)
 	    ctx, login, store_account_remove(ctx->store, login));
 }
 
-static void
-copy_id(const struct account *account, void *arg)
-{
-	*(int64_t *)arg = account->id;
-}
-
 /* Is every domain one of ours? Complains about the first that is not. */
 static int
 check_domains(struct context *ctx, const struct arguments *args)
@@ -242,8 +248,7 @@ change_grants(struct context *ctx, const struct arguments *args, bool grant)
 {
 	const char *login = args->operands[0];
 	int64_t id = 0;
-	int code = account_code(
-	    ctx, login, store_account_get(ctx->store, login, copy_id, &id));
+	int code = take_account(ctx, login, &id);
 
 	if (code == EX_OK && grant)
 		code = check_domains(ctx, args);

@@ -130,9 +130,9 @@ cmd_account_show(struct context *ctx, const struct arguments *args)
 	enum store_result result = store_account_get(
 	    ctx->store, login, args->json ? json_row : print_account, &listing);
 
-	if (result == STORE_NONE)
-		return complain(EX_NOUSER, "no such account: %s", login);
-	if (result != STORE_OK || listing.result != STORE_OK)
+	if (result != STORE_OK)
+		return account_code(ctx, login, result);
+	if (listing.result != STORE_OK)
 		return complain_store(ctx);
 	if (args->json)
 		putc('\n', ctx->out);

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 
 #include "fingerprint.h"
+#include "list.h"
 #include "odmrctl.h"
 #include "table.h"
 
@@ -29,25 +30,6 @@ take_fingerprint(const char *text, char out[FINGERPRINT_SIZE])
 	    text, fault);
 }
 
-static void
-copy_id(const struct account *account, void *arg)
-{
-	*(int64_t *)arg = account->id;
-}
-
-static int
-take_account_id(struct context *ctx, const char *login, int64_t *id)
-{
-	switch (store_account_get(ctx->store, login, copy_id, id)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_NONE:
-		return complain(EX_NOUSER, "no such account: %s", login);
-	default:
-		return complain_store(ctx);
-	}
-}
-
 /* The operands LOGIN and FINGERPRINT|FILE of both changes. */
 static int
 take_operands(struct context *ctx, const struct arguments *args, int64_t *id,
@@ -55,8 +37,7 @@ take_operands(struct context *ctx, const struct arguments *args, int64_t *id,
 {
 	int code = take_fingerprint(args->operands[1], fingerprint);
 
-	return code == EX_OK ? take_account_id(ctx, args->operands[0], id)
-			     : code;
+	return code == EX_OK ? take_account(ctx, args->operands[0], id) : code;
 }
 
 static void
@@ -85,8 +66,7 @@ cmd_cert_add(struct context *ctx, const struct arguments *args)
 		    ctx->store, fingerprint, complain_taken, fingerprint);
 		return EX_DATAERR;
 	case STORE_NONE:
-		return complain(
-		    EX_NOUSER, "no such account: %s", args->operands[0]);
+		return account_code(ctx, args->operands[0], STORE_NONE);
 	default:
 		return complain_store(ctx);
 	}
@@ -112,41 +92,54 @@ cmd_cert_remove(struct context *ctx, const struct arguments *args)
 	}
 }
 
-struct listing {
-	FILE *out;
-	const char *login; /* NULL: of every account */
-};
+static void
+print_row(const struct cert *cert, void *arg)
+{
+	char created[TABLE_TIME_SIZE];
+	FILE *out = arg;
+
+	table_name(out, cert->login, LOGIN_WIDTH);
+	fprintf(out, " %s\n", table_time(cert->created, created));
+	fprintf(out, "    %s\n", cert->fingerprint);
+}
 
 static void
-print_cert(const struct cert *cert, void *arg)
+json_row(const struct cert *cert, void *arg)
 {
-	const struct listing *listing = arg;
-	char created[TABLE_TIME_SIZE];
+	struct json *json = arg;
 
-	if (listing->login != NULL && strcmp(listing->login, cert->login) != 0)
-		return;
-	table_name(listing->out, cert->login, LOGIN_WIDTH);
-	fprintf(listing->out, " %s\n", table_time(cert->created, created));
-	fprintf(listing->out, "    %s\n", cert->fingerprint);
+	json_open(json, NULL, '{');
+	json_text(json, "login", cert->login);
+	json_text(json, "fingerprint", cert->fingerprint);
+	json_time(json, "created", cert->created);
+	json_close(json, '}');
+}
+
+static enum store_result
+json_rows(struct store *store, const char *login, struct json *json)
+{
+	return store_cert_each(store, login, json_row, json);
+}
+
+static int
+list_table(struct context *ctx, const char *login)
+{
+	fprintf(ctx->out, "%-*s %s\n    %s\n", LOGIN_WIDTH, "LOGIN",
+	    "REGISTERED", "FINGERPRINT (SHA-256)");
+	if (store_cert_each(ctx->store, login, print_row, ctx->out) != STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
 }
 
 int
 cmd_cert_list(struct context *ctx, const struct arguments *args)
 {
-	struct listing listing = {
-		.out = ctx->out,
-		.login = args->count > 0 ? args->operands[0] : NULL,
-	};
+	const char *login = args->count > 0 ? args->operands[0] : NULL;
 	int64_t id;
-	int code = EX_OK;
+	int code = login != NULL ? take_account(ctx, login, &id) : EX_OK;
 
-	if (listing.login != NULL)
-		code = take_account_id(ctx, listing.login, &id);
 	if (code != EX_OK)
 		return code;
-	fprintf(ctx->out, "%-*s %s\n    %s\n", LOGIN_WIDTH, "LOGIN",
-	    "REGISTERED", "FINGERPRINT (SHA-256)");
-	if (store_cert_each(ctx->store, print_cert, &listing) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
+	return args->json ? list_json(ctx, "certificates", json_rows, login)
+			  : list_table(ctx, login);
 }

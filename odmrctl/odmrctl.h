@@ -74,6 +74,11 @@ int take_domain(const char *typed, char out[DOMAIN_SIZE]);
 /* The same, and the domain must be one of ours. */
 int take_known_domain(
     struct context *, const char *typed, char out[DOMAIN_SIZE]);
+/* EX_OK for STORE_OK, else complains: for what the store says to a question for
+ * this account, or to a change of it. */
+int account_code(struct context *, const char *login, enum store_result result);
+/* EX_OK with its id, or complains. */
+int take_account(struct context *, const char *login, int64_t *id);
 /* Of a listing's only operand, which may be missing: `*domain` is `out`, or
  * NULL for all domains. */
 int take_domain_or_all(struct context *, const struct arguments *,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """AUTH EXTERNAL by registered client certificates, and odmrctl account cert."""
 
+import json
 import os
 import socket
 import ssl
@@ -221,6 +222,11 @@ def test_certificate_is_added_and_removed_in_every_form(
     assert f"    {plain_hex}\n" in listed and "\nalice " in listed
     assert cert_command(daemon, "list", "alice")[1] == listed
     assert plain_hex not in cert_command(daemon, "list", "bob")[1]
+    rows = json.loads(cert_command(daemon, "list", "--json")[1])
+    assert [(row["login"], row["fingerprint"]) for row in
+            rows["certificates"]] == [("alice", plain_hex)]
+    rows = json.loads(cert_command(daemon, "list", "bob", "--json")[1])
+    assert rows == {"certificates": []}
     assert offered(shows(daemon, certificates["one"])).startswith("EXTERNAL")
     assert cert_command(daemon, "remove", "alice", given) == (os.EX_OK, "", "")
     assert plain_hex not in cert_command(daemon, "list")[1]
