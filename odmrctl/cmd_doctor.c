@@ -83,8 +83,23 @@ doctor_find(struct doctor *doctor, enum finding finding, const char *where,
 void
 doctor_unseen(struct doctor *doctor, const char *path)
 {
-	doctor_find(doctor, UNSEEN, path, "sudo odmrctl doctor",
+	doctor_find(doctor, UNSEEN, path,
+	    doctor_text(doctor, "sudo %s", doctor_odmrctl(doctor, "doctor")),
 	    "not readable for this user");
+}
+
+const char *
+doctor_odmrctl(struct doctor *doctor, const char *fmt, ...)
+{
+	const char *path = doctor->ctx->conf_path, *command;
+	va_list ap;
+
+	va_start(ap, fmt);
+	command = keep(doctor, fmt, ap);
+	va_end(ap);
+	if (strcmp(path, CONFDIR "/odmr.conf") == 0)
+		return doctor_text(doctor, "odmrctl %s", command);
+	return doctor_text(doctor, "odmrctl -c %s %s", path, command);
 }
 
 static const char *

@@ -39,6 +39,9 @@ void doctor_find(struct doctor *, enum finding, const char *where,
 void doctor_unseen(struct doctor *, const char *path);
 const char *doctor_text(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* "odmrctl COMMAND" for this configuration. */
+const char *doctor_odmrctl(struct doctor *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* "postconf -e 'NAME = VALUE'" for this Postfix. */
 const char *doctor_cure(struct doctor *, const char *name, const char *value);
 /* "postconf -P 'SERVICE/TYPE/NAME = VALUE'" */

@@ -39,7 +39,8 @@ check_owner(struct doctor *doctor, const char *path, const struct stat *st)
 	const struct passwd *pw = getpwnam(doctor->conf->user);
 
 	if (pw != NULL && st->st_uid != pw->pw_uid)
-		doctor_find(doctor, DATABASE_OWNER, path, "odmrctl init",
+		doctor_find(doctor, DATABASE_OWNER, path,
+		    doctor_odmrctl(doctor, "init"),
 		    "belongs to user %u, not to %s", (unsigned)st->st_uid,
 		    doctor->conf->user);
 }
@@ -74,12 +75,13 @@ check_relay_file(struct doctor *doctor, const char *path, const struct stat *st)
 			"sqlite3 %s 'PRAGMA journal_mode = delete'", path),
 		    "its journal mode is WAL");
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		doctor_find(doctor, RELAY_WRITABLE, path, "odmrctl init",
-		    "mode %04o", (unsigned)st->st_mode & 07777);
+		doctor_find(doctor, RELAY_WRITABLE, path,
+		    doctor_odmrctl(doctor, "init"), "mode %04o",
+		    (unsigned)st->st_mode & 07777);
 	if (permission_of(conf->postfix_user, NULL, path, R_OK) == FORBIDDEN)
 		doctor_find(doctor, RELAY_UNREADABLE, path,
-		    doctor_text(doctor,
-			"odmrctl init # and let %s enter its directories",
+		    doctor_odmrctl(doctor,
+			"init # and let %s enter its directories",
 			conf->postfix_user),
 		    "user %s may not read it", conf->postfix_user);
 }
@@ -104,7 +106,8 @@ check_file(struct doctor *doctor, const char *path, struct stat *st)
 			doctor_unseen(doctor, path);
 		else
 			doctor_find(doctor, DATABASE_UNUSABLE, path,
-			    "odmrctl init", "%s", strerror(errno));
+			    doctor_odmrctl(doctor, "init"), "%s",
+			    strerror(errno));
 		return false;
 	}
 	check_owner(doctor, path, st);
@@ -126,8 +129,9 @@ static bool
 complain_unusable(struct doctor *doctor, const char *path)
 {
 	doctor_find(doctor, DATABASE_UNUSABLE, path,
-	    "odmrctl init # or bring the database back from a backup", "%s",
-	    store_error(doctor->store));
+	    doctor_odmrctl(
+		doctor, "init # or bring the database back from a backup"),
+	    "%s", store_error(doctor->store));
 	return false;
 }
 

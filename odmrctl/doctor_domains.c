@@ -160,8 +160,8 @@ on_account(const struct account *account, void *arg)
 		STORE_OK &&
 	    !accounts->granted && accounts->active)
 		doctor_find(doctor, NO_DOMAIN, doctor->conf->state_database,
-		    doctor_text(doctor, "odmrctl account grant %s DOMAIN",
-			account->login),
+		    doctor_odmrctl(
+			doctor, "account grant %s DOMAIN", account->login),
 		    "account %s: has no domain", account->login);
 }
 
@@ -181,9 +181,8 @@ check_accounts(struct doctor *doctor)
 			if (entry->mode == MODE_ODMR && !entry->listed)
 				doctor_find(doctor, NO_ACCOUNT,
 				    doctor->conf->state_database,
-				    doctor_text(doctor,
-					"odmrctl account grant LOGIN %s",
-					entry->name),
+				    doctor_odmrctl(doctor,
+					"account grant LOGIN %s", entry->name),
 				    "domain %s: no account that may log in "
 				    "has it",
 				    entry->name);

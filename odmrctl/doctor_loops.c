@@ -172,8 +172,8 @@ check_entry(struct search *search, const struct entry *entry)
 		return;
 	}
 	doctor_find(doctor, LOOP, doctor->conf->relay_database,
-	    doctor_text(doctor, "odmrctl domain set %s --nexthop '[HOST]'",
-		entry->name),
+	    doctor_odmrctl(
+		doctor, "domain set %s --nexthop '[HOST]'", entry->name),
 	    hop != NULL ? "domain %s: its next hop %s is this host"
 			: "domain %s: its best MX is this host, and it has no "
 			  "next hop",
@@ -201,7 +201,8 @@ check_all(struct search *search, const struct roster *roster)
 		check_entry(search, &roster->entries[i]);
 	if (search->left_out > 0)
 		doctor_find(doctor, DNS_SLOW, "/etc/resolv.conf",
-		    "odmrctl doctor # once more, when the DNS is faster",
+		    doctor_odmrctl(
+			doctor, "doctor # once more, when the DNS is faster"),
 		    "%zu domains left out after %d seconds", search->left_out,
 		    SECONDS);
 }

@@ -141,7 +141,7 @@ compare(struct doctor *doctor, const struct count *count)
 	}
 	if (domains > 0)
 		doctor_find(doctor, TAGS_DISAGREE, doctor->conf->state_database,
-		    "odmrctl reconcile",
+		    doctor_odmrctl(doctor, "reconcile"),
 		    "%" PRId64 " messages without a tag, %" PRId64
 		    " tags without a message, in %" PRId64 " domains",
 		    untagged, gone, domains);

@@ -230,6 +230,15 @@ def test_a_cure_can_be_pasted_and_cures(patient):
     assert patient.diagnose() == []
 
 
+def test_a_cure_by_odmrctl_is_for_the_configuration_that_was_looked_at(patient):
+    patient.relay.chmod(0o660)
+    cure, = [finding["cure"] for finding in patient.diagnose()]
+    assert cure == f"odmrctl -c {patient.conf} init"
+    subprocess.run(["/bin/sh", "-ec", cure], check=True, timeout=60,
+                   env={**os.environ, "PATH": f"{BUILD}:/usr/bin:/bin"})
+    assert patient.diagnose() == []
+
+
 def test_each_finding_is_in_the_manual_page():
     source = (TREE / "odmrctl" / "finding.c").read_text()
     known = dict(re.findall(r'= \{ "([a-z-]+)",\s+(\w+),', source))
