@@ -278,9 +278,10 @@ print_table(struct doctor *doctor)
 	FILE *out = doctor->ctx->out;
 
 	print_all(doctor, NULL);
-	fprintf(out, "%d errors, %d warnings, %d notes\n",
-	    counts[SEVERITY_ERROR], counts[SEVERITY_WARNING],
-	    counts[SEVERITY_NOTE]);
+	for (int severity = SEVERITIES - 1; severity >= 0; severity--)
+		fprintf(out, "%d %s%s%s", counts[severity],
+		    severity_name(severity), counts[severity] == 1 ? "" : "s",
+		    severity > 0 ? ", " : "\n");
 	if (counts[SEVERITY_ERROR] + counts[SEVERITY_WARNING] > 0)
 		print_wrapped(out,
 		    doctor_text(doctor,

@@ -38,7 +38,7 @@ state_text(const struct tag *tag)
 		{ "delivered", "the customer's server has taken it" },
 		{ "refused", "the customer's server has refused it" },
 		{ "expired", "was returned to its sender, it waited too long" },
-		{ "left", "left the queue; what became of it is not known" },
+		{ "left", "gone from the queue; the last answer may tell how" },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

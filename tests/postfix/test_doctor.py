@@ -216,6 +216,11 @@ def test_the_table_fits_80_columns(patient):
             if len(line) > 80 and not quoted.match(line)] == []
 
 
+def test_one_finding_is_counted_in_the_singular(patient):
+    patient.main("delay_warning_time", "4h")
+    assert "\n0 errors, 1 warning, 0 notes\n" in patient.doctor().stdout
+
+
 def test_a_cure_can_be_pasted_and_cures(patient):
     patient.main("delay_warning_time", "4h")
     patient.main("smtpd_etrn_restrictions", "")
