@@ -97,7 +97,7 @@ doctor_odmrctl(struct doctor *doctor, const char *fmt, ...)
 	va_start(ap, fmt);
 	command = keep(doctor, fmt, ap);
 	va_end(ap);
-	if (strcmp(path, CONFDIR "/odmr.conf") == 0)
+	if (strcmp(path, CONF_DEFAULT_PATH) == 0)
 		return doctor_text(doctor, "odmrctl %s", command);
 	return doctor_text(doctor, "odmrctl -c %s %s", path, command);
 }

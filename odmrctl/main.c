@@ -171,14 +171,13 @@ print_command(FILE *out, const struct command *command)
 }
 
 /* Of the commands of one noun, or of all. */
-static int
+static void
 print_usage(FILE *out, const char *noun)
 {
 	fprintf(out, "usage:\n");
 	for (int i = 0; i < COMMANDS; i++)
 		if (noun == NULL || strcmp(commands[i].noun, noun) == 0)
 			print_command(out, &commands[i]);
-	return EX_USAGE;
 }
 
 /* How many words the command's verb has, if `argv` begins with them; else -1.
@@ -214,11 +213,13 @@ find_command(int argc, char **argv)
 		if (match_verb(&commands[i], argc - 1, argv + 1) >= 0)
 			return &commands[i];
 	}
-	if (noun_known && argc > 1)
+	if (argc > 0 && !noun_known) {
+		warnx("unknown command \"%s\", -h shows all", argv[0]);
+		return NULL;
+	}
+	if (argc > 1)
 		warnx("unknown command \"%s %s\"", argv[0], argv[1]);
-	else if (argc > 0 && !noun_known)
-		warnx("unknown command \"%s\"", argv[0]);
-	print_usage(stderr, noun_known ? argv[0] : NULL);
+	print_usage(stderr, argc > 0 ? argv[0] : NULL);
 	return NULL;
 }
 
@@ -258,6 +259,19 @@ take_options(const struct command *command, int argc, char **argv,
 	return true;
 }
 
+static bool
+check_count(const struct command *command, const struct arguments *args)
+{
+	if (args->count < command->least)
+		warnx("an operand is missing");
+	else if (args->count > command->most)
+		warnx(
+		    "unexpected operand \"%s\"", args->operands[command->most]);
+	else
+		return true;
+	return false;
+}
+
 /* `argv` begins with the command's own words. */
 static bool
 take_arguments(const struct command *command, int argc, char **argv,
@@ -267,7 +281,7 @@ take_arguments(const struct command *command, int argc, char **argv,
 
 	argv[words] = program_invocation_short_name; /* for getopt's messages */
 	if (take_options(command, argc - words, argv + words, args) &&
-	    args->count >= command->least && args->count <= command->most)
+	    check_count(command, args))
 		return true;
 	fprintf(stderr, "usage:\n");
 	print_command(stderr, command);
@@ -324,7 +338,7 @@ main(int argc, char **argv)
 			return EX_OK;
 		}
 		if (option != 'c')
-			return print_usage(stderr, NULL);
+			return complain(EX_USAGE, "-h shows all commands");
 		path = optarg;
 	}
 	argc -= optind;

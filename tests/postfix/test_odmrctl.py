@@ -137,28 +137,34 @@ def test_without_a_command_it_tells_its_usage():
     assert help_.stdout == done.stderr
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["frobnicate"],
-        ["domain"],
-        ["domain", "frobnicate"],
-        ["domain", "add"],
-        ["domain", "add", "a.example", "b.example"],
-        ["domain", "add", "a.example", "--json"],
-        ["domain", "add", "a.example", "--frobnicate"],
-        ["domain", "add", "a.example", "--mode"],
-        ["domain", "list", "a.example"],
-        ["account", "grant", "tessa"],
-        ["status", "a.example"],
-        ["queue", "a.example", "b.example"],
-    ],
-)
-def test_wrong_command_line_is_a_usage_error(ctl, args):
-    done = ctl.run(*args)
+@pytest.mark.parametrize("line, what", [
+    ("domain", b"usage:"),
+    ("domain frobnicate", b'unknown command "domain frobnicate"'),
+    ("domain add", b"an operand is missing"),
+    ("domain add a.example b.example", b'unexpected operand "b.example"'),
+    ("domain add a.example --json", b"--json is no option of this command"),
+    ("domain add a.example --frobnicate", b"--frobnicate"),
+    ("domain add a.example --mode", b"--mode"),
+    ("domain list a.example", b'unexpected operand "a.example"'),
+    ("account grant tessa", b"an operand is missing"),
+    ("status a.example", b'unexpected operand "a.example"'),
+    ("queue a.example b.example", b'unexpected operand "b.example"'),
+])
+def test_wrong_command_line_is_a_usage_error(ctl, line, what):
+    done = ctl.run(*line.split())
     assert done.returncode == os.EX_USAGE
     assert done.stdout == b""
-    assert b"usage:" in done.stderr
+    assert what in done.stderr.splitlines()[0]
+    assert b"\nusage:\n" in b"\n" + done.stderr
+
+
+@pytest.mark.parametrize("line", ["frobnicate", "--help"])
+def test_what_is_no_command_is_not_lost_above_a_long_list(ctl, line):
+    done = ctl.run(line)
+    assert done.returncode == os.EX_USAGE
+    assert done.stdout == b""
+    assert b"-h shows all" in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
 
 
 def test_configuration_error_names_file_and_line(bare):
