@@ -87,9 +87,22 @@ is_late(const struct search *search)
 	return clock_ms() > search->until_ms;
 }
 
+/* An address of this host that a translator of addresses has. */
+static bool
+is_proxied(const struct search *search, const struct addrinfo *address)
+{
+	char text[NI_MAXHOST];
+
+	return getnameinfo(address->ai_addr, address->ai_addrlen, text,
+		   sizeof(text), NULL, 0, NI_NUMERICHOST) == 0 &&
+	    postfix_lists(
+		postfix_setting(search->doctor->postfix, "proxy_interfaces"),
+		text);
+}
+
 /* Does any address of the name belong to this host? */
 static bool
-is_here(const char *host)
+is_here(const struct search *search, const char *host)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
 	bool here = false;
@@ -98,7 +111,7 @@ is_here(const char *host)
 		return false;
 	for (struct addrinfo *one = found; one != NULL && !here;
 	     one = one->ai_next)
-		here = self_has(one->ai_addr);
+		here = self_has(one->ai_addr) || is_proxied(search, one);
 	freeaddrinfo(found);
 	return here;
 }
@@ -113,7 +126,7 @@ has_host_here(const struct search *search, const struct mx *mx, unsigned port)
 
 	for (size_t i = 0; i < mx->count && !is_late(search); i++)
 		if ((port != SMTP_PORT || mx->hosts[i].preference == best) &&
-		    is_here(mx->hosts[i].name))
+		    is_here(search, mx->hosts[i].name))
 			return true;
 	return false;
 }
@@ -128,7 +141,7 @@ is_mx_here(const struct search *search, const char *domain, unsigned port)
 	case MX_FOUND:
 		return has_host_here(search, &mx, port);
 	case MX_NONE:
-		return is_here(domain);
+		return is_here(search, domain);
 	case MX_NULL:
 	case MX_FAILED:
 		break;
@@ -155,7 +168,7 @@ leads_here(const struct search *search, const char *hop)
 		port = port_number(rest + 1);
 	if (!has_port(search, port))
 		return false;
-	return literal ? is_here(host) : is_mx_here(search, host, port);
+	return literal ? is_here(search, host) : is_mx_here(search, host, port);
 }
 
 static void

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not may_unshare(),
 # getaddrinfo(3) tells loopback addresses first.
 HOSTS = {"us.test": [["A", "192.0.2.1"]],
          "half.test": [["A", "127.0.0.11"], ["A", "192.0.2.1"]],
+         "outside.test": [["A", "203.0.113.1"]],
          "other.test": [["A", "198.51.100.2"]]}
 
 # Domain, its records, its next hop. The second group is fine.
@@ -27,6 +28,7 @@ LOOPING = [
     ("best.test", [["MX", 20, "other.test"], ["MX", 10, "us.test"]], None),
     ("equal.test", [["MX", 10, "other.test"], ["MX", 10, "us.test"]], None),
     ("address.test", [["MX", 10, "half.test"]], None),
+    ("behind-nat.test", [["MX", 10, "outside.test"]], None),
     ("without-mx.test", [["A", "192.0.2.1"]], None),
     ("by-mx.test", [], "best.test"),
     ("by-name.test", [], "[half.test]"),
@@ -69,7 +71,8 @@ postfix_user = {user}
         path = self.dir / "postconf"
         path.write_text(f"""#!/bin/sh
 case $3 in
--x) echo 'relayhost = {relayhost}' ;;
+-x) echo 'relayhost = {relayhost}'
+    echo 'proxy_interfaces = 203.0.113.9, 203.0.113.1' ;;
 -M) printf '%s inet n - y - - smtpd\\n' 25 2525 ;;
 esac
 """)
