@@ -88,6 +88,23 @@ doctor_unseen(struct doctor *doctor, const char *path)
 	    "not readable for this user");
 }
 
+/* Of a name that an operator has chosen. */
+const char *
+doctor_word(struct doctor *doctor, const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "@%+=:,./_-";
+	const char *word = "", *rest = name, *quote;
+
+	if (name[0] != '\0' && name[strspn(name, plain)] == '\0')
+		return name;
+	for (; (quote = strchr(rest, '\'')) != NULL; rest = quote + 1)
+		word = doctor_text(
+		    doctor, "%s%.*s'\\''", word, (int)(quote - rest), rest);
+	return doctor_text(doctor, "'%s%s'", word, rest);
+}
+
 const char *
 doctor_odmrctl(struct doctor *doctor, const char *fmt, ...)
 {
@@ -99,7 +116,8 @@ doctor_odmrctl(struct doctor *doctor, const char *fmt, ...)
 	va_end(ap);
 	if (strcmp(path, CONF_DEFAULT_PATH) == 0)
 		return doctor_text(doctor, "odmrctl %s", command);
-	return doctor_text(doctor, "odmrctl -c %s %s", path, command);
+	return doctor_text(
+	    doctor, "odmrctl -c %s %s", doctor_word(doctor, path), command);
 }
 
 static const char *

@@ -39,6 +39,8 @@ void doctor_find(struct doctor *, enum finding, const char *where,
 void doctor_unseen(struct doctor *, const char *path);
 const char *doctor_text(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* As the shell takes it for one word. */
+const char *doctor_word(struct doctor *, const char *name);
 /* "odmrctl COMMAND" for this configuration. */
 const char *doctor_odmrctl(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -160,8 +160,8 @@ on_account(const struct account *account, void *arg)
 		STORE_OK &&
 	    !accounts->granted && accounts->active)
 		doctor_find(doctor, NO_DOMAIN, doctor->conf->state_database,
-		    doctor_odmrctl(
-			doctor, "account grant %s DOMAIN", account->login),
+		    doctor_odmrctl(doctor, "account grant %s DOMAIN",
+			doctor_word(doctor, account->login)),
 		    "account %s: has no domain", account->login);
 }
 

@@ -5,6 +5,7 @@ that are put into a copy of it, and nothing else."""
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import socket
 import socketserver
@@ -233,6 +234,14 @@ def test_a_cure_can_be_pasted_and_cures(patient):
     for cure in cures:
         subprocess.run(["/bin/sh", "-ec", cure], check=True, timeout=60)
     assert patient.diagnose() == []
+
+
+def test_a_cure_has_a_name_as_one_word_of_the_shell(patient):
+    login = "it's$(id)"
+    patient.sql(patient.state, "INSERT INTO account (login, scram, created) "
+                f"VALUES ('{login.replace(chr(39), 2 * chr(39))}', 'x', 1)")
+    cure, = [finding["cure"] for finding in patient.diagnose()]
+    assert shlex.split(cure)[-3:] == ["grant", login, "DOMAIN"]
 
 
 def test_a_cure_by_odmrctl_is_for_the_configuration_that_was_looked_at(patient):
