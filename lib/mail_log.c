@@ -53,29 +53,25 @@ is_odmrds(const struct mail_log_line *line)
 	    (line->by_server || line->event == MAIL_DEFERRED);
 }
 
+/* Of mail for others there is no tag to wait for. */
 static enum store_result
-settle_recipient(struct follower *f, const struct mail_log_line *line)
+keep(struct follower *f, const struct logged *logged)
 {
-	struct logged logged = {
-		.queue_id = line->queue_id,
-		.domain = line->domain,
-		.local = line->local,
-		.sent = line->event == MAIL_SENT,
-		.final = line->event != MAIL_DEFERRED,
-		.answer = line->answer,
-	};
+	enum store_result result =
+	    store_domain_get(f->store, logged->domain, NULL, NULL);
 
-	if (is_odmrds(line))
-		return STORE_OK;
-	logged.when = mail_log_time(line->stamp, f->now);
-	return store_logged(f->store, &logged, f->settled);
+	if (result == STORE_OK)
+		result = store_early_add(f->store, logged, f->now);
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
-struct ending {
-	struct follower *follower;
-	const struct mail_log_line *line;
-	enum store_result result;
-};
+static enum store_result
+settle_recipient(struct follower *f, const struct logged *logged)
+{
+	enum store_result result = store_logged(f->store, logged, f->settled);
+
+	return result == STORE_NONE ? keep(f, logged) : result;
+}
 
 static void
 see_mode(const struct domain *domain, void *arg)
@@ -84,47 +80,100 @@ see_mode(const struct domain *domain, void *arg)
 }
 
 /* A message that odmrd carried is done with before odmrd says so. */
-static void
-end_tag(const char *domain, void *arg)
+static enum store_result
+end_tag(struct follower *f, const struct logged *logged)
 {
-	struct ending *ending = arg;
-	struct store *store = ending->follower->store;
-	const struct mail_log_line *line = ending->line;
 	enum domain_mode mode = MODE_BACKUP;
 
-	if (ending->result == STORE_FAILED)
-		return;
-	if (line->event == MAIL_REMOVED)
-		ending->result =
-		    store_domain_get(store, domain, see_mode, &mode);
-	if (ending->result != STORE_FAILED && mode != MODE_ODMR)
-		ending->result = store_logged_end(store, line->queue_id, domain,
-		    line->event == MAIL_EXPIRED,
-		    mail_log_time(line->stamp, ending->follower->now),
-		    ending->follower->settled);
+	if (logged->event == MAIL_REMOVED &&
+	    store_domain_get(f->store, logged->domain, see_mode, &mode) ==
+		STORE_FAILED)
+		return STORE_FAILED;
+	if (mode == MODE_ODMR)
+		return STORE_OK;
+	return store_logged_end(f->store, logged, f->settled);
+}
+
+struct ending {
+	struct follower *follower;
+	struct logged logged;
+	enum store_result result;
+};
+
+static void
+end_domain(const char *domain, void *arg)
+{
+	struct ending *ending = arg;
+
+	ending->logged.domain = domain;
+	if (ending->result != STORE_FAILED)
+		ending->result = end_tag(ending->follower, &ending->logged);
 }
 
 static enum store_result
-end_message(struct follower *f, const struct mail_log_line *line)
+end_message(struct follower *f, const struct logged *logged)
 {
-	struct ending ending = { f, line, STORE_OK };
+	struct ending ending = { f, *logged, STORE_OK };
 
-	if (store_held_domains(f->store, line->queue_id, end_tag, &ending) !=
-	    STORE_OK)
+	if (store_held_domains(
+		f->store, logged->queue_id, end_domain, &ending) != STORE_OK ||
+	    ending.result == STORE_FAILED)
 		return STORE_FAILED;
-	return ending.result;
+	return store_early_end(f->store, logged, f->now);
 }
 
 static enum store_result
 settle_line(struct follower *f, char *text)
 {
-	struct mail_log_line line;
+	struct mail_log_line line = { 0 };
+	struct logged logged;
 
 	if (!mail_log_line_read(&line, text))
 		return STORE_OK;
-	if (line.event <= MAIL_DEFERRED)
-		return settle_recipient(f, &line);
-	return end_message(f, &line);
+	logged = (struct logged) {
+		.queue_id = line.queue_id,
+		.domain = line.domain,
+		.event = line.event,
+		.local = line.local,
+		.answer = line.answer,
+		.when = mail_log_time(line.stamp, f->now),
+	};
+	if (line.event > MAIL_DEFERRED)
+		return end_message(f, &logged);
+	return is_odmrds(&line) ? STORE_OK : settle_recipient(f, &logged);
+}
+
+/* ---- what was logged before its tag came --------------------------------- */
+
+struct replay {
+	struct follower *follower;
+	enum store_result result;
+};
+
+static void
+settle_early(const struct logged *logged, void *arg)
+{
+	struct replay *replay = arg;
+	struct follower *f = replay->follower;
+
+	if (replay->result == STORE_FAILED)
+		return;
+	if (logged->event > MAIL_DEFERRED)
+		replay->result = end_tag(f, logged);
+	else
+		replay->result = store_logged(f->store, logged, f->settled);
+}
+
+/* Before the next lines: these are later. */
+static enum store_result
+replay(struct follower *f)
+{
+	struct replay replay = { f, STORE_OK };
+
+	if (store_early_each(f->store, settle_early, &replay) != STORE_OK ||
+	    replay.result == STORE_FAILED)
+		return STORE_FAILED;
+	return store_early_forget(f->store, f->now);
 }
 
 /* ---- the file ------------------------------------------------------------ */
@@ -134,13 +183,17 @@ static enum store_result
 settle_lines(struct follower *f, size_t len)
 {
 	char *line = f->chunk, *end = f->chunk + len, *newline;
+	enum store_result result = STORE_OK;
 
-	for (; line < end; line = newline + 1) {
+	store_domain_begin(f->store);
+	for (; line < end && result != STORE_FAILED; line = newline + 1) {
 		newline = memchr(line, '\n', (size_t)(end - line));
 		*newline = '\0';
-		if (settle_line(f, line) == STORE_FAILED)
-			return STORE_FAILED;
+		result = settle_line(f, line);
 	}
+	store_domain_end(f->store);
+	if (result == STORE_FAILED)
+		return STORE_FAILED;
 	f->position.offset += (int64_t)len;
 	return store_log_position_put(f->store, f->path, &f->position);
 }
@@ -157,7 +210,8 @@ check_position(struct follower *f)
 	return f->overtaken ? STORE_NONE : STORE_OK;
 }
 
-/* All or nothing. false: it failed, or another process was first. */
+/* All or nothing, after what was kept. false: it failed, or another process was
+ * first. */
 static bool
 settle_chunk(struct follower *f, size_t len)
 {
@@ -167,6 +221,8 @@ settle_chunk(struct follower *f, size_t len)
 	if (result != STORE_OK)
 		return fail_store(f);
 	result = check_position(f);
+	if (result == STORE_OK)
+		result = replay(f);
 	if (result == STORE_OK)
 		result = settle_lines(f, len);
 	if (result == STORE_OK)
@@ -299,6 +355,8 @@ follow(struct follower *f)
 	    STORE_FAILED)
 		return fail_store(f);
 	f->position = f->saved;
+	if (!settle_chunk(f, 0))
+		return false;
 	fd = open_log(f, f->path, &st);
 	if (fd == -1)
 		return false;

@@ -8,6 +8,10 @@
  * what was read, in short transactions: whatever ends this, nothing is read
  * twice and nothing is passed over. A log that was rotated is read to its end
  * as PATH.1, then the new one from its beginning.
+ *
+ * Postfix may have delivered a message before the milter wrote its tag. Lines
+ * about relay domains whose tag is not there are kept (store_early.c), and
+ * count, in their place, when it is.
  */
 #ifndef MAIL_LOG_H
 #define MAIL_LOG_H

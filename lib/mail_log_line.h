@@ -26,6 +26,7 @@
 
 #include "domain.h"
 
+/* The numbers stand in state.db. */
 enum mail_event {
 	MAIL_SENT,
 	MAIL_BOUNCED,

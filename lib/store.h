@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "conf.h"
+#include "mail_log_line.h"
 
 struct store;
 
@@ -360,16 +361,17 @@ enum store_result store_usage_period(struct store *, const char *from,
 
 /* ---- what Postfix's log says (state.db) ------------------------------- */
 
-/* What came of one recipient, as mail_log_line.h reads it. */
+/* What came of one recipient, or the end of a message, of one domain. */
 struct logged {
 	const char *queue_id;
 	const char *domain;
-	const char *local; /* of the address, without quotes */
-	bool sent;
-	bool final; /* not deferred */
+	enum mail_event event;
+	const char *local; /* as in mail_log_line.h; not at an end */
 	const char *answer;
 	int64_t when;
 };
+
+typedef void logged_visit(const struct logged *, void *arg);
 
 /* Tags that were settled. */
 struct settled {
@@ -382,7 +384,7 @@ struct settled {
 /* A recipient that is on the list of a held tag counts, once, and a final
  * answer takes it off the list as long as others wait. One that is not, by an
  * alias or because the queue had it no more, is told by store_logged_end. Adds
- * to *settled, as that does. */
+ * to *settled, as that does. STORE_NONE: there is no tag, held or not. */
 enum store_result store_logged(
     struct store *, const struct logged *, struct settled *settled);
 /* The domains for which a message is held. */
@@ -390,8 +392,21 @@ enum store_result store_held_domains(
     struct store *, const char *queue_id, name_visit *visit, void *arg);
 /* The message is gone: its held tag becomes delivered if some recipient was,
  * else expired or left. */
-enum store_result store_logged_end(struct store *, const char *queue_id,
-    const char *domain, bool expired, int64_t when, struct settled *settled);
+enum store_result store_logged_end(
+    struct store *, const struct logged *, struct settled *settled);
+
+/* Keeps what was logged, at `now`, of a message that has no tag yet. */
+enum store_result store_early_add(
+    struct store *, const struct logged *, int64_t now);
+/* The same for the end of a message, for each domain of which something is
+ * kept; logged->domain does not matter. */
+enum store_result store_early_end(
+    struct store *, const struct logged *, int64_t now);
+/* Of what is kept, what has its tag now, in the order of the log. */
+enum store_result store_early_each(
+    struct store *, logged_visit *visit, void *arg);
+/* Forgets that, and what is too old at `now`, or too much. */
+enum store_result store_early_forget(struct store *, int64_t now);
 
 /* How far a log was read. */
 struct log_position {

@@ -11,9 +11,10 @@
 
 #include "store_internal.h"
 
-/* The held tag that a line is about, and where its recipient is listed. */
+/* The tag that a line is about, and where its recipient is listed. */
 struct target {
 	int64_t id;
+	bool held;
 	char *recipients;
 	size_t at, len; /* of the line with its newline; len 0: not listed */
 	int64_t left;   /* lines of the list once this one is answered */
@@ -59,7 +60,7 @@ find_recipient(struct target *target, const struct logged *logged)
 	}
 }
 
-/* STORE_NONE: no held tag. Else target->recipients is to be freed. */
+/* target->recipients is to be freed. */
 static enum store_result
 find_target(
     struct store *store, const struct logged *logged, struct target *target)
@@ -69,15 +70,16 @@ find_target(
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"SELECT id, recipients FROM tag WHERE queue_id = ?1 AND "
-		"domain = ?2 AND state = 'held'"))
+		"SELECT id, state = 'held', recipients FROM tag "
+		"WHERE queue_id = ?1 AND domain = ?2"))
 		return STORE_FAILED;
 	query_text(&query, logged->queue_id);
 	query_text(&query, logged->domain);
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		target->id = query_int_at(&query, 0);
-		recipients = query_text_at(&query, 1);
+		target->held = query_int_at(&query, 1) != 0;
+		recipients = query_text_at(&query, 2);
 		if (recipients != NULL)
 			target->recipients = strdup(recipients);
 		if (target->recipients == NULL) {
@@ -152,7 +154,7 @@ note(struct store *store, const struct logged *logged,
 	query_int(&query, target->id);
 	query_text(&query, target->recipients);
 	query_int(&query, target->left);
-	query_int(&query, logged->sent);
+	query_int(&query, logged->event == MAIL_SENT);
 	query_int(&query, target->len > 0 && target->at == 0);
 	query_text(&query, logged->answer);
 	query_int(&query, logged->when);
@@ -166,9 +168,9 @@ store_logged(
 	struct target target = { .left = INT64_MAX };
 	enum store_result result = find_target(store, logged, &target);
 
-	if (result == STORE_OK) {
+	if (result == STORE_OK && target.held) {
 		find_recipient(&target, logged);
-		if (target.len > 0 && logged->final)
+		if (target.len > 0 && logged->event != MAIL_DEFERRED)
 			strike(&target);
 		result = note(store, logged, &target, settled);
 	}
@@ -198,8 +200,8 @@ store_held_domains(
 }
 
 enum store_result
-store_logged_end(struct store *store, const char *queue_id, const char *domain,
-    bool expired, int64_t when, struct settled *settled)
+store_logged_end(
+    struct store *store, const struct logged *logged, struct settled *settled)
 {
 	struct query query;
 
@@ -209,10 +211,10 @@ store_logged_end(struct store *store, const char *queue_id, const char *domain,
 		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held' "
 		"RETURNING state"))
 		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, domain);
-	query_int(&query, expired);
-	query_int(&query, when);
+	query_text(&query, logged->queue_id);
+	query_text(&query, logged->domain);
+	query_int(&query, logged->event == MAIL_EXPIRED);
+	query_int(&query, logged->when);
 	return change_tag(&query, settled);
 }
 

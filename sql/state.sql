@@ -253,6 +253,20 @@ CREATE TABLE mail_log (
 	offset INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- What the log told of a message before its tag came. `event` is an enum
+-- mail_event.
+CREATE TABLE early (
+	id       INTEGER PRIMARY KEY,       -- in the order of the log
+	queue_id TEXT NOT NULL,
+	domain   TEXT NOT NULL,
+	event    INTEGER NOT NULL,
+	local    TEXT NOT NULL,             -- of the recipient's address
+	answer   TEXT NOT NULL,
+	logged   INTEGER NOT NULL,
+	kept     INTEGER NOT NULL           -- when it was read
+);
+CREATE INDEX early_message ON early (queue_id);
+
 -- What came and what became of it, since the beginning: counters, which only
 -- grow. In usage a message that is held again is taken back.
 CREATE TABLE total (

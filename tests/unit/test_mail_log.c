@@ -200,6 +200,92 @@ an_alias_is_settled_when_the_message_is_removed(void **arg)
 }
 
 static void
+what_is_logged_before_the_tag_settles_it_when_it_comes(void **arg)
+{
+	struct fixture *f = *arg;
+
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED SMTP
+		    "A1: to=<a@b.test>" RELAY_TIMES SENT QMGR "A1: removed\n");
+	follow(f);
+	rename_log(".1");
+	append("");
+	follow(f);
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 2 a@b.test");
+	assert_int_equal(settled.delivered, 1);
+	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+}
+
+/* a@b.test became x@b.test, and the tag came between the two lines. */
+static void
+what_was_logged_early_counts_before_what_is_logged_later(void **arg)
+{
+	struct fixture *f = *arg;
+
+	append(SMTP "A1: to=<x@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(QMGR "A1: removed\n");
+	follow(f);
+	assert_tag(f, "A1", "delivered 1 1 0 a@b.test");
+}
+
+static void
+the_end_that_is_logged_early_is_kept_too(void **arg)
+{
+	struct fixture *f = *arg;
+
+	append(SMTP "A1: to=<x@b.test>" RELAY_TIMES SENT QMGR "A1: removed\n");
+	append(SMTP "A2: to=<a@b.test>" RELAY_TIMES DEFERRED QMGR
+		    "A2: from=<s@sender.test>, status=expired, returned to "
+		    "sender\n");
+	follow(f);
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	tag(f, "A2", "b.test", "a@b.test", 1);
+	follow(f);
+	assert_tag(f, "A1", "delivered 1 1 0 a@b.test");
+	assert_tag(f, "A2", "expired 1 0 1 a@b.test");
+}
+
+static void
+nothing_is_kept_that_no_tag_will_come_for(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(
+	    SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT SMTP
+		 "A1: to=<b@b.test>" RELAY_TIMES SENT QMGR "A1: removed\n" SMTP
+		 "B1: to=<a@other.test>" RELAY_TIMES SENT QMGR
+		 "B1: removed\n" ODMR "B2: to=<a@o.test>" SOCKET_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+}
+
+static void
+what_is_kept_is_bounded_in_age_and_number(void **arg)
+{
+	struct fixture *f = *arg;
+	sqlite3 *db;
+
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	for (int i = 0; i < 10100; i++)
+		append(SMTP "A2: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	follow(f);
+	follow(f);
+	assert_answer(f->state, "SELECT count(*) FROM early", "10000");
+	assert_answer(
+	    f->state, "SELECT count(*) FROM early WHERE queue_id = 'A1'", "0");
+	db = open_beside(f->state);
+	execute(db, "UPDATE early SET kept = kept - 3700");
+	sqlite3_close(db);
+	follow(f);
+	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+}
+
+static void
 what_odmrd_carries_is_left_to_it(void **arg)
 {
 	struct fixture *f = *arg;
@@ -366,6 +452,11 @@ main(void)
 		TEST(a_recipient_counts_once),
 		TEST(what_the_queue_told_does_not_count_again),
 		TEST(an_alias_is_settled_when_the_message_is_removed),
+		TEST(what_is_logged_before_the_tag_settles_it_when_it_comes),
+		TEST(what_was_logged_early_counts_before_what_is_logged_later),
+		TEST(the_end_that_is_logged_early_is_kept_too),
+		TEST(nothing_is_kept_that_no_tag_will_come_for),
+		TEST(what_is_kept_is_bounded_in_age_and_number),
 		TEST(what_odmrd_carries_is_left_to_it),
 		TEST(half_a_line_waits_for_the_rest),
 		TEST(nothing_is_read_twice),

@@ -170,19 +170,17 @@ mail_log(struct fixture *f)
 {
 	const struct logged logged = { .queue_id = some_id(),
 		.domain = domains[any(3)],
+		.event = (enum mail_event)any(MAIL_DELETED + 1),
 		.local = any(2) == 0 ? "p" : "q",
-		.sent = any(2) == 0,
-		.final = any(2) == 0,
 		.answer = "logged",
 		.when = some_time() };
 	struct settled settled = { 0 };
 	enum store_result result;
 
-	if (any(2) == 0)
+	if (logged.event <= MAIL_DEFERRED)
 		result = store_logged(f->store, &logged, &settled);
 	else
-		result = store_logged_end(f->store, logged.queue_id,
-		    logged.domain, any(2) == 0, logged.when, &settled);
+		result = store_logged_end(f->store, &logged, &settled);
 	if (result == STORE_FAILED)
 		fail_msg("%s", store_error(f->store));
 }

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the log told of messages before their tags came (state.db). A tag is
+ * late by milliseconds as a rule, and by as long as the databases could not be
+ * written; some messages never get one, as those that the milter did not see.
+ */
+#include "store_internal.h"
+
+/* What is kept longer has no tag to come, and of more than that no more is
+ * kept: looking through it takes some ten milliseconds. */
+enum { AGE_MAX = 3600, LINES_MAX = 10000 };
+
+enum store_result
+store_early_add(struct store *store, const struct logged *logged, int64_t now)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO early (queue_id, domain, event, local, answer, "
+		"logged, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))
+		return STORE_FAILED;
+	query_text(&query, logged->queue_id);
+	query_text(&query, logged->domain);
+	query_int(&query, logged->event);
+	query_text(&query, logged->local);
+	query_text(&query, logged->answer);
+	query_int(&query, logged->when);
+	query_int(&query, now);
+	return query_run(&query);
+}
+
+static enum store_result
+is_kept(struct store *store, const char *queue_id)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT 1 FROM early WHERE queue_id = ?1 LIMIT 1"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+/* Of most messages nothing is kept, and to insert into a table from itself
+ * takes a temporary one, even for nothing. */
+enum store_result
+store_early_end(struct store *store, const struct logged *logged, int64_t now)
+{
+	enum store_result result = is_kept(store, logged->queue_id);
+	struct query query;
+
+	if (result != STORE_OK)
+		return result == STORE_NONE ? STORE_OK : STORE_FAILED;
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO early (queue_id, domain, event, local, answer, "
+		"logged, kept) SELECT DISTINCT queue_id, domain, ?2, '', '', "
+		"?3, ?4 FROM early WHERE queue_id = ?1"))
+		return STORE_FAILED;
+	query_text(&query, logged->queue_id);
+	query_int(&query, logged->event);
+	query_int(&query, logged->when);
+	query_int(&query, now);
+	return query_run(&query);
+}
+
+static bool
+read_logged(struct query *query, struct logged *logged)
+{
+	logged->queue_id = query_text_at(query, 0);
+	logged->domain = query_text_at(query, 1);
+	logged->event = (enum mail_event)query_int_at(query, 2);
+	logged->local = query_text_at(query, 3);
+	logged->answer = query_text_at(query, 4);
+	logged->when = query_int_at(query, 5);
+	return query_sound(query);
+}
+
+#define HAS_TAG                                                                \
+	"EXISTS (SELECT 1 FROM tag WHERE tag.queue_id = early.queue_id "       \
+	"AND tag.domain = early.domain) "
+
+enum store_result
+store_early_each(struct store *store, logged_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct logged logged;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT queue_id, domain, event, local, answer, logged "
+		"FROM early WHERE " HAS_TAG "ORDER BY id"))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_logged(&query, &logged))
+			visit(&logged, arg);
+	return query_end(&query, result);
+}
+
+enum store_result
+store_early_forget(struct store *store, int64_t now)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"DELETE FROM early WHERE kept < ?1 OR id <= "
+		"(SELECT max(id) FROM early) - ?2 OR " HAS_TAG))
+		return STORE_FAILED;
+	query_int(&query, now - AGE_MAX);
+	query_int(&query, LINES_MAX);
+	return query_run(&query);
+}
