@@ -2,8 +2,10 @@
 """The mail log settles tags: what Postfix itself delivers, refuses, lets expire
 or deletes, with addresses that look like lines of the log."""
 
+import contextlib
 import os
 import re
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -102,6 +104,47 @@ def test_mail_that_postfix_delivers_is_settled_as_delivered(
     assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
     assert row["settled"] - row["arrived"] in range(-1, 60)
     assert provider.status(domain)["held"] == 0
+
+
+@contextlib.contextmanager
+def locked(provider):
+    """Nobody else writes state.db."""
+    db = sqlite3.connect(provider.env["STATE_DB"], timeout=30,
+                         isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.close()
+
+
+@contextlib.contextmanager
+def stopped(pid_file):
+    with open(pid_file, encoding="ascii") as file:
+        pid = int(file.read())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_mail_delivered_before_its_tag_is_written_is_settled_as_delivered(
+        provider, make_customer):
+    customer = make_customer(["early.test"])
+    provider.add_domain("early.test", "backup", f"[127.0.0.1]:{customer.port}")
+    with contextlib.ExitStack() as milter:
+        with locked(provider):
+            provider.send("s@sender.test", ["r@early.test"], MESSAGE)
+            line = provider.wait_for_log("to=<r@early.test>", "status=sent")[0]
+            provider.wait_for_log(re.search(r"\]: (\w+): ", line)[1], "removed")
+            milter.enter_context(stopped(provider.env["MILTER_PID_FILE"]))
+        assert "0 delivered" in reconcile(provider)
+    wait_for(lambda: rows(provider, "domain = 'early.test'"), 30, "the tag")
+    assert "1 delivered" in reconcile(provider)
+    row = tag(provider, "r@early.test")
+    assert (row["state"], row["open"], row["delivered"]) == ("delivered", 0, 1)
+    assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
 
 
 def test_mail_that_the_host_refuses_is_settled_as_refused(
