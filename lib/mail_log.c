@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "log.h"
+#include "log_file.h"
 #include "mail_log.h"
 #include "mail_log_line.h"
 #include "pause.h"
@@ -275,54 +275,62 @@ read_rest(struct follower *f, int fd, const char *path)
 	}
 }
 
-/* A file that was cut short and written anew (logrotate's copytruncate) has
- * something else where a line ended. */
-static bool
-still_holds(int fd, const struct stat *st, int64_t offset)
+/* What it may have told is left to the comparison with the queue. */
+static void
+warn_of_loss(const char *path, const char *why)
 {
-	char c;
-
-	return offset == 0 ||
-	    (offset <= st->st_size && pread(fd, &c, 1, offset - 1) == 1 &&
-		c == '\n');
+	log_warning(NULL,
+	    "%s: %s: mail of which it alone tells will be called left", path,
+	    why);
 }
 
-/* O_NONBLOCK: a pipe must not block the open. -1 after saying why. */
-static int
-open_log(struct follower *f, const char *path, struct stat *st)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd == -1 || fstat(fd, st) == -1)
-		fail(f, path, strerror(errno));
-	else if (!S_ISREG(st->st_mode))
-		fail(f, path, "is no plain file");
-	else
-		return fd;
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
-
-/* The end of a log that was renamed to PATH.1, if that is the one; what lies
- * further back is left to the comparison with the queue. */
+/* The first of them from where reading stopped. */
 static bool
-read_rotated(struct follower *f)
+read_old(struct follower *f, const struct old_log *old)
 {
-	bool ok = true;
+	const char *why = "was changed after it was rotated";
 	struct stat st;
-	char *path;
-	int fd;
+	int fd = log_file_open(old->path, &st, &why);
+	bool ok = true;
 
-	if (asprintf(&path, "%s.1", f->path) == -1)
-		return fail(f, f->path, "out of memory");
-	fd = open_log(f, path, &st);
-	if (fd != -1 && (int64_t)st.st_ino == f->position.inode &&
-	    still_holds(fd, &st, f->position.offset))
-		ok = read_rest(f, fd, path);
+	if (f->position.inode != (int64_t)old->st.st_ino)
+		f->position = (struct log_position) {
+			.inode = (int64_t)old->st.st_ino,
+		};
+	if (fd != -1 && st.st_ino == old->st.st_ino &&
+	    log_file_ends_line(fd, &st, f->position.offset))
+		ok = read_rest(f, fd, old->path);
+	else
+		warn_of_loss(old->path, why);
 	if (fd != -1)
 		close(fd);
-	free(path);
+	return ok;
+}
+
+/* Saved at once: there is one warning, even while nothing is in the new one. */
+static bool
+pass_over_old(struct follower *f, const struct stat *now)
+{
+	warn_of_loss(f->path, "the log before it is gone or compressed");
+	f->position = (struct log_position) { .inode = (int64_t)now->st_ino };
+	return settle_chunk(f, 0);
+}
+
+/* `now` is the log that is written. It may be rotated at this very moment. */
+static bool
+read_rotated(struct follower *f, const struct stat *now)
+{
+	struct old_logs old;
+	bool ok = true;
+
+	if (!old_logs_find(&old, f->path, f->position.inode))
+		return fail(f, f->path, strerror(errno));
+	if (old.count == 0)
+		return pass_over_old(f, now);
+	for (size_t i = 0; ok && i < old.count; i++)
+		if (old.all[i].st.st_ino != now->st_ino)
+			ok = read_old(f, &old.all[i]);
+	old_logs_free(&old);
 	return ok;
 }
 
@@ -333,9 +341,9 @@ read_log(struct follower *f, int fd, const struct stat *st)
 {
 	bool rotated = (int64_t)st->st_ino != f->position.inode;
 
-	if (rotated && f->position.inode != 0 && !read_rotated(f))
+	if (rotated && f->position.inode != 0 && !read_rotated(f, st))
 		return false;
-	if (rotated || !still_holds(fd, st, f->position.offset))
+	if (rotated || !log_file_ends_line(fd, st, f->position.offset))
 		f->position = (struct log_position) {
 			.inode = (int64_t)st->st_ino,
 		};
@@ -345,6 +353,7 @@ read_log(struct follower *f, int fd, const struct stat *st)
 static bool
 follow(struct follower *f)
 {
+	const char *why;
 	struct stat st;
 	bool ok;
 	int fd;
@@ -357,9 +366,9 @@ follow(struct follower *f)
 	f->position = f->saved;
 	if (!settle_chunk(f, 0))
 		return false;
-	fd = open_log(f, f->path, &st);
+	fd = log_file_open(f->path, &st, &why);
 	if (fd == -1)
-		return false;
+		return fail(f, f->path, why);
 	ok = read_log(f, fd, &st);
 	close(fd);
 	return ok;

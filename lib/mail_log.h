@@ -7,7 +7,8 @@
  * Reads from where it stopped the last time. How far that was is saved with
  * what was read, in short transactions: whatever ends this, nothing is read
  * twice and nothing is passed over. A log that was rotated is read to its end
- * as PATH.1, then the new one from its beginning.
+ * under its new name, then those that came after it (log_file.h). Where it is
+ * not found, the log has a warning.
  *
  * Postfix may have delivered a message before the milter wrote its tag. Lines
  * about relay domains whose tag is not there are kept (store_early.c), and

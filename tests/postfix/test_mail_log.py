@@ -244,15 +244,35 @@ def test_addresses_that_look_like_the_log_settle_nothing(provider, down):
     assert tag(provider, hostile[2])["state"] == "expired"
 
 
-def test_a_log_that_cannot_be_read_is_a_warning(provider, down, tmp_path):
+def reconcile_with_log(provider, tmp_path, name):
+    """Follows this file; what stands on standard error."""
     conf = tmp_path / "odmr.conf"
     text = open(provider.conf, encoding="ascii").read()
-    conf.write_text(text.replace(str(provider.log), f"{tmp_path}/none.log"))
+    conf.write_text(text.replace(str(provider.log), f"{tmp_path}/{name}"))
     done = subprocess.run(
         [str(BUILD / "odmrctl"), "-c",
          str(conf), "reconcile"], stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, check=False, timeout=60)
-    assert done.returncode == os.EX_OK
+    assert done.returncode == os.EX_OK, done.stderr
     assert "in the queue" in done.stdout
-    assert f"{tmp_path}/none.log: No such file or directory" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    return done.stderr.splitlines()
+
+
+def test_a_log_that_cannot_be_read_is_a_warning(provider, tmp_path):
+    warnings = reconcile_with_log(provider, tmp_path, "none.log")
+    assert len(warnings) == 1
+    assert f"{tmp_path}/none.log: No such file or directory" in warnings[0]
+
+
+def test_lines_that_were_missed_are_a_warning_once(provider, tmp_path):
+    log = tmp_path / "mail.log"
+    log.write_text("Nov 22 06:05:51 relay postfix/qmgr[1]: 4X: removed\n")
+    assert not reconcile_with_log(provider, tmp_path, "mail.log")
+    old = log.rename(tmp_path / "mail.log-20261122")
+    log.touch()
+    assert not reconcile_with_log(provider, tmp_path, "mail.log")
+    old.rename(tmp_path / "compressed")
+    warnings = reconcile_with_log(provider, tmp_path, "mail.log")
+    assert len(warnings) == 1
+    assert f"{log}: the log before it is gone or compressed" in warnings[0]
+    assert not reconcile_with_log(provider, tmp_path, "mail.log")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "mail_log.h"
 #include "store_fixture.h"
@@ -351,6 +352,69 @@ a_rotated_log_is_read_to_its_end(void **arg)
 	assert_tag(f, "A1", "delivered 0 1 4 a@b.test");
 }
 
+/* What was written `age` seconds ago. */
+static void
+set_age(const char *suffix, time_t age)
+{
+	struct timespec times[2] = { { .tv_sec = time(NULL) - age } };
+	char path[160];
+
+	times[1] = times[0];
+	snprintf(path, sizeof(path), "%s%s", log_path, suffix);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static void
+a_rotated_log_is_known_by_any_name(void **arg)
+{
+	static const char *const names[] = { "-20261122", ".old", ".0" };
+	struct fixture *f = *arg;
+	char expected[32];
+
+	tag(f, "A1", "b.test", "a@b.test", 1);
+	append(QMGR "B1: removed\n");
+	for (int i = 0; i < 3; i++) {
+		follow(f);
+		append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+		rename_log(names[i]);
+		append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+		set_age(names[i], 30 - i);
+		follow(f);
+		snprintf(expected, sizeof(expected), "held 1 0 %d a@b.test",
+		    2 * i + 2);
+		assert_tag(f, "A1", expected);
+	}
+}
+
+/* And neither those before it, nor what is no log of the row. */
+static void
+logs_that_came_after_it_are_read_in_their_order(void **arg)
+{
+	struct fixture *f = *arg;
+
+	tag(f, "A1", "b.test", "a@b.test\nb@b.test", 2);
+	append_to("-20261101", SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	append_to(".bak", SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	follow(f);
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	rename_log("-20261108");
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES DEFERRED);
+	rename_log("-20261122");
+	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES BOUNCED);
+	rename_log("-20261115");
+	append(SMTP "A1: to=<b@b.test>" RELAY_TIMES SENT);
+	set_age("-20261101", 40);
+	set_age("-20261108", 30);
+	set_age("-20261122", 20);
+	set_age("-20261115", 10);
+	follow(f);
+	assert_tag(f, "A1", "delivered 0 1 5 b@b.test");
+	follow(f);
+	assert_answer(f->state, "SELECT group_concat(last_answer) FROM tag",
+	    "250 2.0.0 Ok");
+}
+
 static void
 a_log_without_its_predecessor_is_read_from_its_beginning(void **arg)
 {
@@ -359,10 +423,17 @@ a_log_without_its_predecessor_is_read_from_its_beginning(void **arg)
 	tag(f, "A1", "b.test", "a@b.test", 1);
 	append(QMGR "B1: removed\n");
 	follow(f);
-	rename_log(".older");
+	assert_int_equal(truncate(log_path, 0), 0);
+	rename_log(".1");
 	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
+	tag(f, "A2", "b.test", "a@b.test", 1);
+	assert_int_equal(unlink(log_path), 0);
+	append_to(".2", ""); /* or the new one might have the old inode */
+	append(SMTP "A2: to=<a@b.test>" RELAY_TIMES SENT);
+	follow(f);
+	assert_tag(f, "A2", "delivered 0 1 1 a@b.test");
 }
 
 static void
@@ -461,6 +532,8 @@ main(void)
 		TEST(half_a_line_waits_for_the_rest),
 		TEST(nothing_is_read_twice),
 		TEST(a_rotated_log_is_read_to_its_end),
+		TEST(a_rotated_log_is_known_by_any_name),
+		TEST(logs_that_came_after_it_are_read_in_their_order),
 		TEST(a_log_without_its_predecessor_is_read_from_its_beginning),
 		TEST(a_log_that_was_cut_short_is_read_from_its_beginning),
 		TEST(an_endless_line_is_passed_over),
