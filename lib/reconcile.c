@@ -221,6 +221,7 @@ change(struct run *run, int64_t missing)
 		&run->report->changed) != STORE_OK ||
 	    store_history_end(run->store,
 		time(NULL) - run->conf->history_days * DAY) != STORE_OK ||
+	    store_peaks_note(run->store) != STORE_OK ||
 	    store_reconciled_set(run->store, run->began) != STORE_OK)
 		return store_fault(run);
 	return true;

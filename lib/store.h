@@ -345,7 +345,7 @@ struct usage {
 	int64_t refused;
 	int64_t expired;
 	int64_t left;
-	int64_t peak; /* most held at a time */
+	int64_t peak; /* most that waited at a time */
 	int64_t sessions;
 	int64_t seconds;
 };

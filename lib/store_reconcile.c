@@ -152,26 +152,49 @@ store_listing_apply(
 
 /* ---- the end of a run -------------------------------------------------- */
 
-enum store_result
-store_history_end(struct store *store, int64_t before)
+/* Runs a statement whose ?1 is how many rows it may change, until there are
+ * fewer. */
+static enum store_result
+exhaust(struct store *store, const char *sql, int64_t value)
 {
-	int64_t began, deleted;
+	int64_t began, changed;
 	struct query query;
 
 	do {
 		began = pause_clock();
-		if (!query_open(&query, store, STATE,
-			"DELETE FROM tag WHERE id IN (SELECT id FROM tag "
-			"WHERE state != 'held' AND settled < ?1 LIMIT ?2)"))
+		if (!query_open(&query, store, STATE, sql))
 			return STORE_FAILED;
-		query_int(&query, before);
 		query_int(&query, BATCH);
-		deleted = 0;
-		if (count_changes(&query, &deleted) != STORE_OK)
+		query_int(&query, value);
+		changed = 0;
+		if (count_changes(&query, &changed) != STORE_OK)
 			return STORE_FAILED;
 		pause_since(began);
-	} while (deleted == BATCH);
+	} while (changed == BATCH);
 	return STORE_OK;
+}
+
+enum store_result
+store_history_end(struct store *store, int64_t before)
+{
+	static const char sql[] =
+	    "DELETE FROM tag WHERE id IN (SELECT id FROM tag "
+	    "WHERE state != 'held' AND settled < ?2 LIMIT ?1)";
+
+	return exhaust(store, sql, before);
+}
+
+/* The triggers see to the rest. */
+enum store_result
+store_peaks_note(struct store *store)
+{
+	static const char sql[] =
+	    "UPDATE waiting SET held = held WHERE domain IN "
+	    "(SELECT domain FROM waiting WHERE held > ?2 AND NOT EXISTS "
+	    "(SELECT 1 FROM usage WHERE day = date('now', 'localtime') "
+	    "AND usage.domain = waiting.domain AND peak >= held) LIMIT ?1)";
+
+	return exhaust(store, sql, 0);
 }
 
 enum store_result

@@ -55,6 +55,9 @@ enum store_result store_missing_settle(struct store *, struct missing_fate *);
 /* Forgets the listing: the connection may stay for long. */
 void store_listing_end(struct store *);
 
+/* What waits now counts for today's peak, though nothing came or went. */
+enum store_result store_peaks_note(struct store *);
+
 /* Deletes tags settled before `before`. */
 enum store_result store_history_end(struct store *, int64_t before);
 

@@ -85,7 +85,7 @@ CREATE TABLE usage (
 	refused         INTEGER NOT NULL DEFAULT 0,
 	expired         INTEGER NOT NULL DEFAULT 0,
 	vanished        INTEGER NOT NULL DEFAULT 0, -- tags that became "left"
-	peak            INTEGER NOT NULL DEFAULT 0, -- most held at a time
+	peak            INTEGER NOT NULL DEFAULT 0, -- most that waited at a time
 	sessions        INTEGER NOT NULL DEFAULT 0,
 	seconds         INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (day, domain, account)
@@ -106,14 +106,31 @@ CREATE TRIGGER tag_comes AFTER INSERT ON tag BEGIN
 	UPDATE tag SET came_for = coalesce(
 		(SELECT login FROM owner WHERE domain = new.domain), '')
 		WHERE id = new.id;
-	INSERT INTO usage (day, domain, account, messages, bytes, peak)
+	INSERT INTO usage (day, domain, account, messages, bytes)
 		SELECT date(new.arrived, 'unixepoch', 'localtime'), new.domain,
-		(SELECT came_for FROM tag WHERE id = new.id), 1, new.size,
-		(SELECT held FROM waiting WHERE domain = new.domain)
+		(SELECT came_for FROM tag WHERE id = new.id), 1, new.size
 		WHERE true
 		ON CONFLICT (day, domain, account) DO UPDATE SET
-		messages = messages + 1, bytes = bytes + excluded.bytes,
-		peak = max(peak, excluded.peak);
+		messages = messages + 1, bytes = bytes + excluded.bytes;
+END;
+
+-- The peak of a day is what was seen on it, whenever the messages came: the
+-- number before a change, which waited since midnight at least, or after it.
+-- Where nothing changes, reconcile writes the same number again.
+CREATE TRIGGER waiting_begins AFTER INSERT ON waiting WHEN new.held > 0 BEGIN
+	UPDATE waiting SET held = new.held WHERE domain = new.domain;
+END;
+
+CREATE TRIGGER waiting_changes AFTER UPDATE OF held ON waiting
+WHEN max(old.held, new.held) > 0 AND NOT EXISTS (SELECT 1 FROM usage
+	WHERE day = date('now', 'localtime') AND domain = new.domain
+	AND peak >= max(old.held, new.held)) BEGIN
+	INSERT INTO usage (day, domain, account, peak)
+		VALUES (date('now', 'localtime'), new.domain,
+		coalesce((SELECT login FROM owner WHERE domain = new.domain),
+		''), max(old.held, new.held))
+		ON CONFLICT (day, domain, account) DO UPDATE SET
+		peak = excluded.peak;
 END;
 
 CREATE TRIGGER tag_changes AFTER UPDATE OF state, size ON tag

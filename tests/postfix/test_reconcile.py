@@ -97,6 +97,20 @@ def test_sizes_are_those_of_the_queue(party, reconcile):
         message["message_size"] for message in party.queue()]
 
 
+def test_peak_of_a_day_on_which_mail_just_waits_is_in_usage(
+        party, sql, reconcile):
+    party.send(text(1), text(2), text(3))
+    party.wait_until_held(3)
+    reconcile()
+    # As if midnight had passed.
+    sql("DELETE FROM usage WHERE domain = ?", party.domain)
+    reconcile()
+    usage = json.loads(party.provider.odmrctl("usage", "--json"))["usage"]
+    mine, = (row for row in usage if row["domain"] == party.domain)
+    assert (mine["account"], mine["messages"], mine["held_at_peak"]) == (
+        party.login, 0, 3)
+
+
 def test_size_that_the_sender_did_not_tell_is_known_once_it_is_collected(
         party, sql):
     message = text(1, 70 * (b"x" * 70 + b"\n"))

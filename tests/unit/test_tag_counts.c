@@ -4,6 +4,7 @@
  * follow.
  */
 #include "store_fixture.h"
+#include "store_reconcile.h"
 
 #define DAY_1 "1700000000" /* 2023-11-14 22:13:20 UTC */
 #define DAY_2 "1700100000"
@@ -40,8 +41,8 @@ expect_waiting(struct fixture *f, const char *expected)
 	    f->state, "SELECT held || ' ' || bytes FROM waiting", expected);
 }
 
-/* "messages bytes delivered/their bytes refused expired vanished peak" of one
- * day and account. */
+/* "messages bytes delivered/their bytes refused expired vanished" of one day
+ * and account. */
 static void
 expect_usage(struct fixture *f, const char *day, const char *account,
     const char *expected)
@@ -49,9 +50,9 @@ expect_usage(struct fixture *f, const char *day, const char *account,
 	char sql[512];
 
 	snprintf(sql, sizeof(sql),
-	    "SELECT printf('%%d %%d %%d/%%d %%d %%d %%d %%d', sum(messages), "
+	    "SELECT printf('%%d %%d %%d/%%d %%d %%d %%d', sum(messages), "
 	    "sum(bytes), sum(delivered), sum(delivered_bytes), sum(refused), "
-	    "sum(expired), sum(vanished), sum(peak)) FROM usage "
+	    "sum(expired), sum(vanished)) FROM usage "
 	    "WHERE day = date(%s, 'unixepoch', 'localtime') "
 	    "AND domain = 'a.org' AND account = '%s'",
 	    day, account);
@@ -67,7 +68,17 @@ message_that_comes_waits_and_is_counted(void **arg)
 	come(f, "Q2");
 	come(f, "Q2");
 	expect_waiting(f, "2 200");
-	expect_usage(f, DAY_1, "", "2 200 0/0 0 0 0 2");
+	expect_usage(f, DAY_1, "", "2 200 0/0 0 0 0");
+}
+
+/* On whatever day this runs; the messages came long ago. */
+static void
+expect_peak(struct fixture *f, const char *expected)
+{
+	assert_answer(f->state,
+	    "SELECT group_concat(account || ':' || peak) FROM usage "
+	    "WHERE domain = 'a.org' AND day > '2023-12-31'",
+	    expected);
 }
 
 static void
@@ -76,13 +87,61 @@ peak_is_the_most_that_was_held_at_a_time(void **arg)
 	struct fixture *f = *arg;
 
 	come(f, "Q1");
+	expect_peak(f, ":1");
 	come(f, "Q2");
 	change(f,
 	    "UPDATE tag SET state = 'left', settled = " DAY_1
 	    " WHERE queue_id = 'Q1'");
 	come(f, "Q3");
 	expect_waiting(f, "2 200");
-	expect_usage(f, DAY_1, "", "3 300 0/0 0 0 1 2");
+	expect_peak(f, ":2");
+	change(f, "UPDATE tag SET state = 'held', settled = NULL");
+	expect_peak(f, ":3");
+	assert_answer(f->state,
+	    "SELECT max(peak) FROM usage WHERE day < '2023-12-31'", "0");
+}
+
+/* As if the day had begun with what waits. */
+static void
+begin_day(struct fixture *f)
+{
+	change(f, "DELETE FROM usage");
+}
+
+static void
+peak_of_a_day_without_arrivals_is_what_waited_when_it_began(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	begin_day(f);
+	change(f,
+	    "UPDATE tag SET state = 'left', settled = " DAY_1
+	    " WHERE queue_id = 'Q1'");
+	expect_peak(f, ":2");
+	begin_day(f);
+	change(f, "DELETE FROM tag WHERE queue_id = 'Q2'");
+	expect_peak(f, ":1");
+}
+
+static void
+peak_of_a_day_on_which_mail_just_waits_is_noted(void **arg)
+{
+	struct fixture *f = *arg;
+
+	come(f, "Q1");
+	come(f, "Q2");
+	change(f,
+	    "INSERT INTO account (id, login, scram, created) "
+	    "VALUES (1, 'owner', '', 0);"
+	    "INSERT INTO access VALUES (1, 'a.org');"
+	    "INSERT INTO waiting VALUES ('empty.org', 0, 0)");
+	begin_day(f);
+	assert_ok(f, store_peaks_note(f->store));
+	assert_ok(f, store_peaks_note(f->store));
+	expect_peak(f, "owner:2");
+	assert_answer(f->state, "SELECT count(*) FROM usage", "1");
 }
 
 static void
@@ -93,7 +152,7 @@ size_that_is_corrected_is_corrected_everywhere(void **arg)
 	come(f, "Q1");
 	change(f, "UPDATE tag SET size = 4711");
 	expect_waiting(f, "1 4711");
-	expect_usage(f, DAY_1, "", "1 4711 0/0 0 0 0 1");
+	expect_usage(f, DAY_1, "", "1 4711 0/0 0 0 0");
 }
 
 static void
@@ -110,8 +169,8 @@ each_fate_is_counted_on_the_day_when_it_came(void **arg)
 	    "WHEN 'Q1' THEN 'delivered' WHEN 'Q2' THEN 'refused' "
 	    "WHEN 'Q3' THEN 'expired' ELSE 'left' END");
 	expect_waiting(f, "0 0");
-	expect_usage(f, DAY_1, "", "4 400 0/0 0 0 0 4");
-	expect_usage(f, DAY_2, "", "0 0 1/100 1 1 1 0");
+	expect_usage(f, DAY_1, "", "4 400 0/0 0 0 0");
+	expect_usage(f, DAY_2, "", "0 0 1/100 1 1 1");
 }
 
 static void
@@ -130,7 +189,7 @@ delivery_is_counted_for_the_account_of_the_session(void **arg)
 	    "INSERT INTO access VALUES (1, 'a.org');");
 	come(f, "Q1");
 	come(f, "Q2");
-	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0 2");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0");
 	assert_ok(f, store_session_put(f->store, &session));
 	change(f,
 	    "UPDATE tag SET state = 'delivered', session = 'S', "
@@ -138,11 +197,11 @@ delivery_is_counted_for_the_account_of_the_session(void **arg)
 	    "DELETE FROM session;"
 	    "UPDATE tag SET state = 'left', settled = " DAY_1
 	    " WHERE queue_id = 'Q2'");
-	expect_usage(f, DAY_1, "guest", "0 0 1/100 0 0 0 0");
-	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 1 2");
+	expect_usage(f, DAY_1, "guest", "0 0 1/100 0 0 0");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 1");
 	change(f, "UPDATE tag SET state = 'held', settled = NULL");
-	expect_usage(f, DAY_1, "guest", "0 0 0/0 0 0 0 0");
-	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0 2");
+	expect_usage(f, DAY_1, "guest", "0 0 0/0 0 0 0");
+	expect_usage(f, DAY_1, "owner", "2 200 0/0 0 0 0");
 }
 
 static void
@@ -155,7 +214,7 @@ domain_of_two_accounts_is_counted_for_nobody(void **arg)
 	    "(1, 'one', '', 0), (2, 'two', '', 0);"
 	    "INSERT INTO access VALUES (1, 'a.org'), (2, 'a.org');");
 	come(f, "Q1");
-	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 1");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0");
 }
 
 static void
@@ -167,8 +226,8 @@ tag_that_is_held_again_takes_its_count_back(void **arg)
 	change(f, "UPDATE tag SET state = 'delivered', settled = " DAY_2);
 	change(f, "UPDATE tag SET state = 'held', settled = NULL");
 	expect_waiting(f, "1 100");
-	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 1");
-	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0 0");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0");
+	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0");
 }
 
 static void
@@ -180,8 +239,8 @@ fate_that_turns_out_to_be_another_moves_its_count(void **arg)
 	change(f, "UPDATE tag SET state = 'left', settled = " DAY_2);
 	change(f, "UPDATE tag SET state = 'delivered', settled = " DAY_1);
 	expect_waiting(f, "0 0");
-	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0 1");
-	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0 0");
+	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0");
+	expect_usage(f, DAY_2, "", "0 0 0/0 0 0 0");
 }
 
 static void
@@ -199,7 +258,7 @@ message_settled_before_its_tag_came_is_counted_once(void **arg)
 	assert_int_equal(store_settle(f->store, &settlement), STORE_NONE);
 	come(f, "Q1");
 	expect_waiting(f, "0 0");
-	expect_usage(f, DAY_1, "", "1 50 1/50 0 0 0 0");
+	expect_usage(f, DAY_1, "", "1 50 1/50 0 0 0");
 }
 
 static void
@@ -212,7 +271,7 @@ finished_tag_that_is_deleted_stays_counted(void **arg)
 	    "UPDATE tag SET state = 'delivered', settled = " DAY_1 ";"
 	    "DELETE FROM tag");
 	expect_waiting(f, "0 0");
-	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0 1");
+	expect_usage(f, DAY_1, "", "1 100 1/100 0 0 0");
 }
 
 static void
@@ -224,7 +283,7 @@ held_tag_that_is_deleted_was_none_of_the_domain(void **arg)
 	come(f, "Q2");
 	change(f, "DELETE FROM tag WHERE queue_id = 'Q1'");
 	expect_waiting(f, "1 100");
-	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0 2");
+	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0");
 }
 
 #define TEST(name)                                                             \
@@ -237,6 +296,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(message_that_comes_waits_and_is_counted),
 		TEST(peak_is_the_most_that_was_held_at_a_time),
+		TEST(
+		    peak_of_a_day_without_arrivals_is_what_waited_when_it_began),
+		TEST(peak_of_a_day_on_which_mail_just_waits_is_noted),
 		TEST(size_that_is_corrected_is_corrected_everywhere),
 		TEST(each_fate_is_counted_on_the_day_when_it_came),
 		TEST(delivery_is_counted_for_the_account_of_the_session),
