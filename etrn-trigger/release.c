@@ -123,8 +123,8 @@ on_message(void *arg, const struct queued *message)
 {
 	struct count *count = arg;
 
-	for (size_t i = 0; i < message->count; i++)
-		count_recipient(count, message->recipients[i].domain);
+	for (size_t i = 0; i < message->recipients.count; i++)
+		count_recipient(count, message->recipients.all[i].domain);
 	count->ordinal++;
 	return true;
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 
-#include "domain.h"
 #include "queued.h"
 
 enum { QUEUE_ID_MAX = 64 };
@@ -14,9 +11,7 @@ enum { QUEUE_ID_MAX = 64 };
 void
 queued_clear(struct queued *message)
 {
-	for (size_t i = 0; i < message->count; i++)
-		free(message->recipients[i].address);
-	free(message->recipients);
+	recipients_clear(&message->recipients);
 	json_decref(message->json);
 	*message = (struct queued) { 0 };
 }
@@ -47,82 +42,19 @@ is_queue_id(const char *id)
 	return len > 0 && len <= QUEUE_ID_MAX && id[len] == '\0';
 }
 
-/* A control character would forge a line in the tag's list. */
-static bool
-has_control(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return true;
-	return false;
-}
-
-/* Postfix takes "user@example.org." for the same as without the dot. */
-static bool
-find_domain(const char *address, size_t *local_len, char domain[DOMAIN_SIZE])
-{
-	const char *at = strrchr(address, '@');
-	size_t len;
-
-	if (at == NULL || at == address || has_control(address))
-		return false;
-	*local_len = (size_t)(at - address);
-	len = strlen(at + 1);
-	if (len > 0 && at[len] == '.')
-		len--;
-	return domain_canonical(at + 1, len, domain, NULL);
-}
-
 static const char *
 add_recipient(struct queued *message, json_t *item)
 {
-	const char *address =
-	    json_string_value(json_object_get(item, "address"));
-	struct queued_recipient *recipient;
-	char domain[DOMAIN_SIZE];
-	size_t local_len;
-
-	if (address == NULL)
-		return "a recipient without address";
-	if (!find_domain(address, &local_len, domain))
-		return NULL;
-	recipient = &message->recipients[message->count];
-	recipient->address = malloc(local_len + 1 + strlen(domain) + 1);
-	if (recipient->address == NULL)
-		return "out of memory";
-	memcpy(recipient->address, address, local_len + 1);
-	strcpy(recipient->address + local_len + 1, domain);
-	recipient->domain = recipient->address + local_len + 1;
-	recipient->reason =
+	json_t *address = json_object_get(item, "address");
+	const char *reason =
 	    json_string_value(json_object_get(item, "delay_reason"));
-	message->count++;
+
+	if (!json_is_string(address))
+		return "a recipient without address";
+	if (!recipients_add(&message->recipients, json_string_value(address),
+		json_string_length(address), reason))
+		return "out of memory";
 	return NULL;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	const struct queued_recipient *left = a, *right = b;
-	int order = strcmp(left->domain, right->domain);
-
-	return order != 0 ? order : strcasecmp(left->address, right->address);
-}
-
-static void
-sort(struct queued *message)
-{
-	struct queued_recipient *all = message->recipients;
-	size_t kept = 0;
-
-	if (message->count == 0)
-		return;
-	qsort(all, message->count, sizeof(*all), compare);
-	for (size_t i = 1; i < message->count; i++)
-		if (compare(&all[kept], &all[i]) == 0)
-			free(all[i].address);
-		else
-			all[++kept] = all[i];
-	message->count = kept + 1;
 }
 
 static const char *
@@ -134,13 +66,9 @@ read_recipients(struct queued *message)
 
 	if (!json_is_array(list))
 		return "no recipients";
-	message->recipients =
-	    calloc(json_array_size(list) + 1, sizeof(*message->recipients));
-	if (message->recipients == NULL)
-		return "out of memory";
 	json_array_foreach(list, i, item) if ((fault = add_recipient(message,
 						   item)) != NULL) return fault;
-	sort(message);
+	recipients_sort(&message->recipients);
 	return NULL;
 }
 

@@ -4,8 +4,6 @@
  *
  * What Postfix lists is checked like any other input: a queue id of other than
  * letters and digits, or a field of the wrong kind, makes the line unfit.
- * Recipients without a domain that could be a relay domain are of no concern
- * and left out.
  */
 #ifndef QUEUED_H
 #define QUEUED_H
@@ -14,11 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct queued_recipient {
-	char *address;      /* its domain in canonical form */
-	const char *domain; /* within `address` */
-	const char *reason; /* why it is deferred; NULL: it is not */
-};
+#include "recipients.h"
 
 struct queued {
 	const char *queue; /* "deferred" and so on */
@@ -26,10 +20,8 @@ struct queued {
 	const char *sender; /* "" for the null sender */
 	int64_t size;
 	int64_t arrived;
-	/* sorted by domain and address, each only once */
-	struct queued_recipient *recipients;
-	size_t count;
-	void *json; /* queued.c's: what the strings are in */
+	struct recipients recipients; /* sorted */
+	void *json;                   /* queued.c's: what the strings are in */
 };
 
 /* Fills `message`, which queued_clear empties. NULL, or what is wrong with the

@@ -48,53 +48,29 @@ store_fault(struct run *run)
 
 /* ---- one listing ------------------------------------------------------- */
 
-/* The addresses of `count` recipients, one a line; NULL: out of memory. */
-static char *
-join(const struct queued_recipient *recipients, size_t count)
-{
-	size_t size = 1;
-	char *text, *end;
-
-	for (size_t i = 0; i < count; i++)
-		size += strlen(recipients[i].address) + 1;
-	text = malloc(size);
-	if (text == NULL)
-		return NULL;
-	end = text;
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			*end++ = '\n';
-		end = stpcpy(end, recipients[i].address);
-	}
-	*end = '\0';
-	return text;
-}
-
 static const char *
-first_reason(const struct queued_recipient *recipients, size_t count)
+first_reason(const struct share *share)
 {
-	for (size_t i = 0; i < count; i++)
-		if (recipients[i].reason != NULL)
-			return recipients[i].reason;
+	for (size_t i = 0; i < share->count; i++)
+		if (share->recipients[i].reason != NULL)
+			return share->recipients[i].reason;
 	return NULL;
 }
 
-/* What of the message goes to the domain of the recipient at `first`. */
 static bool
 add_share(
-    struct run *run, const struct queued *message, size_t first, size_t count)
+    struct run *run, const struct queued *message, const struct share *share)
 {
-	const struct queued_recipient *recipients = message->recipients + first;
 	struct tag tag = {
 		.queue_id = message->queue_id,
-		.domain = recipients->domain,
+		.domain = share->domain,
 		.sender = message->sender,
-		.recipient_count = (long)count,
+		.recipient_count = (long)share->count,
 		.size = message->size,
 		.arrived = message->arrived,
-		.last_answer = first_reason(recipients, count),
+		.last_answer = first_reason(share),
 	};
-	char *addresses = join(recipients, count);
+	char *addresses = share_addresses(share);
 	bool ok;
 
 	if (addresses == NULL) {
@@ -112,19 +88,15 @@ static bool
 on_message(void *arg, const struct queued *message)
 {
 	struct run *run = arg;
-	size_t end;
+	struct share share;
+	size_t next = 0;
 
 	if (strcmp(message->queue, "maildrop") == 0)
 		return true;
 	run->report->listed++;
-	for (size_t i = 0; i < message->count; i = end) {
-		for (end = i + 1; end < message->count; end++)
-			if (strcmp(message->recipients[end].domain,
-				message->recipients[i].domain) != 0)
-				break;
-		if (!add_share(run, message, i, end - i))
+	while (recipients_share(&message->recipients, &next, &share))
+		if (!add_share(run, message, &share))
 			return false;
-	}
 	return true;
 }
 

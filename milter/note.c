@@ -11,14 +11,13 @@ enum { MALLOC_BYTES = 16 };
 static size_t
 count_bytes(const struct note *note)
 {
-	const struct message *message = &note->message;
+	const struct recipients *recipients = &note->message.recipients;
 	size_t bytes = sizeof(*note) + strlen(note->queue_id) +
-	    strlen(message->sender) +
-	    message->room * sizeof(*message->recipients) + 4 * MALLOC_BYTES;
+	    strlen(note->message.sender) +
+	    recipients->room * sizeof(*recipients->all) + 4 * MALLOC_BYTES;
 
-	for (size_t i = 0; i < message->count; i++)
-		bytes +=
-		    strlen(message->recipients[i].address) + 1 + MALLOC_BYTES;
+	for (size_t i = 0; i < recipients->count; i++)
+		bytes += strlen(recipients->all[i].address) + 1 + MALLOC_BYTES;
 	return bytes;
 }
 
@@ -89,7 +88,7 @@ sift(struct store *store, struct note *first)
 static bool
 is_concerned(const struct note *first)
 {
-	while (first != NULL && first->message.count == 0)
+	while (first != NULL && first->message.recipients.count == 0)
 		first = first->next;
 	return first != NULL;
 }
@@ -128,7 +127,8 @@ add_tags(struct store *store, const struct note *first, const char **why)
 
 	for (const struct note *note = first; note != NULL; note = note->next) {
 		next = 0;
-		while (message_share(&note->message, &next, &share))
+		while (
+		    recipients_share(&note->message.recipients, &next, &share))
 			if (add_tag(store, note, &share, why) != STORE_OK)
 				return STORE_FAILED;
 	}

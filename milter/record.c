@@ -9,7 +9,7 @@ hand_over(struct message *message, const char *queue_id, const char *client)
 	char why[WRITER_FAULT_SIZE] = "out of memory";
 	struct note *note;
 
-	message_sort(message);
+	recipients_sort(&message->recipients);
 	note = note_new(message, queue_id, client);
 	if (note == NULL || !writer_take(&note, why)) {
 		complaint_missed(queue_id, why);
@@ -23,11 +23,11 @@ record_message(
 {
 	if (message->broken)
 		complaint_missed(queue_id, "out of memory");
-	else if (message->count > 0 && queue_id == NULL)
+	else if (message->recipients.count > 0 && queue_id == NULL)
 		complaint_missed(NULL,
 		    "the mail system gives no queue id (is \"i\" in "
 		    "milter_end_of_data_macros?)");
-	else if (message->count > 0)
+	else if (message->recipients.count > 0)
 		hand_over(message, queue_id, client);
 	message_clear(message);
 }

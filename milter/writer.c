@@ -72,7 +72,7 @@ take_batch(struct writer *writer)
 	size_t recipients = 0;
 
 	while (first != NULL && recipients < BATCH_RECIPIENTS) {
-		recipients += first->message.count;
+		recipients += first->message.recipients.count;
 		writer->batch_count++;
 		writer->batch_bytes += first->bytes;
 		*last = first;

@@ -34,22 +34,18 @@ struct count {
 	struct listing listing;
 };
 
-/* Recipients are sorted by domain. */
 static bool
 on_message(void *arg, const struct queued *message)
 {
 	struct count *count = arg;
-	const char *domain, *before = "";
 	const struct entry *entry;
+	struct share share;
+	size_t next = 0;
 
-	for (size_t i = 0; i < message->count; i++) {
-		domain = message->recipients[i].domain;
-		entry = strcmp(domain, before) == 0
-		    ? NULL
-		    : roster_find(&count->roster, domain);
+	while (recipients_share(&message->recipients, &next, &share)) {
+		entry = roster_find(&count->roster, share.domain);
 		if (entry != NULL)
 			count->tallies[entry - count->roster.entries].queued++;
-		before = domain;
 	}
 	return true;
 }

@@ -82,8 +82,8 @@ on_message(void *arg, const struct queued *message)
 	struct census *census = arg;
 	struct census_question *question;
 
-	for (size_t i = 0; i < message->count; i++)
-		count_recipient(census, message->recipients[i].domain);
+	for (size_t i = 0; i < message->recipients.count; i++)
+		count_recipient(census, message->recipients.all[i].domain);
 	TAILQ_FOREACH(question, &census->asked, entry)
 		count_message(question);
 	return true;

@@ -23,9 +23,9 @@ note(void *arg, const struct queued *message)
 	char *text = arg;
 
 	sprintf(text + strlen(text), "%s:", message->queue_id);
-	for (size_t i = 0; i < message->count; i++)
-		sprintf(
-		    text + strlen(text), "%s,", message->recipients[i].domain);
+	for (size_t i = 0; i < message->recipients.count; i++)
+		sprintf(text + strlen(text), "%s,",
+		    message->recipients.all[i].domain);
 	strcat(text, "| ");
 	return strcmp(message->queue_id, "STOP") != 0;
 }

@@ -37,15 +37,15 @@ expect(const char *recipient, const char *address)
 	begin(&message, "<>");
 	add(&message, recipient);
 	if (address == NULL) {
-		if (message.count != 0)
+		if (message.recipients.count != 0)
 			fail_msg("%s: taken as %s", recipient,
-			    message.recipients[0].address);
+			    message.recipients.all[0].address);
 	} else {
-		if (message.count != 1)
+		if (message.recipients.count != 1)
 			fail_msg("%s: not taken", recipient);
-		assert_string_equal(message.recipients[0].address, address);
-		assert_string_equal(
-		    message.recipients[0].domain, strrchr(address, '@') + 1);
+		assert_string_equal(message.recipients.all[0].address, address);
+		assert_string_equal(message.recipients.all[0].domain,
+		    strrchr(address, '@') + 1);
 	}
 	assert_false(message.broken);
 	message_clear(&message);
@@ -148,7 +148,7 @@ expect_share(const struct message *message, size_t *next, const char *domain,
 	struct share share;
 	char *text;
 
-	assert_true(message_share(message, next, &share));
+	assert_true(recipients_share(&message->recipients, next, &share));
 	assert_string_equal(share.domain, domain);
 	text = share_addresses(&share);
 	assert_string_equal(text, addresses);
@@ -170,13 +170,13 @@ recipients_are_shared_out_by_domain_each_once(void **state)
 	add(&message, "<A@Example.Org>");
 	add(&message, "<z@EXAMPLE.org>");
 	add(&message, "<a@example.org.evil.test>");
-	message_sort(&message);
+	recipients_sort(&message.recipients);
 	expect_share(&message, &next, "example.net", "a@example.net");
 	expect_share(
 	    &message, &next, "example.org", "a@example.org\nz@example.org");
 	expect_share(&message, &next, "example.org.evil.test",
 	    "a@example.org.evil.test");
-	assert_false(message_share(&message, &next, &share));
+	assert_false(recipients_share(&message.recipients, &next, &share));
 	message_clear(&message);
 }
 
@@ -189,8 +189,8 @@ a_message_without_recipients_has_no_share(void **state)
 
 	(void)state;
 	begin(&message, "<>");
-	message_sort(&message);
-	assert_false(message_share(&message, &next, &share));
+	recipients_sort(&message.recipients);
+	assert_false(recipients_share(&message.recipients, &next, &share));
 	message_clear(&message);
 }
 
@@ -203,7 +203,7 @@ a_new_message_on_the_connection_forgets_the_one_before(void **state)
 	begin(&message, "<a@b.test>");
 	add(&message, "<a@example.org>");
 	begin(&message, "<>");
-	assert_int_equal(message.count, 0);
+	assert_int_equal(message.recipients.count, 0);
 	assert_int_equal(message.size, 0);
 	message_clear(&message);
 }
@@ -224,8 +224,8 @@ seconds_for(int recipients)
 		    i / 2 % 100);
 		add(&message, address);
 	}
-	message_sort(&message);
-	while (message_share(&message, &next, &share)) {
+	recipients_sort(&message.recipients);
+	while (recipients_share(&message.recipients, &next, &share)) {
 		text = share_addresses(&share);
 		assert_non_null(text);
 		free(text);
@@ -262,11 +262,11 @@ expect_addresses(const struct message *message, const char *const *addresses)
 	size_t count = 0;
 
 	for (; addresses[count] != NULL; count++) {
-		assert_true(count < message->count);
+		assert_true(count < message->recipients.count);
 		assert_string_equal(
-		    message->recipients[count].address, addresses[count]);
+		    message->recipients.all[count].address, addresses[count]);
 	}
-	assert_int_equal(message->count, count);
+	assert_int_equal(message->recipients.count, count);
 }
 
 static void
@@ -281,7 +281,7 @@ sifting_keeps_what_it_is_told_and_what_it_did_not_get_to(void **state)
 	add(&message, "a@d2.test");
 	add(&message, "b@d2.test");
 	add(&message, "a@d3.test");
-	message_sort(&message);
+	recipients_sort(&message.recipients);
 	assert_true(message_sift(&message, judge, &asked));
 	assert_int_equal(asked, 3);
 	expect_addresses(
@@ -289,7 +289,7 @@ sifting_keeps_what_it_is_told_and_what_it_did_not_get_to(void **state)
 	add(&message, "a@d1.test");
 	add(&message, "a@unknown.test");
 	add(&message, "a@z1.test");
-	message_sort(&message);
+	recipients_sort(&message.recipients);
 	assert_false(message_sift(&message, judge, &asked));
 	expect_addresses(&message,
 	    (const char *[]) { "a@d2.test", "b@d2.test", "a@unknown.test",

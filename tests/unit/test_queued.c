@@ -34,11 +34,11 @@ expect_recipients(const char *recipients, const char *found)
 
 	snprintf(line, sizeof(line), LINE("\"4X\"", "\"\"", "%s"), recipients);
 	assert_null(read_line(&message, line));
-	for (size_t i = 0; i < message.count; i++) {
-		assert_string_equal(message.recipients[i].domain,
-		    strrchr(message.recipients[i].address, '@') + 1);
-		sprintf(
-		    text + strlen(text), "%s ", message.recipients[i].address);
+	for (size_t i = 0; i < message.recipients.count; i++) {
+		assert_string_equal(message.recipients.all[i].domain,
+		    strrchr(message.recipients.all[i].address, '@') + 1);
+		sprintf(text + strlen(text), "%s ",
+		    message.recipients.all[i].address);
 	}
 	assert_string_equal(text, found);
 	queued_clear(&message);
@@ -58,10 +58,10 @@ fields_are_those_of_the_line(void **arg)
 	assert_string_equal(message.sender, "s@sender.test");
 	assert_int_equal(message.size, 330);
 	assert_int_equal(message.arrived, 1700000000);
-	assert_int_equal(message.count, 1);
-	assert_string_equal(message.recipients[0].reason, "no");
+	assert_int_equal(message.recipients.count, 1);
+	assert_string_equal(message.recipients.all[0].reason, "no");
 	queued_clear(&message);
-	assert_int_equal(message.count, 0);
+	assert_int_equal(message.recipients.count, 0);
 }
 
 static void
