@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,10 +25,6 @@
 #include "release.h"
 #include "request.h"
 #include "trigger.h"
-
-/* How the shipped etrn_filter writes "[ADDRESS]". To Postfix it is the name of
- * a host; a domain of ours has no underscore. ("_at.NAME" is node.h's.) */
-#define IP_LABEL "_ip."
 
 #define OK         "OK"
 #define REFUSED    "459 4.7.1 Unknown, or not yours to start"
@@ -181,25 +176,13 @@ is_address(const char *text)
 	    (network_of_address(text, &network) && strpbrk(text, " =") == NULL);
 }
 
-/* As the client has written it. */
-static void
-undo_filter(const char *name, char out[REQUEST_LINE_SIZE])
-{
-	if (strncasecmp(name, IP_LABEL, strlen(IP_LABEL)) == 0)
-		snprintf(
-		    out, REQUEST_LINE_SIZE, "[%s]", name + strlen(IP_LABEL));
-	else
-		snprintf(out, REQUEST_LINE_SIZE, "%s", name);
-}
-
 static bool
 parse_node(struct policy *policy)
 {
-	char text[REQUEST_LINE_SIZE], action[ACTION_SIZE];
+	char action[ACTION_SIZE];
 	const char *why;
 
-	undo_filter(value_of(policy, REQUEST_NODE), text);
-	if (node_parse(&policy->node, text, &why))
+	if (node_parse(&policy->node, value_of(policy, REQUEST_NODE), &why))
 		return true;
 	policy->node.text[0] = '\0';
 	snprintf(action, sizeof(action), BAD_SYNTAX "%s", why);

@@ -7,8 +7,9 @@
 #include "network.h"
 #include "node.h"
 
-/* Stands for '@', and is the name of no queue. */
+/* What etrn_filter writes for '@' and for an address; the names of no queue. */
 #define AT_LABEL "_at."
+#define IP_LABEL "_ip."
 #define IPV6_TAG "IPv6:"
 
 static bool
@@ -40,14 +41,28 @@ bare_address(const char *text, char out[INET6_ADDRSTRLEN])
 	return true;
 }
 
+/* A host's name has no colon: underscores stand for them. */
+static bool
+filtered_address(const char *text, char out[INET6_ADDRSTRLEN])
+{
+	if (strpbrk(text, ":%") != NULL ||
+	    strlcpy(out, text, INET6_ADDRSTRLEN) >= INET6_ADDRSTRLEN)
+		return false;
+	while ((out = strchr(out, '_')) != NULL)
+		*out = ':';
+	return true;
+}
+
 static bool
 take_address(const char *text, char out[DOMAIN_SIZE])
 {
 	char address[INET6_ADDRSTRLEN];
 	struct network network;
+	bool looks_so = begins(text, IP_LABEL)
+	    ? filtered_address(text + strlen(IP_LABEL), address)
+	    : bare_address(text, address);
 
-	if (!bare_address(text, address) ||
-	    !network_of_address(address, &network))
+	if (!looks_so || !network_of_address(address, &network))
 		return false;
 	inet_ntop(network.family, network.bytes, address, sizeof(address));
 	snprintf(out, DOMAIN_SIZE, "[%s%s]",
@@ -60,7 +75,7 @@ take_name(const char *text, char out[DOMAIN_SIZE], const char **why)
 {
 	if (take_address(text, out))
 		return true;
-	if (text[0] == '[')
+	if (text[0] == '[' || begins(text, IP_LABEL))
 		*why = "is no address such as [192.0.2.1] or "
 		       "[IPv6:2001:db8::1]";
 	else if (begins(text, AT_LABEL))

@@ -13,6 +13,8 @@
  *	name		the same: Postfix drops the '#', too
  *	[192.0.2.1]	a queue as well, by the address of who asks for it; also
  *			192.0.2.1 and [IPv6:2001:db8::1]
+ *	_ip.192.0.2.1	the same: how these come through Postfix, and
+ *			_ip.2001_db8__1
  *
  * A domain that has the name of a queue hides it, but for "#name".
  */

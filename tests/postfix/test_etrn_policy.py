@@ -151,7 +151,7 @@ def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
             relay.execute("INSERT INTO queue_name VALUES "
                           "('sales_dept', 'hold.test')")
     for name in ("sales_dept", "Sales_Dept", "_at.example.org",
-                 "_ip.24.248.49.26"):
+                 "_ip.24.248.49.26", "_ip.2001_db8__1", "_ip.__"):
         provider.flush(name)
     with pytest.raises(AssertionError, match="not configured"):
         provider.flush("other_dept")
@@ -162,6 +162,34 @@ def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
         provider.wait_for_log(
             f'replacing command "ETRN {form}" with "ETRN _ip.{number}"')
     assert not provider.log_lines("midna_domain_to_ascii")
+
+
+@pytest.mark.parametrize("address", [
+    "::1", "2001:DB8::1", "1:2:3::", "1::4:5", "1:2::4:5", "1:2:3:4:5::",
+    "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::ffff:192.0.2.1"])
+def test_address_with_colons_passes_with_underscores(provider, address):
+    node = "_ip." + address.replace(":", "_")
+    assert etrn(provider, f"[IPv6:{address}]", f"#[ipv6:{address}] ") == [
+        refused(node)] * 2
+    provider.wait_for_log(
+        f'replacing command "ETRN [IPv6:{address}]" with "ETRN {node}"')
+
+
+def test_what_is_no_address_with_colons_starts_nothing(provider):
+    garbage = ["[IPv6:fe80::1%eth0]", "[IPv6:]", "[IPv6:2001:db8::1",
+               "[IPv6:a:b]", "[2001:db8::1]", "[IPv6:2001:db8::1].x",
+               "[IPv6:2001:db8::$(id)]", "[IPv6:a_b:c:d]"]
+    assert [answer[:3] for answer in etrn(provider, *garbage)] == [
+        "501"] * len(garbage)
+    assert etrn(provider, "[IPv6:2001:db8::1] x")[0].startswith("500 ")
+    for node in garbage:
+        assert not provider.log_lines(f'replacing command "ETRN {node}"')
+    # These look like one, until somebody counts.
+    assert etrn(provider, "[IPv6:1::2::3]", "[IPv6:1:2:3:4:5:6:7:8:9]",
+                "_ip.1_2") == [
+        f"501 5.5.4 <{node}>: Etrn command rejected: The node is no address "
+        "such as [192.0.2.1] or [IPv6:2001:db8::1]"
+        for node in ("_ip.1__2__3", "_ip.1_2_3_4_5_6_7_8_9", "_ip.1_2")]
 
 
 # ---- what is started
@@ -187,6 +215,27 @@ def test_at_starts_the_domains_below_of_those_that_the_client_may(
     assert sorted(map(recipient_of, messages)) == [
         "r@a.hold.test", "r@hold.test"]
     provider.wait_for_log("ETRN @hold.test: 2 messages started")
+    provider.wait_until_deferred(1)
+    assert waiting(provider) == ["r@b.hold.test"]
+
+
+def test_queue_of_an_ipv6_address_is_started_in_any_spelling(
+        provider, customer):
+    provider.odmrctl("queue-name", "add", "[IPv6:2001:db8:0::1]", "hold.test",
+                     "b.hold.test")
+    send(provider, "hold.test", "b.hold.test")
+    assert etrn(provider, "[IPv6:2001:db8::1]", address=FOREIGN) == [
+        refused("_ip.2001_db8__1")]
+    assert etrn(provider, "[IPv6:2001:db8::1]") == [STARTED]
+    customer.wait_for_messages(1)
+    assert etrn(provider, "#[ipv6:2001:DB8:0::1]",
+                "[IPv6:2001:0db8:0:0:0:0:0:1]") == [STARTED] * 2
+    node = "ETRN [IPv6:2001:db8::1]"
+    provider.wait_for_log(f"{node}: 1 messages started")
+    provider.wait_for_log(f"refused: {node} client={FOREIGN} ")
+    assert len(provider.wait_for_log(f"{node} client={ALLOWED} ",
+                                     "domains=1: allowed")) == 3
+    # The queue has another domain, which is not his.
     provider.wait_until_deferred(1)
     assert waiting(provider) == ["r@b.hold.test"]
 
