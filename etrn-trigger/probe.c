@@ -20,7 +20,7 @@
 #include "log.h"
 #include "notify.h"
 #include "probing.h"
-#include "release.h"
+#include "program.h"
 
 /* Reading the queue takes a tenth of the time at most. */
 enum { LISTING_SHARE = 10 };
@@ -163,7 +163,7 @@ stop(int signo)
 
 	(void)signo;
 	stopping = 1;
-	release_cancel();
+	program_abandon();
 	/* Wakes the loop; if the pipe is broken, so are we. */
 	if (write(home[1], &nobody, sizeof(nobody)) == -1)
 		_exit(EX_OSERR);

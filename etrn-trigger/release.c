@@ -1,85 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/wait.h>
-
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "clock.h"
 #include "listing.h"
 #include "log.h"
 #include "postqueue.h"
 #include "release.h"
 
-enum { LISTING_SECONDS = 300, SAID_SIZE = 512, CANCEL_MS = 200 };
-
-static volatile sig_atomic_t cancelled;
-
-void
-release_cancel(void)
-{
-	cancelled = 1;
-}
-
-/* Gets a piece of the child's output; a length of 0 ends it. */
-typedef void output_reader(void *arg, const char *bytes, size_t len);
-
-/* False: it did not come to its end in time. */
-static bool
-read_all(int fd, int64_t until, output_reader *reader, void *arg)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	char bytes[16384];
-	int64_t left;
-	ssize_t n;
-
-	while ((left = until - clock_ms()) > 0 && !cancelled) {
-		/* A signal may come just before poll: it looks up again. */
-		if (poll(&pfd, 1, left < CANCEL_MS ? (int)left : CANCEL_MS) ==
-			-1 &&
-		    errno != EINTR)
-			return false;
-		n = read(fd, bytes, sizeof(bytes));
-		if (n > 0)
-			reader(arg, bytes, (size_t)n);
-		else if (n == 0)
-			return true;
-		else if (errno != EAGAIN && errno != EINTR)
-			return false;
-	}
-	return false;
-}
-
-/* Runs postqueue to its end, or kills it. True: it has succeeded. */
-static bool
-run(const struct conf *conf, const char *option, const char *operand,
-    long seconds, output_reader *reader, void *arg)
-{
-	int status = 0, output, error;
-	bool whole;
-	pid_t pid;
-
-	error = postqueue_spawn(conf, option, operand, &pid, &output);
-	if (error != 0) {
-		log_error(
-		    NULL, "%s: %s", conf->postqueue_path, strerror(error));
-		return false;
-	}
-	whole = read_all(output, clock_ms() + seconds * 1000, reader, arg);
-	close(output);
-	if (!whole)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		continue;
-	if (!whole && !cancelled)
-		log_error(NULL, "postqueue %s: no end after %lds, killed",
-		    option, seconds);
-	return whole && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
+enum { WHY_SIZE = 512 };
 
 /* ---- counting ---------------------------------------------------------- */
 
@@ -129,14 +58,10 @@ on_message(void *arg, const struct queued *message)
 	return true;
 }
 
-/* What comes behind a fault is read, so that postqueue can end. */
-static void
+static bool
 read_listing(void *arg, const char *bytes, size_t len)
 {
-	struct listing *listing = &((struct count *)arg)->listing;
-
-	if (listing->fault[0] == '\0')
-		listing_read(listing, bytes, len);
+	return listing_read(&((struct count *)arg)->listing, bytes, len);
 }
 
 bool
@@ -146,53 +71,34 @@ release_count(const struct conf *conf, struct waiting *domains, size_t count)
 		.count = count,
 		.listing = { .message = on_message, .arg = &state },
 		.ordinal = 1 };
+	const struct listing *listing = &state.listing;
+	char why[WHY_SIZE] = "";
 	bool ok;
 
 	qsort(domains, count, sizeof(domains[0]), compare);
 	for (size_t i = 0; i < count; i++)
 		domains[i].messages = domains[i].only = domains[i].last = 0;
-	ok = run(conf, "-j", NULL, LISTING_SECONDS, read_listing, &state) &&
-	    state.listing.fault[0] == '\0' && listing_end(&state.listing);
+	ok =
+	    postqueue_run(conf, "-j", read_listing, &state, why, sizeof(why)) &&
+	    listing_end(&state.listing);
+	if (!ok && !program_abandoned())
+		log_error(NULL, "postqueue -j: the queue cannot be read: %s",
+		    listing->fault[0] != '\0' ? listing->fault : why);
 	listing_clear(&state.listing);
-	if (!ok && !cancelled)
-		log_error(NULL, "postqueue -j: the queue cannot be read%s%s",
-		    state.listing.fault[0] != '\0' ? ": " : "",
-		    state.listing.fault);
 	return ok;
 }
 
 /* ---- releasing --------------------------------------------------------- */
 
-struct said {
-	char text[SAID_SIZE];
-	size_t len;
-};
-
-/* Its first words are enough. */
-static void
-keep_said(void *arg, const char *bytes, size_t len)
-{
-	struct said *said = arg;
-	size_t room = sizeof(said->text) - 1 - said->len;
-
-	if (len > room)
-		len = room;
-	memcpy(said->text + said->len, bytes, len);
-	said->len += len;
-}
-
 bool
 release_flush(const struct conf *conf, const char *domain)
 {
-	struct said said = { .len = 0 };
+	char why[WHY_SIZE];
 
-	if (run(conf, "-s", domain, conf->flush_timeout, keep_said, &said))
+	if (postqueue_flush(conf, domain, why, sizeof(why)))
 		return true;
-	said.text[said.len] = '\0';
-	said.text[strcspn(said.text, "\n")] = '\0';
-	if (!cancelled)
-		log_error(
-		    NULL, "postqueue -s %s failed: %s", domain, said.text);
+	if (!program_abandoned())
+		log_error(NULL, "postqueue -s %s failed: %s", domain, why);
 	return false;
 }
 

@@ -43,7 +43,4 @@ bool release_domain(const struct trigger *trigger, const char *domain);
 /* The same without giving leave. */
 bool release_flush(const struct conf *conf, const char *domain);
 
-/* For signal handlers: what runs fails soon, and so does what comes. */
-void release_cancel(void);
-
 #endif

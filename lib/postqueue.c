@@ -48,3 +48,13 @@ postqueue_run(const struct conf *conf, const char *option, program_take *take,
 	arrange(conf, option, NULL, argv);
 	return program_run(argv, take, arg, error, size);
 }
+
+bool
+postqueue_flush(
+    const struct conf *conf, const char *domain, char *error, size_t size)
+{
+	const char *argv[ARGV];
+
+	arrange(conf, "-s", domain, argv);
+	return program_run_silent(argv, conf->flush_timeout, error, size);
+}

@@ -24,4 +24,8 @@ int postqueue_spawn(const struct conf *conf, const char *option,
 bool postqueue_run(const struct conf *conf, const char *option,
     program_take *take, void *arg, char *error, size_t size);
 
+/* "postqueue -s DOMAIN". Blocks until it ends, or for flush_timeout. */
+bool postqueue_flush(
+    const struct conf *conf, const char *domain, char *error, size_t size);
+
 #endif

@@ -15,7 +15,7 @@
 
 #include "program.h"
 
-enum { SILENCE_MS = 60000, LOOK_MS = 200, PIECE = 65536, WORDS_SIZE = 256 };
+enum { SILENCE = 60, LOOK_MS = 200, PIECE = 65536, WORDS_SIZE = 256 };
 
 extern char **environ;
 
@@ -75,11 +75,32 @@ program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
 	return error;
 }
 
+/* A program that is run to its end. */
+struct run {
+	const char *const *argv;
+	int errors; /* as for program_spawn */
+	long seconds;
+	char *error;
+	size_t size;
+};
+
 static bool
-complain(const char *const *argv, char *error, size_t size, const char *why)
+complain(const struct run *run, const char *why)
 {
-	snprintf(error, size, "%s: %s", argv[0], why);
+	snprintf(run->error, run->size, "%s: %s", run->argv[0], why);
 	return false;
+}
+
+static bool
+complain_of_limit(const struct run *run)
+{
+	char why[WORDS_SIZE];
+
+	if (abandoned)
+		return complain(run, strerror(ECANCELED));
+	snprintf(why, sizeof(why), "no output and no end for %lds, killed",
+	    run->seconds);
+	return complain(run, why);
 }
 
 /* The last line of what it has said on standard error; empty: nothing. */
@@ -102,47 +123,49 @@ last_words(int errors, char words[WORDS_SIZE])
 		memmove(words, line + 1, strlen(line));
 }
 
-/* Waits for the next piece. -1: it did not come. */
+/* Waits for the next piece. -1: it did not come, which is said. */
 static ssize_t
-read_piece(int fd, char *piece)
+read_piece(const struct run *run, int fd, char *piece)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int waited = 0;
+	long waited = 0;
 	ssize_t n;
 
-	while (!abandoned && waited < SILENCE_MS) {
+	while (!abandoned && waited < run->seconds * 1000) {
 		n = read(fd, piece, PIECE);
-		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+		if (n >= 0)
 			return n;
+		if (errno != EAGAIN && errno != EINTR) {
+			complain(run, strerror(errno));
+			return -1;
+		}
 		if (poll(&poll_fd, 1, LOOK_MS) == 0)
 			waited += LOOK_MS;
 	}
-	errno = abandoned ? ECANCELED : ETIMEDOUT;
+	complain_of_limit(run);
 	return -1;
 }
 
 static bool
-read_all(int fd, const char *const *argv, program_take *take, void *arg,
-    char *error, size_t size)
+read_all(const struct run *run, int fd, program_take *take, void *arg)
 {
 	char piece[PIECE];
 	ssize_t n;
 
-	while ((n = read_piece(fd, piece)) > 0)
+	while ((n = read_piece(run, fd, piece)) > 0)
 		if (!take(arg, piece, (size_t)n))
 			return false;
-	if (n == -1)
-		complain(argv, error, size, strerror(errno));
 	return n == 0;
 }
 
 /* It may have closed its output and stay. */
 static bool
-ends_soon(pid_t pid, int *status)
+ends_soon(const struct run *run, pid_t pid, int *status)
 {
-	int waited = 0, pause = 1;
+	long waited = 0;
+	int pause = 1;
 
-	while (!abandoned && waited < SILENCE_MS) {
+	while (!abandoned && waited < run->seconds * 1000) {
 		if (waitpid(pid, status, WNOHANG) == pid)
 			return true;
 		waited += pause;
@@ -153,75 +176,109 @@ ends_soon(pid_t pid, int *status)
 	return false;
 }
 
-static bool
-ended_well(
-    pid_t pid, int errors, const char *const *argv, char *error, size_t size)
+static void
+end(pid_t pid)
 {
-	char why[64], words[WORDS_SIZE];
-	int status;
-
-	if (!ends_soon(pid, &status)) {
-		kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
-			continue;
-		return complain(argv, error, size,
-		    strerror(abandoned ? ECANCELED : ETIMEDOUT));
-	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return true;
-	last_words(errors, words);
-	if (words[0] != '\0')
-		return complain(argv, error, size, words);
-	if (WIFEXITED(status))
-		snprintf(
-		    why, sizeof(why), "exit status %d", WEXITSTATUS(status));
-	else
-		snprintf(
-		    why, sizeof(why), "ended by signal %d", WTERMSIG(status));
-	return complain(argv, error, size, why);
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		continue;
 }
 
 static bool
-run(const char *const *argv, int errors, program_take *take, void *arg,
-    char *error, size_t size)
+ended_well(const struct run *run, pid_t pid)
 {
-	char unheard[64];
+	char words[WORDS_SIZE];
+	int status;
+
+	if (!ends_soon(run, pid, &status)) {
+		end(pid);
+		return complain_of_limit(run);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return true;
+	last_words(run->errors, words);
+	if (words[0] == '\0' && WIFEXITED(status))
+		snprintf(words, sizeof(words), "exit status %d",
+		    WEXITSTATUS(status));
+	else if (words[0] == '\0')
+		snprintf(words, sizeof(words), "ended by signal %d",
+		    WTERMSIG(status));
+	return complain(run, words);
+}
+
+static bool
+run_to_end(const struct run *run, program_take *take, void *arg)
+{
 	int output = -1, reason;
 	bool taken;
 	pid_t pid = 0;
 
-	reason = program_spawn(argv, errors, &pid, &output);
+	reason = program_spawn(run->argv, run->errors, &pid, &output);
 	if (reason != 0 || pid <= 0)
-		return complain(argv, error, size, strerror(reason));
-	taken = read_all(output, argv, take, arg, error, size);
+		return complain(run, strerror(reason));
+	taken = read_all(run, output, take, arg);
 	close(output);
-	if (!taken) {
-		kill(pid, SIGKILL);
-		ended_well(pid, errors, argv, unheard, sizeof(unheard));
-		return false;
-	}
-	return ended_well(pid, errors, argv, error, size);
+	if (taken)
+		return ended_well(run, pid);
+	end(pid);
+	return false;
+}
+
+/* What it says on standard error is kept in memory until it has ended: then it
+ * need not be waited for, and the last of it tells most. */
+static bool
+run_aside(struct run *run, program_take *take, void *arg)
+{
+	bool ok;
+
+	run->errors = memfd_create("errors", MFD_CLOEXEC);
+	if (run->errors == -1)
+		return complain(run, strerror(errno));
+	ok = run_to_end(run, take, arg);
+	close(run->errors);
+	return ok;
+}
+
+bool
+program_run(const char *const *argv, program_take *take, void *arg, char *error,
+    size_t size)
+{
+	struct run run = {
+		.argv = argv, .seconds = SILENCE, .error = error, .size = size
+	};
+
+	return run_aside(&run, take, arg);
 }
 
 bool
 program_run_mixed(const char *const *argv, program_take *take, void *arg,
     char *error, size_t size)
 {
-	return run(argv, -1, take, arg, error, size);
+	const struct run run = { .argv = argv,
+		.errors = -1,
+		.seconds = SILENCE,
+		.error = error,
+		.size = size };
+
+	return run_to_end(&run, take, arg);
 }
 
-/* What it says on standard error is kept in memory until it has ended: then it
- * need not be waited for, and the last of it tells most. */
-bool
-program_run(const char *const *argv, program_take *take, void *arg, char *error,
-    size_t size)
+static bool
+ignore(void *arg, const char *bytes, size_t len)
 {
-	int errors = memfd_create("errors", MFD_CLOEXEC);
-	bool ok;
+	(void)arg;
+	(void)bytes;
+	(void)len;
+	return true;
+}
 
-	if (errors == -1)
-		return complain(argv, error, size, strerror(errno));
-	ok = run(argv, errors, take, arg, error, size);
-	close(errors);
-	return ok;
+bool
+program_run_silent(
+    const char *const *argv, long seconds, char *error, size_t size)
+{
+	struct run run = {
+		.argv = argv, .seconds = seconds, .error = error, .size = size
+	};
+
+	return run_aside(&run, ignore, NULL);
 }

@@ -39,8 +39,13 @@ bool program_run(const char *const *argv, program_take *take, void *arg,
 bool program_run_mixed(const char *const *argv, program_take *take, void *arg,
     char *error, size_t size);
 
-/* The process is about to end: a program_run() of another thread gives up
- * within a moment, and so does every later one. */
+/* The same for one with no output of interest, which is killed after so many
+ * seconds. */
+bool program_run_silent(
+    const char *const *argv, long seconds, char *error, size_t size);
+
+/* The process is about to end: a program_run() of another thread, or below this
+ * signal handler, gives up within a moment, and so does every later one. */
 void program_abandon(void);
 bool program_abandoned(void);
 

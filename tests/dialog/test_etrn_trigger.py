@@ -380,10 +380,11 @@ def test_flush_that_fails_is_458_and_tells_why(trigger):
     trigger.name_queue("mine", "backup.test", "hold.test")
     trigger.queue(["r@backup.test"], ["r@hold.test"])
     trigger.before("flushing", "test $2 = hold.test || "
-                   "{ echo postqueue: fatal: system is down; exit 69; }")
+                   "{ echo postqueue: fatal: system is down >&2; exit 69; }")
     trigger.complains(
-        unable("mine"), "postqueue -s backup.test failed: postqueue: fatal: "
-        "system is down\n", "mine", status=os.EX_TEMPFAIL)
+        unable("mine"), f"postqueue -s backup.test failed: {trigger.dir}"
+        "/postqueue: postqueue: fatal: system is down\n", "mine",
+        status=os.EX_TEMPFAIL)
     # One domain's fault is none of the other's.
     assert trigger.flushed() == ["backup.test", "hold.test"]
 
@@ -391,7 +392,7 @@ def test_flush_that_fails_is_458_and_tells_why(trigger):
 def test_flush_that_does_not_end_is_killed(trigger):
     trigger.queue(["r@backup.test"])
     trigger.before("flushing", "exec sleep 50")
-    trigger.complains(unable("backup.test"), "no end after 1s, killed",
+    trigger.complains(unable("backup.test"), "no end for 1s, killed",
                       "backup.test", status=os.EX_TEMPFAIL)
 
 
