@@ -12,10 +12,6 @@
  * And it looks after the domains on hold that were let go lately, by whomever:
  * see start_again().
  */
-#include <sys/file.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +21,10 @@
 #include <unistd.h>
 
 #include "cron.h"
+#include "lock.h"
 #include "log.h"
 #include "release.h"
 #include "trigger.h"
-
-#define LOCK_SUFFIX "-due"
 
 /* Postfix's queue manager takes the address that it looked up last from memory
  * for 30 s (resolve_clnt.c). */
@@ -236,44 +231,18 @@ run(struct trigger *trigger)
 	return due != EX_OK ? due : again;
 }
 
-/* ---- one at a time ------------------------------------------------------- */
-
-/* -1: it has said why. postqueue does not inherit it. */
-static int
-open_lock(const struct conf *conf)
-{
-	char *path;
-	int fd;
-
-	if (asprintf(&path, "%s" LOCK_SUFFIX, conf->state_database) == -1)
-		return -1; /* out of memory */
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd == -1)
-		log_error(NULL, "%s: %s", path, strerror(errno));
-	free(path);
-	return fd;
-}
-
 int
 trigger_due(struct trigger *trigger, const struct arguments *args)
 {
-	int lock, code = EX_OK;
+	int lock, code;
 
 	(void)args;
 	if (trigger->dry_run)
 		return run(trigger);
-	/* What cron(8) finds on standard error it mails, each minute. */
-	if (trigger->conf.log == CONF_LOG_SYSLOG && !isatty(STDERR_FILENO))
-		log_open("etrn-trigger", LOG_TO_SYSLOG);
-	lock = open_lock(&trigger->conf);
+	lock = lock_take(&trigger->conf, "-due", &code);
 	if (lock == -1)
-		return EX_TEMPFAIL;
-	if (flock(lock, LOCK_EX | LOCK_NB) == 0)
-		code = run(trigger);
-	else if (errno != EWOULDBLOCK) {
-		log_error(NULL, "flock: %s", strerror(errno));
-		code = EX_TEMPFAIL;
-	}
+		return code;
+	code = run(trigger);
 	close(lock);
 	return code;
 }

@@ -30,14 +30,15 @@ struct mode {
 	char letter;         /* 0: no option, but names */
 	bool names;          /* at least one, or else none */
 	bool stores;         /* uses the databases, as their owner */
+	bool unattended;     /* what it has to say goes to the log */
 };
 
 static const struct mode modes[] = {
-	{ trigger_names, "aln", 0, true, true },
-	{ trigger_due, "n", 'D', false, true },
-	{ trigger_probe, "nW", 'B', false, true },
-	{ trigger_policy, "", 'Y', false, true },
-	{ trigger_remote, "lSTP", 'R', true, false },
+	{ trigger_names, "aln", 0, true, true, false },
+	{ trigger_due, "n", 'D', false, true, true },
+	{ trigger_probe, "nW", 'B', false, true, true },
+	{ trigger_policy, "", 'Y', false, true, true },
+	{ trigger_remote, "lSTP", 'R', true, false, false },
 };
 
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
@@ -192,6 +193,15 @@ stderr_is_a_connection(void)
 	    in.st_dev == err.st_dev && in.st_ino == err.st_ino;
 }
 
+/* Who types it sees it; what cron(8) finds on standard error, it mails. */
+static void
+open_log(const struct mode *mode, const struct trigger *trigger)
+{
+	if (mode->unattended && !trigger->dry_run &&
+	    trigger->conf.log == CONF_LOG_SYSLOG && !isatty(STDERR_FILENO))
+		log_open("etrn-trigger", LOG_TO_SYSLOG);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -220,6 +230,7 @@ main(int argc, char **argv)
 		if (trigger.store == NULL)
 			fatal(EX_OSERR, "out of memory");
 	}
+	open_log(mode, &trigger);
 	code = mode->run(&trigger, &args);
 	store_free(&trigger.store);
 	conf_free(&trigger.conf);

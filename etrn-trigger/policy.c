@@ -389,8 +389,6 @@ trigger_policy(struct trigger *trigger, const struct arguments *args)
 	int code;
 
 	(void)args;
-	if (trigger->conf.log == CONF_LOG_SYSLOG)
-		log_open("etrn-trigger", LOG_TO_SYSLOG);
 	if (policy == NULL) {
 		log_error(NULL, "out of memory");
 		return EX_OSERR;

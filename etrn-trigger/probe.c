@@ -6,17 +6,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "lock.h"
 #include "log.h"
 #include "notify.h"
 #include "probing.h"
@@ -36,32 +35,6 @@ probing_fault(struct probing *mine, int code, const char *what)
 	log_error(NULL, "probe: %s", what);
 	if (mine->code == EX_OK)
 		mine->code = code;
-}
-
-/* ---- one at a time ------------------------------------------------------- */
-
-/* Of probes that run at the same time (a service, and cron), one does the work:
- * two would release the same mail. -1: `*code` is what that means. */
-static int
-lock(const struct conf *conf, int *code)
-{
-	char path[PATH_MAX];
-	int fd, n;
-
-	n = snprintf(path, sizeof(path), "%s-probe.lock", conf->state_database);
-	if (n < 0 || (size_t)n >= sizeof(path))
-		fatal(EX_CONFIG, "state_database: the path is too long");
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
-	if (errno == EWOULDBLOCK)
-		log_info(NULL, "probe: another one is running");
-	else
-		log_error(NULL, "%s: %s", path, strerror(errno));
-	if (fd != -1)
-		close(fd);
-	return -1;
 }
 
 /* ---- errands ------------------------------------------------------------- */
@@ -199,13 +172,15 @@ probe(void)
 int
 trigger_probe(struct trigger *trigger, const struct arguments *args)
 {
-	int code, locked = -1;
+	int code, lock = -1;
 
-	/* By hand one sees it, from cron it is no mail to anybody. */
-	if (!isatty(STDERR_FILENO) && trigger->conf.log == CONF_LOG_SYSLOG)
-		log_open("etrn-trigger", LOG_TO_SYSLOG);
-	if (!trigger->dry_run && (locked = lock(&trigger->conf, &code)) == -1)
-		return code;
+	if (!trigger->dry_run) {
+		lock = lock_take(&trigger->conf, "-probe.lock", &code);
+		if (lock == -1 && code == EX_OK)
+			log_info(NULL, "probe: another one is running");
+		if (lock == -1)
+			return code;
+	}
 	probing.trigger = trigger;
 	probing.watch = trigger->dry_run ? 0 : args->watch;
 	probing.myhostname = strdup(trigger->conf.myhostname);
@@ -214,7 +189,7 @@ trigger_probe(struct trigger *trigger, const struct arguments *args)
 	if (probing.myhostname == NULL || pipe2(home, O_CLOEXEC) == -1)
 		fatal(EX_OSERR, "%s", strerror(errno));
 	code = probe();
-	if (locked != -1)
-		close(locked);
+	if (lock != -1)
+		close(lock);
 	return code;
 }

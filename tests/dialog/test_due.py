@@ -364,9 +364,18 @@ def test_database_that_is_missing_is_later_and_starts_nothing(waiting, name):
     assert waiting.started() == ["hold.test"]
 
 
+def test_what_cron_would_mail_goes_to_syslog(waiting):
+    conf = waiting.dir / "odmr.conf"
+    conf.write_text(conf.read_text().replace("stderr", "syslog"))
+    waiting.postqueue_exits("-j", 69)
+    assert waiting.due(code=os.EX_TEMPFAIL) == ""
+    assert "the queue cannot be read" in waiting.due("-n",
+                                                     code=os.EX_TEMPFAIL)
+
+
 def test_lock_that_cannot_be_made_is_named(waiting):
     (waiting.dir / "state.db-due").mkdir()
-    said = waiting.due(code=os.EX_TEMPFAIL)
+    said = waiting.due(code=os.EX_CANTCREAT)
     assert f"{waiting.dir}/state.db-due: Is a directory\n" in said
     assert waiting.runs() == []
 
