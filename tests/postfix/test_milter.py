@@ -105,7 +105,7 @@ def test_ten_thousand_recipients_take_no_time_worth_telling(milter):
 
 def test_sessions_at_the_same_time_all_get_their_tags(milter):
     def session(number):
-        milter.send(*[message([f"<u@example.org>"], f"Q{number:02}{n}")
+        milter.send(*[message(["<u@example.org>"], f"Q{number:02}{n}")
                       for n in range(10)])
     threads = [threading.Thread(target=session, args=[number])
                for number in range(20)]
