@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,8 @@ main(int argc, char **argv)
 	}
 	if (!reload_init(options.conf_path))
 		fatal(EX_CONFIG, "%s: %s", options.conf_path, strerror(errno));
+	/* Whoever reads the log may go away. */
+	signal(SIGPIPE, SIG_IGN);
 	pid_fd = start(&conf, options.foreground);
 	if (!options.foreground && !logs_to_stderr(&conf))
 		log_open("odmr-milter", LOG_TO_SYSLOG);

@@ -363,6 +363,18 @@ def test_a_port_that_another_process_serves_is_refused(stopped):
     assert f"milter_socket: {address}: Address already in use" in said
 
 
+def test_it_outlives_who_reads_its_log(stopped):
+    reader, writer = os.pipe()
+    stopped.process = subprocess.Popen(
+        [MILTER, "-f", "-c", stopped.conf], stderr=writer)
+    os.close(writer)
+    wait_for(stopped.is_up, 20, "milter up")
+    os.close(reader)
+    stopped.process.send_signal(signal.SIGHUP)
+    stopped.send(message(["<a@example.org>"], "Q1"))
+    assert stopped.column("queue_id") == ["Q1"]
+
+
 # ---- SIGHUP
 
 def reload(milter, line="reloaded"):
