@@ -2,23 +2,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "complaint.h"
 #include "connection.h"
+#include "log.h"
 #include "server.h"
 
-enum { EVENTS = 64 };
+enum { EVENTS = 64, REST_MS = 200 };
 
 static int poll_fd = -1, listen_fd = -1, signal_fd = -1;
 /* Given up to be able to take, and close, a connection without a descriptor. */
 static int spare_fd = -1;
 static struct connections all = LIST_HEAD_INITIALIZER(all);
 static bool stopping;
+static int64_t resting_until; /* no connection is taken; 0: one may be */
+static bool exhausted;        /* and the log has it */
 
 static bool
 watch(int fd, void *what)
@@ -78,8 +83,9 @@ receive(struct connection *connection)
 }
 
 /* Who is sent away here passes its mail untagged, and at once; who is left to
- * wait would wait for a time-out. */
-static void
+ * wait would wait for a time-out. False: there was no descriptor even for that.
+ */
+static bool
 send_away(void)
 {
 	int fd;
@@ -89,7 +95,40 @@ send_away(void)
 	if (fd != -1)
 		close(fd);
 	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	complaint_missed(NULL, "too many connections: no file descriptor");
+	if (fd != -1)
+		complaint_missed(
+		    NULL, "too many connections: no file descriptor");
+	return fd != -1;
+}
+
+/* The connection that cannot be taken stays in the queue, which is left alone
+ * for a moment rather than spun on. */
+static void
+rest(const char *why)
+{
+	if (!exhausted)
+		log_warning(NULL, "connections wait: %s", why);
+	exhausted = true;
+	epoll_ctl(poll_fd, EPOLL_CTL_DEL, listen_fd, NULL);
+	resting_until = clock_ms() + REST_MS;
+}
+
+static void
+take_fault(int fault)
+{
+	switch (fault) {
+	case EMFILE:
+	case ENFILE:
+		if (!send_away())
+			rest(strerror(fault));
+		break;
+	case ENOBUFS:
+	case ENOMEM:
+		rest(strerror(fault));
+		break;
+	default:
+		break; /* that of a connection which is gone already */
+	}
 }
 
 static void
@@ -99,10 +138,10 @@ accept_one(void)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd == -1) {
-		if (errno == EMFILE || errno == ENFILE)
-			send_away();
+		take_fault(errno);
 		return;
 	}
+	exhausted = false;
 	connection = connection_new(fd);
 	if (connection == NULL)
 		return;
@@ -126,6 +165,17 @@ take_signal(void (*reload)(void *arg), void *arg)
 		stopping = true;
 }
 
+/* Takes connections again when the rest is over. The time to look again, -1
+ * where there is no rest. */
+static int
+end_rest(void)
+{
+	if (resting_until != 0 && clock_ms() >= resting_until &&
+	    watch(listen_fd, &listen_fd))
+		resting_until = 0;
+	return resting_until != 0 ? REST_MS : -1;
+}
+
 bool
 server_run(void (*reload)(void *arg), void *arg)
 {
@@ -133,7 +183,7 @@ server_run(void (*reload)(void *arg), void *arg)
 	int count;
 
 	while (!stopping) {
-		count = epoll_wait(poll_fd, events, EVENTS, -1);
+		count = epoll_wait(poll_fd, events, EVENTS, end_rest());
 		if (count == -1 && errno != EINTR)
 			return false;
 		for (int i = 0; i < count; i++) {

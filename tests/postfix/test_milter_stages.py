@@ -4,10 +4,13 @@ well-behaved mail system (miltertest(8)) and from a hostile one (raw packets).
 Whatever comes: what is answered is "continue", and other connections live."""
 
 import contextlib
+import os
+import pwd
 import resource
 import shutil
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -366,4 +369,41 @@ def test_without_file_descriptors_mail_passes_at_once(stopped):
         for connection in idle:
             connection.socket.close()
     wait_for(lambda: can_negotiate(milter), 20, "a free descriptor")
+    expect_alive(milter)
+
+
+def cpu_seconds(process):
+    with open(f"/proc/{process.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def limit_files(milter, count):
+    """Root in a container may lack the right to do it to others."""
+    user = pwd.getpwnam(milter.settings["user"])
+    subprocess.run(
+        ["prlimit", f"--nofile={count}:", "--pid", str(milter.process.pid)],
+        check=True, **({"user": user.pw_uid, "group": user.pw_gid}
+                       if os.getuid() == 0 else {}))
+
+
+def test_a_connection_that_cannot_even_be_sent_away_costs_no_cpu(stopped):
+    """A table of files that is full, as others may fill it: the milter's own
+    limit is put under what it has open already."""
+    milter = stopped
+    milter.start()
+    limit_files(milter, 3)
+    with Raw(milter) as mail_system:
+        wait_for(lambda: "connections wait: Too many open files" in milter.log,
+                 10, "a line in the log")
+        before, start = cpu_seconds(milter.process), time.monotonic()
+        mail_system.socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            mail_system.negotiate()
+        spent = cpu_seconds(milter.process) - before
+        assert spent < (time.monotonic() - start) / 4
+        limit_files(milter, 64)
+        mail_system.socket.settimeout(20)
+        assert mail_system.receive() is not None
+    assert milter.log.count("connections wait") == 1
     expect_alive(milter)
