@@ -42,7 +42,11 @@ bare_address(const char *path, size_t *len)
 	return path;
 }
 
-/* SIZE=n among the parameters of MAIL; 0 if absent or not a number. */
+/* No mail is so large, but a sender may say so where message_size_limit is 0,
+ * and the sums would overflow. */
+static const int64_t size_beyond_belief = (int64_t)1 << 40;
+
+/* SIZE=n among the parameters of MAIL; 0 if absent, not a number, or a lie. */
 static int64_t
 announced_size(const char *const *parameters)
 {
@@ -54,7 +58,8 @@ announced_size(const char *const *parameters)
 			continue;
 		errno = 0;
 		size = strtoll(*parameters + 5, &end, 10);
-		if (errno == 0 && *end == '\0' && size > 0)
+		if (errno == 0 && *end == '\0' && size > 0 &&
+		    size < size_beyond_belief)
 			return size;
 	}
 	return 0;

@@ -65,6 +65,16 @@ def test_the_null_sender_and_an_unannounced_size_are_kept_as_such(milter):
     assert milter.column("size") == [0]
 
 
+def test_a_size_beyond_belief_is_none_and_spoils_no_sum(milter):
+    """Postfix lets it pass where message_size_limit is 0."""
+    milter.send(*(message(["<a@example.org>"], f"Q{n}",
+                          parameters=("SIZE=9223372036854775807",))
+                  for n in range(2)), message(["<a@example.org>"], "Q2"))
+    assert milter.column("size") == [0, 0, 1234]
+    assert milter.query("SELECT bytes FROM waiting WHERE domain = ?",
+                        "example.org") == [(1234,)]
+
+
 def test_messages_of_one_connection_do_not_mix(milter):
     milter.send(
         message(["<a@example.org>"], "Q1"),
