@@ -88,6 +88,9 @@ lose(struct link *link, enum wire_result result)
 	event_del(link->readable);
 	if (intake_length(&link->in) > 0)
 		link->role->input(link->owner);
+	/* Closing shall not wait for what can never be sent. */
+	if (result == WIRE_FAILED)
+		evbuffer_drain(link->out, link_unsent(link));
 	if (link->role != NULL)
 		link->role->ended(link->owner, why);
 }
