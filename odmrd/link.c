@@ -240,9 +240,13 @@ link_printf(struct link *link, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (n > 0)
-		link_write(link, text, (size_t)n);
-	free(n >= 0 ? text : NULL);
+	if (n < 0) {
+		link->torn = true;
+		link_send_soon(link);
+		return;
+	}
+	link_write(link, text, (size_t)n);
+	free(text);
 }
 
 bool
