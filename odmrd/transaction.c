@@ -64,9 +64,12 @@ tx_add_recipient(struct transaction *tx, const char *args)
 			return false;
 		tx->rcpts = rcpts;
 	}
-	tx->rcpts[tx->rcpt_count] =
-	    (struct recipient) { strdup(args), 0, NULL, false };
-	return tx->rcpts[tx->rcpt_count++].args != NULL;
+	rcpts = &tx->rcpts[tx->rcpt_count];
+	*rcpts = (struct recipient) { .args = strdup(args) };
+	if (rcpts->args == NULL)
+		return false;
+	tx->rcpt_count++;
+	return true;
 }
 
 /* The buffer grows to `size`, within the budget. The first stretch is outside
