@@ -19,6 +19,7 @@ import pytest
 
 from lone_milter import CONNECT, CONTINUE, EX_OK, MILTER, lua, message
 from odmr.probe import free_ports, has_ipv6
+from odmr.small_disk import SmallDisk
 from odmr.wait import wait_for
 
 EX_USAGE, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 64, 69, 73, 78
@@ -260,6 +261,30 @@ def test_a_full_disk_lets_mail_pass(stopped):
                     str(stopped.process.pid)], check=True, **as_milter)
     assert len(stopped.tags()) == 50
     assert "the tags that waited are written" in stopped.log
+
+
+def test_a_disk_that_is_full_lets_mail_pass(stopped):
+    disk = SmallDisk("1M")
+    try:
+        shutil.chown(disk.directory, stopped.settings["user"])
+        stopped.state = disk.directory / "state.db"
+        stopped.settings["state_database"] = stopped.state
+        stopped.configure()
+        stopped.odmrctl("init")
+        stopped.start()
+        disk.fill()
+        stopped.send(*[message(["<a@example.org>"], f"F{n}")
+                       for n in range(300)])
+        wait_for(stopped.complaints, 10, "a line in the log")
+        [line] = stopped.complaints()
+        assert f"tags of 300 messages wait: {stopped.state}: " in line
+        assert line.endswith("No space left on device")
+        disk.make_room()
+        assert len(stopped.tags()) == 300
+        assert stopped.query("PRAGMA integrity_check") == [("ok",)]
+        assert stopped.stop() == EX_OK
+    finally:
+        disk.end()
 
 
 def test_at_its_end_it_says_how_many_tags_a_lock_has_cost(milter):
