@@ -191,6 +191,7 @@ static void
 on_input(void *owner)
 {
 	struct customer *c = owner;
+	uint64_t replies = c->replies;
 	char *line;
 	size_t len;
 
@@ -198,7 +199,9 @@ on_input(void *owner)
 		switch (link_line(c->link, REPLY_LINE_MAX, true, &line, &len)) {
 		case LINE_NONE:
 			pipeline_run(c);
-			arm(c);
+			/* A part of a reply buys no time. */
+			if (c->replies != replies)
+				arm(c);
 			return;
 		case LINE_OK:
 			on_reply_line(c, line, len);

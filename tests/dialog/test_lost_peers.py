@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Customers and Postfixes that vanish or fall silent, at every point."""
 
+import contextlib
 import re
 import socket
 import time
@@ -131,6 +132,20 @@ def test_silent_customer_is_given_up(make_daemon, plan, stage):
     kept(postfix)
     daemon.ended("timeout", delivered=0)
     assert daemon.tag_state("Q1") == "held"
+
+
+def test_reply_that_does_not_end_is_given_up(make_daemon):
+    """Each of its lines comes within the time for the whole."""
+    daemon = make_daemon(customer_timeout="1s")
+    daemon.tag("Q1", "example.org")
+    line = daemon.turned()
+
+    def chatter():
+        with contextlib.suppress(ConnectionError):
+            line.send(b"220-wait\r\n")
+        return daemon.logged(": session account=")
+    wait_for(chatter, 10, "the end of the session")
+    daemon.ended("timeout", delivered=0)
 
 
 @plans
