@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 #include <pthread.h>
-#include <time.h>
 
+#include "clock.h"
 #include "complaint.h"
 #include "log.h"
 
-enum { QUIET_SECONDS = 60 };
+enum { QUIET_MS = 60000 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static time_t logged;        /* 0: never */
+static int64_t logged;       /* 0: never */
 static unsigned long missed; /* since then */
 static bool waiting;         /* was said, and not that it is over */
 
 static bool
 is_due(void)
 {
-	struct timespec now;
+	int64_t now = clock_ms();
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (logged != 0 && now.tv_sec - logged < QUIET_SECONDS)
+	if (logged != 0 && now - logged < QUIET_MS)
 		return false;
-	logged = now.tv_sec;
+	logged = now;
 	return true;
 }
 

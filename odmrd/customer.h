@@ -3,9 +3,9 @@
  * The customer after the turn (RFC 2645 5.3): an SMTP server that we, the
  * provider, speak to as its client over the connection that it opened.
  *
- * customer.c holds the line: greeting, EHLO, the FIFO of replies that are
- * still expected, QUIT, and the end. What goes on the wire for messages is the
- * pipeline's; when the session is done is drain's.
+ * customer.c holds the line from the turn to the end; the greeting and EHLO are
+ * hello's, what the customer answers is customer_reply.c's. What goes on the
+ * wire for messages is the pipeline's; when the session is done is drain's.
  */
 #ifndef CUSTOMER_H
 #define CUSTOMER_H

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+
+#include "customer_reply.h"
+#include "hello.h"
+#include "log.h"
+
+enum {
+	REPLY_LINE_MAX = 4096,
+	QUIT_MS = 60000,
+	NOOP_MS = 30000,
+	FIFO_MIN = 16,
+};
+
+void
+customer_arm(struct customer *c)
+{
+	const struct conf *conf = c->server->conf;
+	bool waiting = c->fifo_count > 0 || c->pipeline.current != NULL ||
+	    c->state == CUSTOMER_SECURING;
+	enum expect next =
+	    c->fifo_count > 0 ? c->fifo[c->fifo_head].what : EXPECT_CHUNK;
+
+	if (c->state == CUSTOMER_ENDED)
+		return;
+	if (!waiting)
+		timer_stop(c->timer);
+	else if (next == EXPECT_QUIT)
+		timer_set(c->timer, QUIT_MS);
+	else if (next == EXPECT_NOOP)
+		timer_set(c->timer, NOOP_MS);
+	else if (next == EXPECT_LAST)
+		timer_set(c->timer, conf->data_done_timeout * 1000);
+	else
+		timer_set(c->timer, conf->customer_timeout * 1000);
+}
+
+static bool
+grow_fifo(struct customer *c)
+{
+	size_t size = c->fifo_size > 0 ? 2 * c->fifo_size : FIFO_MIN;
+	struct expected *fifo = calloc(size, sizeof(*fifo));
+
+	if (fifo == NULL)
+		return false;
+	for (size_t i = 0; i < c->fifo_count; i++)
+		fifo[i] = c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
+	free(c->fifo);
+	c->fifo = fifo;
+	c->fifo_head = 0;
+	c->fifo_size = size;
+	return true;
+}
+
+bool
+customer_expect(
+    struct customer *c, enum expect what, struct transaction *tx, size_t rcpt)
+{
+	size_t at;
+
+	if (c->fifo_count == c->fifo_size && !grow_fifo(c)) {
+		customer_lost(c, "out-of-memory");
+		return false;
+	}
+	at = (c->fifo_head + c->fifo_count++) & (c->fifo_size - 1);
+	c->fifo[at] = (struct expected) { what, tx, rcpt };
+	if (tx != NULL)
+		tx->expected++;
+	if (c->fifo_count == 1)
+		customer_arm(c);
+	return true;
+}
+
+void
+customer_overdue(void *arg)
+{
+	struct customer *c = arg;
+
+	hello_failed(c);
+	customer_lost(c, "timeout");
+}
+
+static void
+dispatch(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	switch (e->what) {
+	case EXPECT_GREETING:
+		hello_greeting(c, reply);
+		break;
+	case EXPECT_EHLO:
+		hello_ehlo(c, reply);
+		break;
+	case EXPECT_HELO:
+		hello_helo(c, reply);
+		break;
+	case EXPECT_STARTTLS:
+		hello_starttls(c, reply);
+		break;
+	case EXPECT_NOOP:
+		break;
+	case EXPECT_QUIT:
+		customer_lost(c, "quit");
+		break;
+	case EXPECT_RSET:
+	case EXPECT_MAIL:
+	case EXPECT_RCPT:
+	case EXPECT_DATA:
+	case EXPECT_CHUNK:
+	case EXPECT_LAST:
+		pipeline_reply(c, e, reply);
+		break;
+	}
+}
+
+static void
+on_reply(struct customer *c)
+{
+	struct reply reply = c->reply;
+	struct expected e;
+
+	c->reply = (struct reply) { 0 };
+	c->replies++;
+	if (c->fifo_count == 0) {
+		log_warning(
+		    c->who.id, "unasked for: %d %s", reply.code, reply.text);
+		customer_lost(c,
+		    reply.code == 421 ? "closed-by-customer" : "unasked-reply");
+		return;
+	}
+	e = c->fifo[c->fifo_head];
+	/* RFC 5321 3.8: 421 may come at any point, the line closes then. What
+	 * the reply was for is still in the FIFO and hears the reason. */
+	if (reply.code == 421 && e.what != EXPECT_QUIT) {
+		log_info(c->who.id, "customer closes: %s", reply.text);
+		if (e.tx != NULL)
+			tx_answer_rest(e.tx, false, 451, reply.text);
+		customer_lost(c, "closed-by-customer");
+		return;
+	}
+	if (!pipeline_understands(&e, &reply)) {
+		log_warning(c->who.id, "unexpected reply: %d %s", reply.code,
+		    reply.text);
+		customer_lost(c, "bad-reply");
+		return;
+	}
+	c->fifo_head = (c->fifo_head + 1) & (c->fifo_size - 1);
+	c->fifo_count--;
+	dispatch(c, &e, &reply);
+}
+
+static void
+on_reply_line(struct customer *c, const char *line, size_t len)
+{
+	bool first = c->reply.lines == 0;
+
+	switch (reply_line(&c->reply, line, len)) {
+	case REPLY_MORE:
+	case REPLY_DONE:
+		break;
+	case REPLY_BAD:
+		log_warning(c->who.id, "no SMTP reply: %.100s", line);
+		customer_lost(c, "bad-reply");
+		return;
+	}
+	if (!first && len > 4 && c->fifo_count > 0 &&
+	    c->fifo[c->fifo_head].what == EXPECT_EHLO && c->reply.code == 250)
+		hello_learn(c, line + 4);
+	if (len < 4 || line[3] == ' ')
+		on_reply(c);
+}
+
+static void
+on_input(void *owner)
+{
+	struct customer *c = owner;
+	uint64_t replies = c->replies;
+	char *line;
+	size_t len;
+
+	while (c->state != CUSTOMER_ENDED)
+		switch (link_line(c->link, REPLY_LINE_MAX, true, &line, &len)) {
+		case LINE_NONE:
+			pipeline_run(c);
+			/* A part of a reply buys no time. */
+			if (c->replies != replies)
+				customer_arm(c);
+			return;
+		case LINE_OK:
+			on_reply_line(c, line, len);
+			break;
+		case LINE_LONG:
+		case LINE_BAD:
+			customer_lost(c, "bad-reply");
+			break;
+		}
+}
+
+static void
+on_drained(void *owner)
+{
+	struct customer *c = owner;
+
+	pipeline_run(c);
+	customer_arm(c);
+}
+
+static void
+on_ended(void *owner, const char *why)
+{
+	struct customer *c = owner;
+
+	if (c->state != CUSTOMER_QUITTING)
+		log_info(c->who.id, "line lost: %s", why);
+	hello_failed(c);
+	customer_lost(c, "lost");
+}
+
+static void
+on_secured(void *owner)
+{
+	hello_secured(owner);
+}
+
+const struct link_role customer_role = {
+	.input = on_input,
+	.drained = on_drained,
+	.secured = on_secured,
+	.ended = on_ended,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a customer's server answers: the FIFO of the replies that it owes, how
+ * long the first of them may take, and who hears it. customer_expect puts in.
+ */
+#ifndef CUSTOMER_REPLY_H
+#define CUSTOMER_REPLY_H
+
+#include "customer.h"
+
+/* The customer has done something: the time for what it owes begins anew. */
+void customer_arm(struct customer *customer);
+/* That time is over: the line is lost. */
+void customer_overdue(void *customer);
+
+extern const struct link_role customer_role;
+
+#endif
