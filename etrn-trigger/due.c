@@ -140,30 +140,27 @@ find_due(struct trigger *trigger, struct due *due)
 
 /* ---- starting ------------------------------------------------------------ */
 
-static bool
-start(const struct trigger *trigger, const struct waiting *waiting)
+static void
+finish(struct trigger *trigger, struct due *due, const struct waiting *waiting)
 {
-	if (waiting->messages == 0)
-		return true;
-	if (!release_domain(trigger, waiting->name))
-		return false;
-	log_info(NULL, "due: domain=%s messages=%" PRId64, waiting->name,
-	    waiting->messages);
-	return true;
+	if (waiting->started)
+		log_info(NULL, "due: domain=%s messages=%" PRId64,
+		    waiting->name, waiting->messages);
+	if (waiting->messages > 0 && !waiting->started)
+		note(due, EX_TEMPFAIL);
+	else if (store_schedule_done(trigger->store, waiting->name, due->now) !=
+	    STORE_OK) {
+		log_error(NULL, "%s", store_error(trigger->store));
+		note(due, EX_TEMPFAIL);
+	}
 }
 
 static void
 start_all(struct trigger *trigger, struct due *due)
 {
-	for (size_t i = 0; i < due->count; i++) {
-		if (!start(trigger, &due->domains[i])) {
-			note(due, EX_TEMPFAIL);
-		} else if (store_schedule_done(trigger->store,
-			       due->domains[i].name, due->now) != STORE_OK) {
-			log_error(NULL, "%s", store_error(trigger->store));
-			note(due, EX_TEMPFAIL);
-		}
-	}
+	release_all(trigger, due->domains, due->count);
+	for (size_t i = 0; i < due->count; i++)
+		finish(trigger, due, &due->domains[i]);
 }
 
 static void

@@ -85,9 +85,10 @@ start(const struct trigger *trigger, const struct backlog *backlog)
 {
 	bool ok = true;
 
+	release_all(trigger, backlog->domains, backlog->count);
 	for (size_t i = 0; i < backlog->count; i++)
 		if (backlog->domains[i].messages > 0)
-			ok &= release_domain(trigger, backlog->domains[i].name);
+			ok &= backlog->domains[i].started;
 	return ok;
 }
 

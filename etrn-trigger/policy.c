@@ -298,13 +298,10 @@ start_due(const struct policy *policy)
 	if (policy->due_count == 0 ||
 	    !release_count(conf, policy->due, policy->due_count))
 		return;
-	for (size_t i = 0; i < policy->due_count; i++) {
-		const struct waiting *domain = &policy->due[i];
-
-		if (domain->messages > 0 &&
-		    release_domain(policy->trigger, domain->name))
-			messages += domain->messages;
-	}
+	release_all(policy->trigger, policy->due, policy->due_count);
+	for (size_t i = 0; i < policy->due_count; i++)
+		if (policy->due[i].started)
+			messages += policy->due[i].messages;
 	log_info(NULL, "ETRN %s: %" PRId64 " messages started",
 	    policy->node.text, messages);
 }

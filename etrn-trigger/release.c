@@ -102,12 +102,31 @@ release_flush(const struct conf *conf, const char *domain)
 	return false;
 }
 
-bool
-release_domain(const struct trigger *trigger, const char *domain)
+static bool
+give_leave(const struct trigger *trigger, const char *domain)
 {
 	if (store_domain_release(trigger->store, domain, time(NULL)) !=
 	    STORE_FAILED)
-		return release_flush(&trigger->conf, domain);
+		return true;
 	log_error(NULL, "%s", store_error(trigger->store));
 	return false;
+}
+
+bool
+release_domain(const struct trigger *trigger, const char *domain)
+{
+	return give_leave(trigger, domain) &&
+	    release_flush(&trigger->conf, domain);
+}
+
+void
+release_all(
+    const struct trigger *trigger, struct waiting *domains, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		domains[i].started = domains[i].messages > 0 &&
+		    give_leave(trigger, domains[i].name);
+	for (size_t i = 0; i < count; i++)
+		domains[i].started = domains[i].started &&
+		    release_flush(&trigger->conf, domains[i].name);
 }

@@ -21,6 +21,7 @@ struct waiting {
 	 * already: the sum of this is the number of messages. */
 	int64_t only;
 	int64_t last; /* release.c's: the last message that counted */
+	bool started; /* release_all's */
 };
 
 /*
@@ -40,7 +41,14 @@ bool release_count(
  * and tries the next mail that comes, though it may be for a domain on hold.
  */
 bool release_domain(const struct trigger *trigger, const char *domain);
-/* The same without giving leave. */
+/*
+ * The same for each domain of which some messages wait; sets `started`. All get
+ * their leave first: what the first flush starts is looked up in relay.db,
+ * which should not be written then.
+ */
+void release_all(
+    const struct trigger *trigger, struct waiting *domains, size_t count);
+/* Without giving leave. */
 bool release_flush(const struct conf *conf, const char *domain);
 
 #endif

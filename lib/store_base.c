@@ -271,3 +271,23 @@ base_ready(struct store *store, enum base_name name)
 	/* A visitor of a query that failed: its error still stands. */
 	return !base->damaged;
 }
+
+bool
+base_hasty(struct store *store, enum base_name name)
+{
+	return base_ready(store, name) &&
+	    run(store, &store->bases[name],
+		"PRAGMA journal_mode = memory; PRAGMA synchronous = OFF");
+}
+
+void
+base_careful(struct store *store, enum base_name name)
+{
+	struct base *base = &store->bases[name];
+
+	if (base->db != NULL &&
+	    sqlite3_exec(base->db,
+		"PRAGMA journal_mode = delete; PRAGMA synchronous = FULL", NULL,
+		NULL, NULL) != SQLITE_OK)
+		base->damaged = true;
+}

@@ -9,7 +9,9 @@ CREATE TABLE domain (
 	nexthop TEXT,                       -- as in transport(5); NULL: its MX
 	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
 	created INTEGER NOT NULL,
-	released INTEGER NOT NULL DEFAULT 0 -- mode hold: may go until then
+	-- Mode hold: may go until then. Always a half, so that it takes eight
+	-- bytes always: see store_domain_release.
+	released REAL NOT NULL DEFAULT 0.5
 );
 
 -- Who may start a domain's deliveries by ETRN, besides the accounts that have
