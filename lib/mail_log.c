@@ -326,7 +326,7 @@ read_rotated(struct follower *f, const struct stat *now)
 	if (!old_logs_find(&old, f->path, f->position.inode))
 		return fail(f, f->path, strerror(errno));
 	if (old.count == 0)
-		return pass_over_old(f, now);
+		ok = pass_over_old(f, now);
 	for (size_t i = 0; ok && i < old.count; i++)
 		if (old.all[i].st.st_ino != now->st_ino)
 			ok = read_old(f, &old.all[i]);
