@@ -56,8 +56,8 @@ is_root(const char *name)
 	return name[0] == '\0' || strcmp(name, ".") == 0;
 }
 
-enum mx_result
-mx_read(const unsigned char *answer, size_t len, struct mx *mx)
+static enum mx_result
+read_answer(const unsigned char *answer, size_t len, struct mx *mx)
 {
 	struct mx_host host;
 	ns_msg message;
@@ -92,5 +92,5 @@ mx_lookup(const char *domain, struct mx *mx)
 		    : MX_FAILED;
 	if ((size_t)len > sizeof(answer))
 		return MX_FAILED;
-	return mx_read(answer, (size_t)len, mx);
+	return read_answer(answer, (size_t)len, mx);
 }

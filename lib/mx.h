@@ -35,7 +35,4 @@ void resolver_setup(void);
 
 enum mx_result mx_lookup(const char *domain, struct mx *mx);
 
-/* Reads the DNS message of `len` bytes that answers such a question. */
-enum mx_result mx_read(const unsigned char *answer, size_t len, struct mx *mx);
-
 #endif
