@@ -201,10 +201,3 @@ conf_free(struct conf *conf)
 	for (size_t i = 0; setting_at(i) != NULL; i++)
 		setting_clear(setting_at(i), conf);
 }
-
-void
-conf_describe(void (*each)(const char *name, const char *value))
-{
-	for (size_t i = 0; setting_at(i) != NULL; i++)
-		each(setting_at(i)->name, setting_at(i)->value);
-}

@@ -95,8 +95,4 @@ bool conf_load(
     struct conf *conf, const char *path, char error[CONF_ERROR_SIZE]);
 void conf_free(struct conf *conf);
 
-/* Calls `each` with the name, default and kind of every setting, so that a
- * test can hold the manual page against them. */
-void conf_describe(void (*each)(const char *name, const char *value));
-
 #endif

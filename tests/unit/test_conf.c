@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "conf.h"
+#include "setting.h"
 
 static char path[] = "/tmp/odmr-conf-XXXXXX";
 
@@ -231,28 +232,21 @@ a_file_that_cannot_be_read_is_refused(void **state)
 	assert_null(conf.user);
 }
 
-static char described[8192];
-
 static void
-describe(const char *name, const char *value)
+the_defaults_written_down_are_a_valid_file(void **state)
 {
-	size_t used = strlen(described);
-
-	snprintf(described + used, sizeof(described) - used, "%s = %s\n", name,
-	    value);
-}
-
-static void
-the_described_defaults_are_a_valid_file(void **state)
-{
+	const struct setting *setting;
 	struct conf conf, defaults;
+	char text[8192] = "";
+	size_t used = 0;
 
 	(void)state;
-	described[0] = '\0';
-	conf_describe(describe);
-	assert_non_null(strstr(described, "\nmilter_pid_file = "));
+	for (size_t i = 0; (setting = setting_at(i)) != NULL; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+		    "%s = %s\n", setting->name, setting->value);
+	assert_non_null(strstr(text, "\nmilter_pid_file = "));
 	load(&defaults, "");
-	load(&conf, described);
+	load(&conf, text);
 	assert_string_equal(conf.listen, defaults.listen);
 	assert_int_equal(conf.flush_timeout, defaults.flush_timeout);
 	conf_free(&conf);
@@ -288,7 +282,7 @@ main(void)
 		cmocka_unit_test(a_nul_does_not_cut_a_line_short),
 		cmocka_unit_test(a_line_of_a_megabyte_is_read_whole),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_refused),
-		cmocka_unit_test(the_described_defaults_are_a_valid_file),
+		cmocka_unit_test(the_defaults_written_down_are_a_valid_file),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
