@@ -78,8 +78,7 @@ release_count(const struct conf *conf, struct waiting *domains, size_t count)
 	qsort(domains, count, sizeof(domains[0]), compare);
 	for (size_t i = 0; i < count; i++)
 		domains[i].messages = domains[i].only = domains[i].last = 0;
-	ok =
-	    postqueue_run(conf, "-j", read_listing, &state, why, sizeof(why)) &&
+	ok = postqueue_list(conf, read_listing, &state, why, sizeof(why)) &&
 	    listing_end(&state.listing);
 	if (!ok && !program_abandoned())
 		log_error(NULL, "postqueue -j: the queue cannot be read: %s",

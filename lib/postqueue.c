@@ -40,12 +40,12 @@ postqueue_spawn(const struct conf *conf, const char *option,
 }
 
 bool
-postqueue_run(const struct conf *conf, const char *option, program_take *take,
-    void *arg, char *error, size_t size)
+postqueue_list(const struct conf *conf, program_take *take, void *arg,
+    char *error, size_t size)
 {
 	const char *argv[ARGV];
 
-	arrange(conf, option, NULL, argv);
+	arrange(conf, "-j", NULL, argv);
 	return program_run(argv, take, arg, error, size);
 }
 

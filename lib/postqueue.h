@@ -20,9 +20,9 @@
 int postqueue_spawn(const struct conf *conf, const char *option,
     const char *operand, pid_t *pid, int *output);
 
-/* Blocks until it ends: see program_run. */
-bool postqueue_run(const struct conf *conf, const char *option,
-    program_take *take, void *arg, char *error, size_t size);
+/* "postqueue -j". Blocks until it ends: see program_run. */
+bool postqueue_list(const struct conf *conf, program_take *take, void *arg,
+    char *error, size_t size);
 
 /* "postqueue -s DOMAIN". Blocks until it ends, or for flush_timeout. */
 bool postqueue_flush(

@@ -123,8 +123,7 @@ list(struct run *run)
 	run->began = time(NULL);
 	if (store_listing_restart(run->store) != STORE_OK)
 		return store_fault(run);
-	ok = postqueue_run(
-	    run->conf, "-j", on_output, run, run->error, run->size);
+	ok = postqueue_list(run->conf, on_output, run, run->error, run->size);
 	if (ok && !listing_end(&run->listing)) {
 		snprintf(run->error, run->size, "%s -j: %s",
 		    run->conf->postqueue_path, run->listing.fault);
