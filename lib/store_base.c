@@ -273,17 +273,17 @@ base_ready(struct store *store, enum base_name name)
 }
 
 bool
-base_hasty(struct store *store, enum base_name name)
+relay_hasty(struct store *store)
 {
-	return base_ready(store, name) &&
-	    run(store, &store->bases[name],
+	return base_ready(store, RELAY) &&
+	    run(store, &store->bases[RELAY],
 		"PRAGMA journal_mode = memory; PRAGMA synchronous = OFF");
 }
 
 void
-base_careful(struct store *store, enum base_name name)
+relay_careful(struct store *store)
 {
-	struct base *base = &store->bases[name];
+	struct base *base = &store->bases[RELAY];
 
 	if (base->db != NULL &&
 	    sqlite3_exec(base->db,

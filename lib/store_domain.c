@@ -132,9 +132,9 @@ store_domain_release(struct store *store, const char *name, int64_t now)
 {
 	enum store_result result = STORE_FAILED;
 
-	if (base_hasty(store, RELAY))
+	if (relay_hasty(store))
 		result = set_released(store, name, now + RELEASE_SECONDS);
-	base_careful(store, RELAY);
+	relay_careful(store);
 	return result;
 }
 
