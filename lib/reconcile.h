@@ -35,8 +35,8 @@ struct reconcile_report {
 	int64_t left;
 };
 
-/* Blocks while "postqueue -j" runs. false: `error` says why in one line;
- * nothing was changed. */
+/* Blocks while "postqueue -j" runs. false: `error` says why in one line; the
+ * report has what was changed until then. */
 bool reconcile(const struct conf *conf, struct store *store,
     struct reconcile_report *report, char *error, size_t size);
 

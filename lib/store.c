@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The store as a whole: its life, its transactions, and store_init. What is
- * kept in it is in store_domain.c, store_account.c, store_tag.c and
- * store_session.c; how SQLite is used in store_base.c and store_query.c.
+ * The store as a whole: its life, its transactions, and store_init. How SQLite
+ * is used is in store_base.c, store_file.c and store_query.c; each of the other
+ * store_*.c has one of the things that are kept in it.
  */
 #include <assert.h>
 #include <stdlib.h>

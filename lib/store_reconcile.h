@@ -4,10 +4,10 @@
  * temporary tables of this connection, and what follows from it for the tags.
  *
  * store_listing_begin, then for each listing store_listing_restart, one
- * store_listing_add for each message and relay domain, and
- * store_listing_missing at its end. What the last listing showed is written by
- * store_listing_apply and store_missing_settle, both in transactions that are
- * short however much there is to do.
+ * store_listing_add for each message and domain, and at its end
+ * store_missing_find or, after the first, store_missing_check. What the last
+ * listing showed is written by store_listing_apply and store_missing_settle,
+ * both in transactions that are short however much there is to do.
  */
 #ifndef STORE_RECONCILE_H
 #define STORE_RECONCILE_H
