@@ -13,8 +13,9 @@
  * are asked only when it has been quiet for longer. */
 enum { QUIET_MS = 30 };
 
-bool
-drain_busy(const struct customer *c)
+/* Is a message on its way? */
+static bool
+is_busy(const struct customer *c)
 {
 	return c->transactions > 0;
 }
@@ -49,7 +50,7 @@ on_count(long unattempted, void *arg)
 	struct customer *c = arg;
 
 	c->drain.question = NULL;
-	if (drain_busy(c))
+	if (is_busy(c))
 		return;
 	if (c->drain.stale) {
 		ask(c);
@@ -94,7 +95,7 @@ on_timer(void *arg)
 	struct customer *c = arg;
 	struct drain *d = &c->drain;
 
-	if (c->state != CUSTOMER_READY || drain_busy(c))
+	if (c->state != CUSTOMER_READY || is_busy(c))
 		return;
 	if (c->stopping != NULL)
 		customer_quit(c, c->stopping);
@@ -146,7 +147,7 @@ drain_begin(struct customer *c)
 void
 drain_look(struct customer *c)
 {
-	if (!drain_busy(c))
+	if (!is_busy(c))
 		ask(c);
 }
 
@@ -160,7 +161,7 @@ void
 drain_check(struct customer *c)
 {
 	c->drain.stale = true;
-	if (c->state != CUSTOMER_READY || drain_busy(c))
+	if (c->state != CUSTOMER_READY || is_busy(c))
 		return;
 	c->drain.ask = true;
 	timer_set(c->drain.timer, c->stopping != NULL ? 0 : QUIET_MS);

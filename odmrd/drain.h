@@ -34,8 +34,6 @@ void drain_progress(struct customer *customer);
 void drain_check(struct customer *customer);
 /* The session lingers: is there mail all the same? Then Postfix is asked. */
 void drain_look(struct customer *customer);
-/* Is a message on its way? */
-bool drain_busy(const struct customer *customer);
 void drain_stop(struct drain *drain);
 
 #endif
