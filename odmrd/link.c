@@ -207,12 +207,6 @@ link_peek(struct link *link, const char **bytes)
 	return intake_length(&link->in);
 }
 
-void
-link_consume(struct link *link, size_t n)
-{
-	link_use_up(link, n);
-}
-
 bool
 link_has_input(struct link *link)
 {

@@ -70,7 +70,8 @@ bool link_channel_binding(const struct link *link, struct tls_binding *out);
 enum line_result link_line(
     struct link *link, size_t limit, bool lenient, char **line, size_t *len);
 
-/* All input that is there, and how to use it up. */
+/* All input that is there, and how to use it up; reading goes on then, if it
+ * had to stop. */
 size_t link_peek(struct link *link, const char **bytes);
 void link_consume(struct link *link, size_t n);
 /* The peer has closed: seen even while input waits that nobody takes. */

@@ -35,7 +35,7 @@ pause_if_full(struct link *link)
 }
 
 void
-link_use_up(struct link *link, size_t n)
+link_consume(struct link *link, size_t n)
 {
 	intake_use(&link->in, n);
 	if (!link->full || intake_length(&link->in) >= INTAKE_SIZE)
@@ -52,7 +52,7 @@ link_settle_input(struct link *link)
 
 	link->taken = 0;
 	if (taken > 0)
-		link_use_up(link, taken);
+		link_consume(link, taken);
 }
 
 static enum wire_result

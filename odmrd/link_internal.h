@@ -51,9 +51,7 @@ void link_destroy(struct link *link);
 /* link_flow.c: what the socket's events call. */
 void link_on_readable(evutil_socket_t fd, short what, void *link);
 void link_on_writable(evutil_socket_t fd, short what, void *link);
-/* Input was used up: reading goes on if it had to stop. */
-void link_use_up(struct link *link, size_t n);
-/* The same for the last line that was taken. */
+/* Uses up the last line that was taken. */
 void link_settle_input(struct link *link);
 /* Output goes out later in this turn of the loop, or when the socket takes
  * more. */
