@@ -211,7 +211,7 @@ customer_lost(struct customer *c, const char *reason)
 	if (c->stop_timer != NULL)
 		timer_stop(c->stop_timer);
 	registry_release(server->registry, c);
-	pipeline_fail(c, 451, "4.4.2 The line to the customer was lost");
+	pipeline_fail(c);
 	dismiss_lmtps(c, true);
 	if (c->link != NULL)
 		log_end(c);

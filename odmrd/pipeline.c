@@ -390,8 +390,15 @@ pipeline_reply(
 		finish(c, tx);
 }
 
+static void
+answer_lost(struct transaction *tx)
+{
+	tx_answer_rest(
+	    tx, false, 451, "4.4.2 The line to the customer was lost");
+}
+
 void
-pipeline_fail(struct customer *c, int code, const char *text)
+pipeline_fail(struct customer *c)
 {
 	struct pipeline *p = &c->pipeline;
 	struct transaction *tx;
@@ -399,7 +406,7 @@ pipeline_fail(struct customer *c, int code, const char *text)
 
 	while ((tx = TAILQ_FIRST(&p->waiting)) != NULL) {
 		TAILQ_REMOVE(&p->waiting, tx, entry);
-		tx_answer_rest(tx, false, code, text);
+		answer_lost(tx);
 		p->in_flight++;
 		finish(c, tx);
 	}
@@ -410,12 +417,12 @@ pipeline_fail(struct customer *c, int code, const char *text)
 		tx = e->tx;
 		if (tx == NULL)
 			continue;
-		tx_answer_rest(tx, false, code, text);
+		answer_lost(tx);
 		if (--tx->expected == 0 && tx != p->current)
 			finish(c, tx);
 	}
 	if (p->current != NULL) {
-		tx_answer_rest(p->current, false, code, text);
+		answer_lost(p->current);
 		conclude(c, false);
 	}
 }

@@ -63,8 +63,8 @@ bool pipeline_understands(
 /* A reply to something of a transaction has come. */
 void pipeline_reply(struct customer *customer, const struct expected *expected,
     const struct reply *reply);
-/* The line is lost: all that the pipeline has is answered with this. */
-void pipeline_fail(struct customer *customer, int code, const char *text);
+/* The line is lost: all that the pipeline has is answered 451. */
+void pipeline_fail(struct customer *customer);
 /* Has it nothing that it could send? */
 bool pipeline_wants_more(const struct pipeline *pipeline);
 
