@@ -75,8 +75,7 @@ message_begin(struct message *message, const char *const *argv)
 	sender = bare_address(argv[0], &len);
 	message->sender = strndup(sender, len);
 	message->broken = message->sender == NULL;
-	if (argv[0] != NULL)
-		message->size = announced_size(argv + 1);
+	message->size = announced_size(argv + 1);
 }
 
 void
