@@ -46,7 +46,7 @@ const char *doctor_odmrctl(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* "postconf -e 'NAME = VALUE'" for this Postfix. */
 const char *doctor_cure(struct doctor *, const char *name, const char *value);
-/* "postconf -P 'SERVICE/TYPE/NAME = VALUE'" */
+/* "postconf -P 'SERVICE/TYPE/NAME=VALUE'" */
 const char *doctor_cure_of(struct doctor *, const struct service *,
     const char *name, const char *value);
 

@@ -62,7 +62,7 @@ say(struct peer *peer, const char *line)
 	return write(peer->fd, line, (size_t)len) == len;
 }
 
-/* Is a keyword offered in the answer to EHLO? */
+/* Which of the two does the answer to EHLO offer? */
 static void
 hear_offers(struct peer *peer, bool *atrn, bool *starttls)
 {

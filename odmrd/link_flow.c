@@ -97,7 +97,6 @@ lose(struct link *link, enum wire_result result)
 
 /* ---- output ------------------------------------------------------------ */
 
-/* Later in this turn of the loop, or when the socket takes more. */
 void
 link_send_soon(struct link *link)
 {
@@ -114,7 +113,6 @@ link_send_when_writable(struct link *link)
 	event_add(link->writable, NULL);
 }
 
-/* All is sent: says so to the peer and waits a moment for its own end. */
 void
 link_half_close(struct link *link)
 {

@@ -30,8 +30,6 @@ bury_lmtp(void *dead)
 	free(lmtp);
 }
 
-/* Ends the connection. A transaction that is still wanted by the pipeline is
- * left to it. */
 void
 lmtp_end(struct lmtp *lmtp)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The event loop: timers, signals, wake-ups from other threads, and burial.
- * With link.c, listener.c and tls.c the only code that knows libevent.
+ * With link, wire and listener the only code that knows libevent.
  *
  * Law: nothing is freed within a callback. An object that ends is unlinked
  * from its owners at once and handed to loop_bury(); its memory goes when the
@@ -23,7 +23,7 @@ typedef void loop_call(void *arg);
 /* NULL when out of memory. */
 struct loop *loop_new(void);
 void loop_free(struct loop **loop);
-/* For link.c and listener.c. */
+/* For link and listener. */
 struct event_base *loop_base(struct loop *loop);
 
 /* Returns when loop_stop() was called, or loop_finish() and nobody holds the
