@@ -7,8 +7,6 @@
  * Times are those at which something happened: who reads them knows how old the
  * file is.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +15,7 @@
 
 #include "exposition.h"
 #include "odmrctl.h"
+#include "process.h"
 #include "sessions.h"
 #include "store_reconcile.h"
 
@@ -60,13 +59,11 @@ static const struct total_metric total_metrics[] = {
 
 /* ---- what the system tells ---------------------------------------------- */
 
-/* The process that the pid file names, if it still is that program: after a
- * crash the number may be another's. */
+/* Does the process that the pid file names still run the program? */
 static bool
 is_up(const char *pid_file, const char *program)
 {
-	char path[64], name[32] = "";
-	FILE *in = fopen(pid_file, "r");
+	FILE *in = fopen(pid_file, "re");
 	long pid = 0;
 
 	if (in == NULL)
@@ -74,16 +71,7 @@ is_up(const char *pid_file, const char *program)
 	if (fscanf(in, "%10ld", &pid) != 1)
 		pid = 0;
 	fclose(in);
-	if (pid <= 0 || (kill((pid_t)pid, 0) == -1 && errno == ESRCH))
-		return false;
-	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-	in = fopen(path, "r");
-	if (in == NULL)
-		return false;
-	if (fscanf(in, "%31s", name) != 1)
-		name[0] = '\0';
-	fclose(in);
-	return strcmp(name, program) == 0;
+	return pid > 0 && process_runs(pid, program);
 }
 
 /* With its journal, which may be the larger part. */

@@ -5,13 +5,13 @@
  * those that are to end; nothing else connects the two.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "list.h"
 #include "odmrctl.h"
+#include "process.h"
 #include "sessions.h"
 #include "table.h"
 
@@ -126,24 +126,6 @@ no_such_session(const char *id)
 	return complain(EX_NOUSER, "no such session: %s", id);
 }
 
-/* The number may have been given to another process since, and the signal would
- * end that. */
-static bool
-is_odmrd(long pid)
-{
-	char path[64], name[16] = "";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	if (fgets(name, sizeof(name), file) == NULL)
-		name[0] = '\0';
-	fclose(file);
-	return strcmp(name, "odmrd\n") == 0;
-}
-
 /* What it has in flight is answered first, so it is not gone at once. */
 int
 cmd_sessions_end(struct context *ctx, const struct arguments *args)
@@ -159,7 +141,8 @@ cmd_sessions_end(struct context *ctx, const struct arguments *args)
 	default:
 		return complain_store(ctx);
 	}
-	if (!is_odmrd(pid))
+	/* A signal would end any other process. */
+	if (!process_runs(pid, "odmrd"))
 		return no_such_session(id);
 	if (kill((pid_t)pid, SIGUSR1) == -1)
 		return complain(EX_NOPERM,

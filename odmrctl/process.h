@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Which program a process runs. The number of one that is gone may have been
+ * given to another since.
+ */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include <stdbool.h>
+
+/* `program` has 15 characters at most, of which the kernel knows no more. */
+bool process_runs(long pid, const char *program);
+
+#endif
