@@ -50,6 +50,10 @@ const char *doctor_cure(struct doctor *, const char *name, const char *value);
 const char *doctor_cure_of(struct doctor *, const struct service *,
     const char *name, const char *value);
 
+/* The cure where a service is missing or not as we ship it. */
+#define CURE_MASTER_CF                                                         \
+	"$EDITOR master.cf # take over the lines of postfix-conf/master.cf"
+
 typedef void doctor_check(struct doctor *);
 
 doctor_check check_sockets, check_files, check_map_files, check_databases,

@@ -90,8 +90,7 @@ check_program(struct doctor *doctor, const struct service *policy)
 	if (path != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (st.st_mode & S_IXUSR) != 0 && !policy->chroot)
 		return;
-	doctor_find(doctor, ETRN_PROGRAM, doctor->master_cf,
-	    "$EDITOR master.cf # take over the lines of postfix-conf/master.cf",
+	doctor_find(doctor, ETRN_PROGRAM, doctor->master_cf, CURE_MASTER_CF,
 	    policy->chroot ? "service %s: is chrooted, where %s does not work"
 			   : "service %s: argv=%s is no program",
 	    policy->name, path != NULL ? path : "");
@@ -107,9 +106,8 @@ check_policy(struct doctor *doctor, const char *name)
 
 	if (policy == NULL || strcmp(policy->command, "spawn") != 0) {
 		doctor_find(doctor, ETRN_SERVICE, doctor->master_cf,
-		    "$EDITOR master.cf # take over the lines of "
-		    "postfix-conf/master.cf",
-		    "no service \"%s unix\" that runs spawn", name);
+		    CURE_MASTER_CF, "no service \"%s unix\" that runs spawn",
+		    name);
 		return;
 	}
 	user = attribute(doctor, policy, "user=");

@@ -21,9 +21,7 @@ check_service(struct doctor *doctor)
 {
 	if (postfix_service(doctor->postfix, TRANSPORT, "unix") == NULL)
 		doctor_find(doctor, HOLD_MISSING, doctor->master_cf,
-		    "$EDITOR master.cf # take over the lines of "
-		    "postfix-conf/master.cf",
-		    "no service \"" TRANSPORT " unix\"");
+		    CURE_MASTER_CF, "no service \"" TRANSPORT " unix\"");
 }
 
 static void

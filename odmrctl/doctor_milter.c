@@ -93,22 +93,20 @@ find_ours(struct doctor *doctor, const char *list, struct mention *found)
 }
 
 static void
-check_action(
-    struct doctor *doctor, const char *setting, const struct mention *mention)
+check_action(struct doctor *doctor, const struct mention *mention)
 {
 	const char *action =
 	    option(doctor, mention, "default_action", "milter_default_action");
 
 	if (strcmp(action, "accept") != 0)
 		doctor_find(doctor, MILTER_ACTION, doctor->main_cf,
-		    doctor_cure(doctor, setting, SHIPPED),
-		    "%s: default_action of %s is %s", setting, mention->address,
-		    action);
+		    doctor_cure(doctor, "smtpd_milters", SHIPPED),
+		    "smtpd_milters: default_action of %s is %s",
+		    mention->address, action);
 }
 
 static void
-check_timeouts(
-    struct doctor *doctor, const char *setting, const struct mention *mention)
+check_timeouts(struct doctor *doctor, const struct mention *mention)
 {
 	static const char *const names[] = { "connect_timeout",
 		"command_timeout", "content_timeout" };
@@ -119,8 +117,8 @@ check_timeouts(
 		    doctor_text(doctor, "milter_%s", names[i]));
 		if (postfix_seconds(value, 's') > TIMEOUT_MOST)
 			doctor_find(doctor, MILTER_TIMEOUT, doctor->main_cf,
-			    doctor_cure(doctor, setting, SHIPPED),
-			    "%s: %s of %s is %s", setting, names[i],
+			    doctor_cure(doctor, "smtpd_milters", SHIPPED),
+			    "smtpd_milters: %s of %s is %s", names[i],
 			    mention->address, value);
 	}
 }
@@ -170,8 +168,8 @@ check_smtpds(struct doctor *doctor)
 			&mention))
 			continue;
 		if (!any) {
-			check_action(doctor, "smtpd_milters", &mention);
-			check_timeouts(doctor, "smtpd_milters", &mention);
+			check_action(doctor, &mention);
+			check_timeouts(doctor, &mention);
 		}
 		check_chroot(doctor, one, &mention);
 		any = true;

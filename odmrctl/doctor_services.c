@@ -11,15 +11,6 @@
  * the shipped master.cf thinks of is 25. */
 enum { CONCURRENCY_DEFAULT = 20, RECIPIENTS_MOST = 100, TIMEOUT_LEAST = 3600 };
 
-static const char *
-shipped(const char *file)
-{
-	return strcmp(file, "master.cf") == 0
-	    ? "$EDITOR master.cf # take over the lines of "
-	      "postfix-conf/master.cf"
-	    : "";
-}
-
 static void
 check_yes(struct doctor *doctor, const struct service *odmr,
     enum finding finding, const char *name)
@@ -167,12 +158,12 @@ check_odmr_service(struct doctor *doctor)
 	odmr = postfix_service(doctor->postfix, "odmr", "unix");
 	if (odmr == NULL) {
 		doctor_find(doctor, ODMR_MISSING, doctor->master_cf,
-		    shipped("master.cf"), "no service \"odmr unix\"");
+		    CURE_MASTER_CF, "no service \"odmr unix\"");
 		return;
 	}
 	if (strcmp(odmr->command, "lmtp") != 0) {
 		doctor_find(doctor, ODMR_COMMAND, doctor->master_cf,
-		    shipped("master.cf"), "service odmr runs \"%s\", not lmtp",
+		    CURE_MASTER_CF, "service odmr runs \"%s\", not lmtp",
 		    odmr->command);
 		return;
 	}
