@@ -10,7 +10,6 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "log.h"
 #include "probing.h"
 #include "release.h"
 

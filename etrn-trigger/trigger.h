@@ -8,7 +8,6 @@
 #define TRIGGER_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "conf.h"
 #include "store.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <netdb.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

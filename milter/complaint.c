@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <pthread.h>
+#include <stdbool.h>
 
 #include "clock.h"
 #include "complaint.h"

@@ -7,7 +7,6 @@
 #ifndef COMPLAINT_H
 #define COMPLAINT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* The message `queue_id` (or NULL) passes and will never get a tag from us. */

@@ -12,7 +12,6 @@
 #define MESSAGE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "recipients.h"

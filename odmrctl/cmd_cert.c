@@ -4,7 +4,6 @@
  * authenticate (AUTH EXTERNAL). What counts is the fingerprint alone, not who
  * signed the certificate or until when it is valid.
  */
-#include <errno.h>
 #include <string.h>
 #include <sysexits.h>
 

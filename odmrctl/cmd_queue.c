@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "list.h"
+#include "json.h"
 #include "message.h"
 #include "odmrctl.h"
 #include "table.h"

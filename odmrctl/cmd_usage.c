@@ -10,7 +10,7 @@
 #include <sysexits.h>
 
 #include "csv.h"
-#include "list.h"
+#include "json.h"
 #include "odmrctl.h"
 #include "period.h"
 #include "table.h"

@@ -9,7 +9,6 @@
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
-#include <stdint.h>
 #include <stdio.h>
 
 #include "finding.h"

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "doctor.h"
-#include "permission.h"
 
 #define CLOSED                                                                 \
 	"check_policy_service { unix:private/etrn-policy, { default_action "   \

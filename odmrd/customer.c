@@ -8,7 +8,6 @@
 #include "customer_reply.h"
 #include "ending.h"
 #include "lmtp.h"
-#include "log.h"
 #include "registry.h"
 
 void

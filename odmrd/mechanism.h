@@ -7,7 +7,6 @@
 #define MECHANISM_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 struct session;
 

@@ -11,9 +11,6 @@
 
 #include <sys/queue.h>
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "domain.h"
 
 struct customer;
