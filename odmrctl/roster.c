@@ -245,9 +245,9 @@ match_file(struct matching *m, const char *path, int depth)
 {
 	FILE *file = fopen(path, "re");
 	char line[1024];
-	bool ok = file != NULL;
+	bool ok = file != NULL && depth < NESTING_MAX;
 
-	if (file == NULL || depth == NESTING_MAX)
+	if (!ok)
 		snprintf(m->error, INQUIRY_ERROR_SIZE, "%.200s: cannot be read",
 		    path);
 	while (ok && fgets(line, sizeof(line), file) != NULL)
