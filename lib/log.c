@@ -26,16 +26,28 @@ log_open(const char *name, enum log_target where)
 		openlog(program, LOG_PID, LOG_MAIL);
 }
 
-/* Copies `in` with every byte that is not printable ASCII as \ooo. */
+static bool
+is_printable(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f;
+}
+
+static bool
+is_of_word(unsigned char c)
+{
+	return isalnum(c) || strchr("@.-_+", c) != NULL;
+}
+
+/* Copies `in`, as far as it fits, with every byte that is not plain as \ooo. */
 static void
-escape(const char *in, char *out, size_t size)
+escape(const char *in, bool (*is_plain)(unsigned char), char *out, size_t size)
 {
 	size_t n = 0;
 
 	for (; *in != '\0' && n + 5 < size; in++) {
 		unsigned char c = (unsigned char)*in;
 
-		if (c >= 0x20 && c < 0x7f)
+		if (is_plain(c))
 			out[n++] = (char)c;
 		else
 			n += (size_t)snprintf(out + n, 5, "\\%03o", c);
@@ -46,17 +58,7 @@ escape(const char *in, char *out, size_t size)
 const char *
 log_word(const char *text, char out[LOG_WORD_SIZE])
 {
-	size_t n = 0;
-
-	for (; *text != '\0' && n + 5 < LOG_WORD_SIZE; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (isalnum(c) || strchr("@.-_+", c) != NULL)
-			out[n++] = (char)c;
-		else
-			n += (size_t)snprintf(out + n, 5, "\\%03o", c);
-	}
-	out[n] = '\0';
+	escape(text, is_of_word, out, LOG_WORD_SIZE);
 	return out;
 }
 
@@ -109,7 +111,7 @@ write_line(int priority, const char *level, const char *id, const char *fmt,
 	n = snprintf(text, sizeof(text), "%.64s%s%s", id != NULL ? id : "",
 	    id != NULL ? ": " : "", level);
 	vsnprintf(text + n, sizeof(text) - (size_t)n, fmt, ap);
-	escape(text, line, sizeof(line));
+	escape(text, is_printable, line, sizeof(line));
 	if (target == LOG_TO_SYSLOG)
 		syslog(priority, "%s", line);
 	else
