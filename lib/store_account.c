@@ -88,6 +88,10 @@ store_account_remove(struct store *store, const char *login)
 	return query_change(&query);
 }
 
+#define SELECT_ACCOUNT                                                         \
+	"SELECT id, login, scram, password, linger, disabled, created "        \
+	"FROM account "
+
 static bool
 read_account(struct query *query, struct account *account)
 {
@@ -109,9 +113,8 @@ store_account_get(
 	struct account account;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
-		"SELECT id, login, scram, password, linger, disabled, created "
-		"FROM account WHERE login = ?1"))
+	if (!query_open(
+		&query, store, STATE, SELECT_ACCOUNT "WHERE login = ?1"))
 		return STORE_FAILED;
 	query_text(&query, login);
 	result = query_row(&query);
@@ -130,9 +133,7 @@ store_account_each(struct store *store, account_visit *visit, void *arg)
 	struct account account;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
-		"SELECT id, login, scram, password, linger, disabled, created "
-		"FROM account ORDER BY login"))
+	if (!query_open(&query, store, STATE, SELECT_ACCOUNT "ORDER BY login"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_account(&query, &account))

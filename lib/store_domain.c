@@ -158,6 +158,8 @@ store_domain_released(
 	return query_end(&query, result);
 }
 
+#define SELECT_DOMAIN "SELECT name, mode, nexthop, socket, created FROM domain "
+
 static bool
 read_domain(struct query *query, struct domain *domain)
 {
@@ -181,9 +183,7 @@ store_domain_get(
 	struct domain domain;
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
-		"SELECT name, mode, nexthop, socket, created FROM domain "
-		"WHERE name = ?1"))
+	if (!query_open(&query, store, RELAY, SELECT_DOMAIN "WHERE name = ?1"))
 		return STORE_FAILED;
 	query_text(&query, name);
 	result = query_row(&query);
@@ -195,8 +195,7 @@ store_domain_get(
 	return result;
 }
 
-static const char select_domains[] =
-    "SELECT name, mode, nexthop, socket, created FROM domain ORDER BY name";
+static const char select_domains[] = SELECT_DOMAIN "ORDER BY name";
 
 enum store_result
 store_domain_each(struct store *store, domain_visit *visit, void *arg)
