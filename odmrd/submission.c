@@ -67,8 +67,8 @@ resume(struct submission *sub)
 
 /* ---- the end of the link ------------------------------------------------ */
 
-static void
-drop(struct submission *sub)
+void
+submission_drop(struct submission *sub)
 {
 	link_abort(&sub->link);
 	sub->reply = (struct reply) { 0 };
@@ -134,7 +134,7 @@ submission_fail(struct submission *sub, const char *fmt, ...)
 	if (was != SUBMISSION_READY || sub->envelope == ENVELOPE_OPEN)
 		log_warning(s->who.id, "submission_server %s: %s",
 		    s->server->conf->submission_server, why);
-	drop(sub);
+	submission_drop(sub);
 	if (over)
 		sub->envelope = ENVELOPE_NONE;
 	tell_client(sub, was);
@@ -151,7 +151,7 @@ submission_close(struct session *s)
 		link_printf(sub->link, "QUIT\r\n");
 		link_close(&sub->link);
 	}
-	drop(sub);
+	submission_drop(sub);
 	sub->then = NULL;
 	sub->envelope = ENVELOPE_NONE;
 }
@@ -165,117 +165,6 @@ submission_free(struct submission **sub)
 	free((*sub)->mail);
 	free(*sub);
 	*sub = NULL;
-}
-
-/* ---- replies ------------------------------------------------------------ */
-
-static bool
-makes_sense(enum asked asked, const struct reply *reply)
-{
-	switch (reply_class(reply)) {
-	case 2:
-		return asked != ASKED_DATA;
-	case 3:
-		return asked == ASKED_DATA && reply->code == 354;
-	default:
-		return true;
-	}
-}
-
-/* What becomes of the transaction. */
-static void
-follow(struct submission *sub, const struct reply *reply)
-{
-	struct session *s = sub->session;
-	bool taken = reply_class(reply) < 4;
-
-	/* command_limit is for those who do nothing useful. */
-	if (taken)
-		s->commands--;
-	switch (sub->asked) {
-	case ASKED_MAIL:
-		if (taken)
-			sub->envelope = ENVELOPE_OPEN;
-		break;
-	case ASKED_DATA:
-		if (!taken)
-			break;
-		sub->counted = false;
-		sub->dot = (struct dot) { 0 };
-		sub->last = '\0';
-		submission_set_state(sub, SUBMISSION_BODY);
-		session_set_state(s, SESSION_BODY);
-		break;
-	case ASKED_END:
-		sub->envelope = ENVELOPE_NONE;
-		s->who.submitted += taken;
-		break;
-	case ASKED_RCPT:
-	case ASKED_OTHER:
-		break;
-	}
-}
-
-static void
-pass_back(struct submission *sub, const struct reply *reply)
-{
-	struct session *s = sub->session;
-
-	if (!makes_sense(sub->asked, reply)) {
-		submission_fail(
-		    sub, "unexpected reply: %d %s", reply->code, reply->text);
-		return;
-	}
-	session_reply(s, "%d %s", reply->code, reply->text);
-	/* RFC 5321 3.8: the smtpd closes, so the client has to begin anew. */
-	if (reply->code == 421) {
-		drop(sub);
-		session_end(s, "closed-by-smtpd");
-		return;
-	}
-	submission_set_state(sub, SUBMISSION_READY);
-	session_set_state(s, SESSION_KNOWN);
-	follow(sub, reply);
-}
-
-static void
-on_reply(struct submission *sub)
-{
-	struct reply reply = sub->reply;
-
-	sub->reply = (struct reply) { 0 };
-	switch (sub->state) {
-	case SUBMISSION_GREETING:
-	case SUBMISSION_EHLO:
-	case SUBMISSION_XCLIENT:
-	case SUBMISSION_WELCOME:
-		submission_begin(sub, &reply);
-		break;
-	case SUBMISSION_ASKED:
-		pass_back(sub, &reply);
-		break;
-	case SUBMISSION_READY:
-	case SUBMISSION_BODY:
-	case SUBMISSION_CLOSED:
-		submission_fail(
-		    sub, "not asked for: %d %s", reply.code, reply.text);
-		break;
-	}
-}
-
-static void
-on_reply_line(struct submission *sub, const char *line, size_t len)
-{
-	enum reply_result result = reply_line(&sub->reply, line, len);
-
-	if (result == REPLY_BAD) {
-		submission_fail(sub, "no SMTP reply: %.100s", line);
-		return;
-	}
-	if (sub->reply.lines > 1)
-		submission_learn(sub, line + 4);
-	if (result == REPLY_DONE)
-		on_reply(sub);
 }
 
 /* ---- callbacks ---------------------------------------------------------- */
@@ -295,7 +184,7 @@ on_input(void *owner)
 			more = false;
 			break;
 		case LINE_OK:
-			on_reply_line(sub, line, len);
+			submission_reply_line(sub, line, len);
 			break;
 		case LINE_LONG:
 		case LINE_BAD:

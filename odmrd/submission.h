@@ -16,9 +16,9 @@
  * lost client ends the link to the smtpd within the message: half a message is
  * never queued, and 250 is never said but by the smtpd.
  *
- * submission.c holds the link and its replies, submission_hello.c the smtpd's
- * first words, submission_command.c the client's commands, submission_body.c
- * its messages.
+ * submission.c holds the link, submission_reply.c what comes back over it,
+ * submission_hello.c the smtpd's first words, submission_command.c the client's
+ * commands, submission_body.c its messages.
  */
 #ifndef SUBMISSION_H
 #define SUBMISSION_H
@@ -105,7 +105,7 @@ bool submission_body(struct session *session);
 void submission_close(struct session *session);
 void submission_free(struct submission **submission);
 
-/* ---- between the four files --------------------------------------------- */
+/* ---- between the five files --------------------------------------------- */
 
 /* Makes one at need. NULL: out of memory, and the client has heard of it. */
 struct submission *submission_get(struct session *session);
@@ -123,6 +123,11 @@ void submission_send(
     struct submission *submission, enum asked asked, const char *line);
 /* The smtpd has all that it needs for a reply. */
 void submission_expect(struct submission *submission, enum asked asked);
+/* A line of a reply. */
+void submission_reply_line(
+    struct submission *submission, const char *line, size_t len);
+/* Lets go of the link, and of what waits for it. */
+void submission_drop(struct submission *submission);
 /* The link is of no use any more: says so in the log, and to the client if
  * that waits for something. */
 void submission_fail(struct submission *submission, const char *fmt, ...)
