@@ -379,7 +379,7 @@ def test_each_refusal_leaves_the_next_transaction_a_known_state(
     wait_for(lambda: not daemon.sockets(), 5, "the session ends")
 
 
-def test_pipelining_customer_gets_each_message_in_two_groups(daemon, collect):
+def test_pipelining_customer_gets_each_message_in_two_groups(daemon):
     """RFC 2920 3.1: MAIL, RCPT and DATA come in one group, and the end of a
     message together with the next group."""
     for i in range(2):
@@ -409,7 +409,7 @@ def test_pipelining_customer_gets_each_message_in_two_groups(daemon, collect):
     line.expect("QUIT")
 
 
-def test_chunking_customer_gets_messages_without_waiting(daemon, collect):
+def test_chunking_customer_gets_messages_without_waiting(daemon):
     for i in range(3):
         daemon.tag(f"Q{i}", "example.org")
     line = daemon.turned()

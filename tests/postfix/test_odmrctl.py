@@ -21,7 +21,7 @@ BUILD = pathlib.Path(
     os.environ.get("ODMR_BUILD", pathlib.Path(__file__).parents[2] / "build")
 ).resolve()
 
-ISO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
 def iso_now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 

@@ -133,7 +133,7 @@ def test_size_that_the_sender_did_not_tell_is_known_once_it_is_collected(
 
 
 def test_alias_after_the_milter_comes_out_right(
-        sandbox, make_party, reconcile, age, sql):
+        sandbox, make_party, reconcile, sql):
     """A virtual alias takes a message to another domain of ours."""
     party = make_party("alias.test", "target.test")
     subprocess.run(
