@@ -117,7 +117,7 @@ static void
 written(struct writer *w, int count)
 {
 	pthread_mutex_lock(&w->settle->lock);
-	for (; count > 0; count--)
+	for (; count > 0 && w->notes != NULL; count--)
 		give_back(w, &w->notes);
 	pthread_mutex_unlock(&w->settle->lock);
 	wakeup_ring(w->settle->wakeup);
