@@ -19,6 +19,12 @@ def need_root():
         pytest.skip("needs root: it runs a Postfix")
 
 
+def pytest_configure(config):
+    """What a thread of a test finds wrong fails the test."""
+    config.addinivalue_line(
+        "filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
+
+
 TRANSCRIPTS = pytest.StashKey()
 
 
