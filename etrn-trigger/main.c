@@ -18,6 +18,7 @@
 
 #include "log.h"
 #include "privileges.h"
+#include "streams.h"
 #include "trigger.h"
 
 enum { BUSY_MS = 5000, WATCH_MAX = 3600 };
@@ -212,6 +213,7 @@ main(int argc, char **argv)
 	const struct mode *mode;
 	int code;
 
+	streams_occupy();
 	log_open("etrn-trigger",
 	    stderr_is_a_connection() ? LOG_TO_SYSLOG : LOG_TO_STDERR);
 	signal(SIGPIPE, SIG_IGN);
@@ -232,6 +234,10 @@ main(int argc, char **argv)
 	}
 	open_log(mode, &trigger);
 	code = mode->run(&trigger, &args);
+	if (!streams_flush()) {
+		log_error(NULL, "standard output: write error");
+		code = EX_IOERR;
+	}
 	store_free(&trigger.store);
 	conf_free(&trigger.conf);
 	return code;

@@ -225,9 +225,5 @@ trigger_names(struct trigger *trigger, const struct arguments *args)
 		if (code == EX_OK)
 			code = one;
 	}
-	if (fflush(stdout) == EOF) {
-		log_error(NULL, "standard output: write error");
-		code = EX_IOERR;
-	}
 	return code;
 }

@@ -14,6 +14,7 @@
 
 #include "odmrctl.h"
 #include "output.h"
+#include "streams.h"
 
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
 
@@ -332,6 +333,7 @@ main(int argc, char **argv)
 	struct context ctx = { 0 };
 	int option, code;
 
+	streams_occupy();
 	while ((option = getopt(argc, argv, "+c:h")) != -1) {
 		if (option == 'h') {
 			print_usage(stdout, NULL);

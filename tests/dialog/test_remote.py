@@ -19,8 +19,8 @@ from scripted_server import (GREETED, QUIT, Client, Server, hello,
                              make_certificates, scram_server)
 
 ACCEPTED, NO_MAIL = 0, 1
-USAGE, BAD_NAME, NO_INPUT, LOST, LATER, NONSENSE, REFUSED, CONFIG = \
-    64, 65, 66, 69, 75, 76, 77, 78
+USAGE, BAD_NAME, NO_INPUT, LOST = 64, 65, 66, 69
+NOT_WRITTEN, LATER, NONSENSE, REFUSED, CONFIG = 74, 75, 76, 77, 78
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +111,36 @@ def test_the_lines_of_a_reply_are_joined_and_made_printable(serve, client):
         "example.org", "250-one", "250-\x1b[2J", "250 three") + QUIT)
     assert client.run(server.host, "example.org")[:2] == \
         (ACCEPTED, "example.org: 250 one ?[2J three\n")
+
+
+@pytest.mark.parametrize("stream, reply, status", [
+    (1, "250 provider.test", NOT_WRITTEN), (2, "550 No", REFUSED)])
+def test_a_closed_standard_stream_does_not_become_the_connection(
+        serve, client, stream, reply, status):
+    """What is said there would be a command."""
+    server = serve("P: 220 provider.test\nC: EHLO customer.test\n"
+                   f"P: {reply}\n" + (etrn("example.org", "250 OK")
+                                      if stream == 1 else "") + QUIT)
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {stream}>&-', "sh",
+         *client.command(server.host, "example.org")],
+        env=client.environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
+        check=False)
+    client.finished(done.returncode, done.stdout, done.stderr)
+    assert done.returncode == status
+
+
+def test_answers_that_cannot_be_printed_are_an_error(serve, client):
+    server = serve(GREETED + etrn("example.org", "250 OK") + QUIT)
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run(
+            client.command(server.host, "example.org"), stdout=full,
+            env=client.environment, stderr=subprocess.PIPE, text=True,
+            timeout=60, check=False)
+    _, _, err = client.finished(done.returncode, "", done.stderr)
+    assert done.returncode == NOT_WRITTEN
+    assert "standard output: write error" in one_line(err)
 
 
 def test_421_ends_the_asking_and_the_rest_is_named(serve, client):
