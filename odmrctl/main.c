@@ -3,6 +3,7 @@
  * odmrctl(8): finds the command in the table, checks its options and operands
  * against it, and runs it.
  */
+#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -143,14 +144,25 @@ static const struct command commands[] = {
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
+/* One line, and nothing that a terminal obeys: it may have the words of those
+ * who wrote the operands, or the mail. */
 int
 complain(int code, const char *fmt, ...)
 {
+	char *text;
 	va_list ap;
+	int len;
 
 	va_start(ap, fmt);
-	vwarnx(fmt, ap);
+	len = vasprintf(&text, fmt, ap);
 	va_end(ap);
+	if (len == -1)
+		err(EX_OSERR, "out of memory");
+	for (char *c = text; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	warnx("%s", text);
+	free(text);
 	return code;
 }
 
@@ -215,11 +227,13 @@ find_command(int argc, char **argv)
 			return &commands[i];
 	}
 	if (argc > 0 && !noun_known) {
-		warnx("unknown command \"%s\", -h shows all", argv[0]);
+		complain(
+		    EX_USAGE, "unknown command \"%s\", -h shows all", argv[0]);
 		return NULL;
 	}
 	if (argc > 1)
-		warnx("unknown command \"%s %s\"", argv[0], argv[1]);
+		complain(
+		    EX_USAGE, "unknown command \"%s %s\"", argv[0], argv[1]);
 	print_usage(stderr, argc > 0 ? argv[0] : NULL);
 	return NULL;
 }
@@ -264,10 +278,10 @@ static bool
 check_count(const struct command *command, const struct arguments *args)
 {
 	if (args->count < command->least)
-		warnx("an operand is missing");
+		complain(EX_USAGE, "an operand is missing");
 	else if (args->count > command->most)
-		warnx(
-		    "unexpected operand \"%s\"", args->operands[command->most]);
+		complain(EX_USAGE, "unexpected operand \"%s\"",
+		    args->operands[command->most]);
 	else
 		return true;
 	return false;

@@ -158,6 +158,22 @@ def test_wrong_command_line_is_a_usage_error(ctl, line, what):
     assert b"\nusage:\n" in b"\n" + done.stderr
 
 
+@pytest.mark.parametrize("line", [
+    ["%s"], ["domain", "%s"], ["domain", "list", "%s"], ["domain", "add", "%s"],
+    ["account", "remove", "%s"], ["etrn", "allow", "example.org", "%s"],
+    ["queue-name", "add", "%s", "example.org"], ["usage", "--from", "%s"],
+    ["domain", "add", "example.org", "--nexthop", "%s"],
+    ["schedule", "remove", "example.org", "%s"]])
+def test_no_word_of_the_command_line_reaches_the_terminal_as_its_orders(
+        ctl, line):
+    ctl.run("domain", "add", "example.org")
+    done = ctl.run(*(word.replace("%s", "a\r\n\x1b[2J\x7fb\t")
+                     for word in line))
+    assert done.returncode != 0 and done.stdout == b""
+    assert not re.search(rb"[^\n -~]", done.stderr), done.stderr
+    assert b"a???[2J?b?" in done.stderr.splitlines()[0]
+
+
 @pytest.mark.parametrize("line", ["frobnicate", "--help"])
 def test_what_is_no_command_is_not_lost_above_a_long_list(ctl, line):
     done = ctl.run(line)
@@ -238,7 +254,8 @@ def test_domain_is_lower_cased_and_encoded(ctl):
 def test_what_is_no_domain_is_refused(ctl, name):
     done = ctl.run("domain", "add", "--", name)
     assert done.returncode == os.EX_DATAERR
-    assert f'odmrctl: "{name}" is no domain name: it ' in done.stderr.decode()
+    shown = re.sub(r"[\0-\x1f\x7f]", "?", name)
+    assert f'odmrctl: "{shown}" is no domain name: it ' in done.stderr.decode()
     assert ctl.sql(ctl.relay, "SELECT * FROM domain") == []
 
 
