@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include <ctype.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
+#include "log.h"
 #include "queued.h"
 
 enum { QUEUE_ID_MAX = 64 };
@@ -14,6 +19,26 @@ queued_clear(struct queued *message)
 	recipients_clear(&message->recipients);
 	json_decref(message->json);
 	*message = (struct queued) { 0 };
+}
+
+/* Where there is no memory for the next character of a string, Jansson (2.14)
+ * drops it, or writes past its buffer. Better an end than a wrong recipient. */
+static void *
+allocate(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (memory == NULL) {
+		log_error(NULL, "out of memory while reading the queue");
+		_exit(EX_OSERR);
+	}
+	return memory;
+}
+
+static void
+set_allocator(void)
+{
+	json_set_alloc_funcs(allocate, free);
 }
 
 /* Postfix lets pass what senders write, which need not be UTF-8, but JSON has
@@ -102,8 +127,10 @@ read_fields(struct queued *message)
 const char *
 queued_read(struct queued *message, char *line, size_t len)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const char *fault;
 
+	pthread_once(&once, set_allocator);
 	*message = (struct queued) { .json = parse(line, len) };
 	if (!json_is_object((json_t *)message->json))
 		fault = "no JSON object";

@@ -3,7 +3,8 @@
  * One message of the Postfix queue, as a line of "postqueue -j" has it.
  *
  * What Postfix lists is checked like any other input: a queue id of other than
- * letters and digits, or a field of the wrong kind, makes the line unfit.
+ * letters and digits, or a field of the wrong kind, makes the line unfit. Where
+ * there is no memory to read it, the program ends with EX_OSERR.
  */
 #ifndef QUEUED_H
 #define QUEUED_H

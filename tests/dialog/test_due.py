@@ -5,11 +5,13 @@ last run lies in the past."""
 
 import getpass
 import grp
+import itertools
 import json
 import os
 import re
 import shutil
 import sqlite3
+import struct
 import subprocess
 import time
 
@@ -17,6 +19,8 @@ import pytest
 
 from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
+from odmrd_alone import SANITIZED
+from shortage import Shortage
 
 DAY = 86400
 YEARLY = "0 0 29 2 *"
@@ -42,6 +46,7 @@ class Relay:
         self.dir = directory
         self.children = []
         self.said = []
+        self.environment = {}
         (self.dir / "postqueue").write_text(POSTQUEUE.format(dir=self.dir))
         (self.dir / "postqueue").chmod(0o755)
         (self.dir / "odmr.conf").write_text(f"""\
@@ -117,7 +122,7 @@ log = stderr
             [BUILD / "etrn-trigger", "-c", self.dir / "odmr.conf", "--due",
              *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "TZ": zone}))
+            env={**os.environ, **self.environment, "TZ": zone}))
         return self.children[-1]
 
     def end(self, child):
@@ -387,3 +392,39 @@ def test_lock_that_cannot_be_made_is_named(waiting):
 def test_due_takes_neither_names_nor_clients(waiting, arguments, fault):
     assert fault in waiting.due(*arguments, code=os.EX_USAGE)
     assert waiting.runs() == []
+
+
+# Memory gets short when the queue is read.
+SHORT_POSTQUEUE = """\
+#!/bin/sh
+test -z "$LD_PRELOAD" || exec env -u LD_PRELOAD "$0" "$@"
+echo "$3 $4" >>{dir}/runs
+test "$3" = -j || exit 0
+dd if={dir}/number of={dir}/countdown conv=notrunc 2>{dir}/said
+cat {dir}/queue
+"""
+
+
+@pytest.mark.skipif(
+    SANITIZED, reason="a sanitizer has an allocator of its own")
+def test_no_shortage_of_memory_lets_a_schedule_pass_without_a_start(relay):
+    """Nor is a name misread, by which the mail would be another domain's."""
+    long_ago = int(time.time()) - 3600
+    relay.schedule("hold.test", "* * * * *", long_ago)
+    relay.queue(["somebody.with.a.long.name@hold.test"])
+    shortage = Shortage(relay.dir)
+    relay.environment = shortage.environment
+    (relay.dir / "postqueue").write_text(
+        SHORT_POSTQUEUE.format(dir=relay.dir))
+    for number in itertools.count(1):
+        (relay.dir / "number").write_bytes(struct.pack("i", number))
+        _, log, status = relay.end(relay.begin())
+        done = relay.last("hold.test") > long_ago
+        assert done or status != 0, (number, log)
+        assert not done or relay.started() == ["hold.test"], (number, log)
+        assert status in (0, os.EX_TEMPFAIL, os.EX_OSERR), (number, log)
+        if not shortage.end():
+            break
+        (relay.dir / "runs").unlink()
+        relay.sql("UPDATE schedule SET last = ?", long_ago)
+    assert number > 20, "nothing was refused"

@@ -4,11 +4,7 @@ lives, and Postfix hears 250 only for what the customer took."""
 
 import contextlib
 import itertools
-import os
 import socket
-import struct
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -17,38 +13,13 @@ from odmrd_alone import SANITIZED
 from scripted_customer import Customer
 from scripted_line import LineClosed
 from scripted_postfix import stuffed
+from shortage import Shortage
 
 RECIPIENTS = ["r0@example.org", "r1@example.org", "r2@example.org"]
 BODY = stuffed(b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n")
 
 pytestmark = pytest.mark.skipif(
     SANITIZED, reason="a sanitizer has an allocator of its own")
-
-
-class Shortage:
-    """Refuses one piece of memory to the program that runs in `environment`,
-    the n-th from when it is told."""
-
-    def __init__(self, directory):
-        self.path = directory / "countdown"
-        self.path.write_bytes(bytes(4))
-        library = directory / "short_of_memory.so"
-        source = Path(__file__).with_name("short_of_memory.c")
-        subprocess.run(
-            [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O1", "-o",
-             library, source], check=True, timeout=60)
-        self.environment = {"LD_PRELOAD": str(library),
-                            "SHORT_OF_MEMORY": str(self.path)}
-
-    def begin(self, number):
-        with open(self.path, "r+b") as file:
-            file.write(struct.pack("i", number))
-
-    def end(self):
-        """Had the program asked so often?"""
-        had = struct.unpack("i", self.path.read_bytes())[0] == 0
-        self.begin(0)
-        return had
 
 
 def deliver(postfix, queue_id):
