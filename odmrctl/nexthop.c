@@ -8,7 +8,7 @@
 
 #include "nexthop.h"
 
-enum { HOST_SIZE = 254, LABEL_MAX = 63 };
+enum { HOST_SIZE = 254, LABEL_MAX = 63, PORT_DIGITS = 5 };
 
 static bool
 is_address(const char *host)
@@ -48,7 +48,8 @@ is_port(const char *text)
 {
 	const char *fault;
 
-	if (text[strspn(text, "0123456789")] != '\0')
+	if (text[strspn(text, "0123456789")] != '\0' ||
+	    strlen(text) > PORT_DIGITS)
 		return false;
 	strtonum(text, 1, 65535, &fault);
 	return fault == NULL;

@@ -331,6 +331,7 @@ def test_next_hop_in_postfix_syntax_is_kept(ctl, nexthop):
         "mail.example:",
         "mail.example:0",
         "mail.example:65536",
+        "mail.example:000025",
         "mail.example:smtp",
         "mail.example:+25",
         "mail.example:25:25",
