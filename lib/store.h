@@ -250,6 +250,12 @@ struct queue_name {
 
 typedef void queue_name_visit(const struct queue_name *, void *arg);
 
+/* A transaction over queue names: what is added and removed between is all done
+ * or none. */
+enum store_result store_queue_name_begin(struct store *);
+enum store_result store_queue_name_commit(struct store *);
+void store_queue_name_rollback(struct store *);
+
 /* STORE_NONE: no such domain. */
 enum store_result store_queue_name_add(
     struct store *, const char *name, const char *domain);

@@ -6,6 +6,54 @@
 #include "store_internal.h"
 
 enum store_result
+store_queue_name_begin(struct store *store)
+{
+	struct base *relay = &store->bases[RELAY];
+	int rc;
+
+	if (!base_ready(store, RELAY))
+		return STORE_FAILED;
+	rc = sqlite3_exec(relay->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		base_fault(store, relay, rc);
+	return rc == SQLITE_OK ? STORE_OK : STORE_FAILED;
+}
+
+/* SQLite ends a transaction by itself on some faults. */
+static bool
+is_open(const struct base *base)
+{
+	return base->db != NULL && sqlite3_get_autocommit(base->db) == 0;
+}
+
+enum store_result
+store_queue_name_commit(struct store *store)
+{
+	struct base *relay = &store->bases[RELAY];
+	int rc;
+
+	if (!is_open(relay)) {
+		base_complain(store, relay, "the transaction was rolled back");
+		return STORE_FAILED;
+	}
+	rc = sqlite3_exec(relay->db, "COMMIT", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		return STORE_OK;
+	base_fault(store, relay, rc);
+	store_queue_name_rollback(store);
+	return STORE_FAILED;
+}
+
+void
+store_queue_name_rollback(struct store *store)
+{
+	struct base *relay = &store->bases[RELAY];
+
+	if (is_open(relay))
+		sqlite3_exec(relay->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum store_result
 store_queue_name_add(struct store *store, const char *name, const char *domain)
 {
 	struct query query;

@@ -64,7 +64,31 @@ add_domain(struct context *ctx, const char *name, const char *domain)
 	}
 }
 
-/* All domains are looked at before the first is added. */
+typedef int domain_change(
+    struct context *ctx, const char *name, const char *domain);
+
+/* The domains of the operands, all or none. */
+static int
+change_all(struct context *ctx, const struct arguments *args, const char *name,
+    domain_change *change)
+{
+	char domain[DOMAIN_SIZE];
+	int code = EX_OK;
+
+	if (store_queue_name_begin(ctx->store) != STORE_OK)
+		return complain_store(ctx);
+	for (int i = 1; code == EX_OK && i < args->count; i++) {
+		code = take_domain(args->operands[i], domain);
+		if (code == EX_OK)
+			code = change(ctx, name, domain);
+	}
+	if (code != EX_OK)
+		store_queue_name_rollback(ctx->store);
+	else if (store_queue_name_commit(ctx->store) != STORE_OK)
+		code = complain_store(ctx);
+	return code;
+}
+
 int
 cmd_queue_name_add(struct context *ctx, const struct arguments *args)
 {
@@ -75,12 +99,7 @@ cmd_queue_name_add(struct context *ctx, const struct arguments *args)
 		code = check_hidden(ctx, name);
 	for (int i = 1; code == EX_OK && i < args->count; i++)
 		code = take_known_domain(ctx, args->operands[i], domain);
-	for (int i = 1; code == EX_OK && i < args->count; i++) {
-		code = take_domain(args->operands[i], domain);
-		if (code == EX_OK)
-			code = add_domain(ctx, name, domain);
-	}
-	return code;
+	return code == EX_OK ? change_all(ctx, args, name, add_domain) : code;
 }
 
 struct search {
@@ -121,7 +140,8 @@ remove_domain(struct context *ctx, const char *name, const char *domain)
 	return EX_OK;
 }
 
-/* All domains are looked for before the first is removed. */
+/* A domain that is named twice is no error: all are looked for before the first
+ * is removed. */
 int
 cmd_queue_name_remove(struct context *ctx, const struct arguments *args)
 {
@@ -137,12 +157,8 @@ cmd_queue_name_remove(struct context *ctx, const struct arguments *args)
 		if (code == EX_OK)
 			code = check_known(ctx, name, domain);
 	}
-	for (int i = 1; code == EX_OK && i < args->count; i++) {
-		code = take_domain(args->operands[i], domain);
-		if (code == EX_OK)
-			code = remove_domain(ctx, name, domain);
-	}
-	return code;
+	return code == EX_OK ? change_all(ctx, args, name, remove_domain)
+			     : code;
 }
 
 static void

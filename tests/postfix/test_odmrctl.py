@@ -732,6 +732,24 @@ def queue_names(ctl, *name):
     return [tuple(row.values()) for row in rows["queue_names"]]
 
 
+@pytest.mark.parametrize("change, event, row", [
+    ("add", "INSERT", "NEW"), ("remove", "DELETE", "OLD")])
+def test_queue_name_changes_for_all_its_domains_or_none(
+        domains, change, event, row):
+    """A fault of the database comes when the first domain is done with."""
+    if change == "remove":
+        domains.ok("queue-name", "add", "q", "a.example", "b.example")
+    before = queue_names(domains)
+    domains.sql(domains.relay, f"""
+        CREATE TRIGGER fault BEFORE {event} ON queue_name
+        WHEN {row}.domain = 'b.example'
+        BEGIN SELECT RAISE(ABORT, 'such a fault'); END""")
+    text = domains.refused(
+        os.EX_TEMPFAIL, "queue-name", change, "q", "a.example", "b.example")
+    assert "relay.db: such a fault" in text
+    assert queue_names(domains) == before
+
+
 def test_queue_name_is_given_to_domains_listed_and_taken_back(domains):
     domains.ok("queue-name", "add", "#Second", "B.Example", "a.example")
     domains.ok("queue-name", "add", "first", "b.example")
