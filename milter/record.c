@@ -4,6 +4,13 @@
 #include "writer.h"
 
 static void
+miss(const char *queue_id, const char *why)
+{
+	complaint_missed(queue_id, why);
+	writer_missed();
+}
+
+static void
 hand_over(struct message *message, const char *queue_id, const char *client)
 {
 	char why[WRITER_FAULT_SIZE] = "out of memory";
@@ -12,7 +19,7 @@ hand_over(struct message *message, const char *queue_id, const char *client)
 	recipients_sort(&message->recipients);
 	note = note_new(message, queue_id, client);
 	if (note == NULL || !writer_take(&note, why)) {
-		complaint_missed(queue_id, why);
+		miss(queue_id, why);
 		notes_free(&note);
 	}
 }
@@ -22,9 +29,9 @@ record_message(
     struct message *message, const char *queue_id, const char *client)
 {
 	if (message->broken)
-		complaint_missed(queue_id, "out of memory");
+		miss(queue_id, "out of memory");
 	else if (message->recipients.count > 0 && queue_id == NULL)
-		complaint_missed(NULL,
+		miss(NULL,
 		    "the mail system gives no queue id (is \"i\" in "
 		    "milter_end_of_data_macros?)");
 	else if (message->recipients.count > 0)

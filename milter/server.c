@@ -14,6 +14,7 @@
 #include "connection.h"
 #include "log.h"
 #include "server.h"
+#include "writer.h"
 
 enum { EVENTS = 64, REST_MS = 200 };
 
@@ -95,9 +96,11 @@ send_away(void)
 	if (fd != -1)
 		close(fd);
 	spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (fd != -1)
+	if (fd != -1) {
 		complaint_missed(
 		    NULL, "too many connections: no file descriptor");
+		writer_missed();
+	}
 	return fd != -1;
 }
 

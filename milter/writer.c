@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "complaint.h"
 #include "log.h"
+#include "untagged.h"
 #include "writer.h"
 
 enum {
@@ -27,6 +28,8 @@ static pthread_cond_t orders = PTHREAD_COND_INITIALIZER; /* stop, reload */
 static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
 static struct note *first, **end = &first;
 static size_t count, bytes;
+/* Mail has passed without a tag: to be marked. Before the start, too. */
+static bool missed = true;
 static int64_t stop_at; /* 0: not to stop */
 static bool ended;
 static struct conf *fresh_conf;
@@ -49,7 +52,9 @@ wait_until(pthread_cond_t *cond, int64_t deadline)
 
 struct writer {
 	struct store *store;
-	struct conf *conf; /* what it owns of it; NULL: the first one */
+	const struct conf *conf;
+	struct conf *own_conf; /* conf; NULL: that is the first one */
+	bool unmarked;         /* was said */
 	struct note *batch;
 	size_t batch_count, batch_bytes;
 };
@@ -84,6 +89,29 @@ take_batch(struct writer *writer)
 		end = &first;
 }
 
+/* Without the lock: a disk may not answer. */
+static void
+mark(struct writer *writer)
+{
+	if (untagged_mark(writer->conf))
+		writer->unmarked = false;
+	else if (!writer->unmarked) {
+		log_warning(NULL, "%s.untagged: %s",
+		    writer->conf->state_database, strerror(errno));
+		writer->unmarked = true;
+	}
+}
+
+/* Called and left with the lock. */
+static void
+mark_missed(struct writer *writer)
+{
+	missed = false;
+	pthread_mutex_unlock(&lock);
+	mark(writer);
+	pthread_mutex_lock(&lock);
+}
+
 static void
 finish_batch(struct writer *writer)
 {
@@ -115,8 +143,10 @@ write_batch(struct writer *writer)
 		writer->batch_count = writer->batch_bytes = 0;
 		if (waiting == 0)
 			complaint_over();
-	} else if (clock_ms() - writer->batch->since > GRACE_MS)
+	} else if (clock_ms() - writer->batch->since > GRACE_MS) {
+		mark(writer);
 		complaint_waiting(waiting, why);
+	}
 	pthread_mutex_lock(&lock);
 	return ok;
 }
@@ -145,9 +175,10 @@ change_conf(struct writer *writer)
 		forget_conf(&conf);
 	} else {
 		store_free(&writer->store);
-		forget_conf(&writer->conf);
+		forget_conf(&writer->own_conf);
 		writer->store = store;
-		writer->conf = conf;
+		writer->conf = writer->own_conf = conf;
+		mark(writer);
 	}
 	pthread_mutex_lock(&lock);
 }
@@ -157,6 +188,8 @@ static void
 write_all(struct writer *writer)
 {
 	for (;;) {
+		if (missed)
+			mark_missed(writer);
 		if (writer->batch == NULL && first != NULL)
 			gather();
 		if (fresh_conf != NULL)
@@ -169,7 +202,7 @@ write_all(struct writer *writer)
 			if (stop_at != 0 && clock_ms() >= stop_at)
 				return;
 			wait_until(&orders, clock_ms() + RETRY_MS);
-		} else {
+		} else if (!missed) {
 			if (stop_at != 0)
 				return;
 			pthread_cond_wait(&work, &lock);
@@ -186,7 +219,7 @@ run(void *arg)
 	write_all(writer);
 	pthread_mutex_unlock(&lock);
 	store_free(&writer->store);
-	forget_conf(&writer->conf);
+	forget_conf(&writer->own_conf);
 	notes_free(&writer->batch);
 	free(writer);
 	pthread_mutex_lock(&lock);
@@ -206,6 +239,7 @@ writer_start(const struct conf *conf)
 
 	if (writer == NULL)
 		return false;
+	writer->conf = conf;
 	writer->store = store_new(conf, BUSY_MS);
 	if (writer->store != NULL &&
 	    pthread_create(&thread, NULL, run, writer) == 0) {
@@ -260,6 +294,15 @@ writer_take(struct note **note, char why[WRITER_FAULT_SIZE])
 	}
 	pthread_mutex_unlock(&lock);
 	return ok;
+}
+
+void
+writer_missed(void)
+{
+	pthread_mutex_lock(&lock);
+	missed = true;
+	pthread_cond_signal(&work);
+	pthread_mutex_unlock(&lock);
 }
 
 bool

@@ -8,6 +8,7 @@
 #include "program.h"
 #include "reconcile.h"
 #include "store_reconcile.h"
+#include "untagged.h"
 #include "worker.h"
 
 /* Of the time from one audit to the next, it takes this part at most. One that
@@ -53,7 +54,7 @@ look_at_last(struct audit *audit, struct store *store, int64_t *fresh_ms)
 		return result;
 	age = time(NULL) - began;
 	/* A time to come is a clock that went back. */
-	if (age >= 0 && age < interval)
+	if (age >= 0 && age < interval && !untagged_since(audit->conf, began))
 		*fresh_ms = (interval - age) * 1000;
 	return STORE_OK;
 }

@@ -6,8 +6,9 @@
  *
  * A listing of the queue costs Postfix something. So one audit runs at a time
  * and serves all who wait; whoever has run the last one, the next begins
- * reconcile_interval after it, and an odmrd whose audits take long spends a
- * tenth of the time on them at most. In between the tags count as they are,
+ * reconcile_interval after it, or as soon as the milter has marked that mail
+ * passes without tags (untagged.h); and an odmrd whose audits take long spends
+ * a tenth of the time on them at most. In between the tags count as they are,
  * but for the seconds after one that failed.
  */
 #ifndef AUDIT_H

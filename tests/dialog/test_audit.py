@@ -2,6 +2,7 @@
 """When odmrd compares the tags with the queue, and who waits for it."""
 
 import json
+import os
 import signal
 import sqlite3
 import threading
@@ -80,6 +81,14 @@ def age(daemon, seconds):
     daemon.sql("UPDATE reconciled SET began = ?", int(time.time()) - seconds)
 
 
+def mark(daemon, seconds):
+    """So long ago mail passed without a tag, as the milter says."""
+    path = daemon.dir / "state.db.untagged"
+    path.touch()
+    when = time.time() - seconds
+    os.utime(path, (when, when))
+
+
 def test_mail_without_a_tag_is_collected(provider):
     queue(provider, ("Q1", "r0@example.org"))
     line = atrn(provider)
@@ -110,6 +119,24 @@ def test_reconcile_of_another_process_counts(provider):
     age(provider, 61)
     atrn(provider).expect(NO_MAIL)
     assert listings(provider) > 0
+
+
+@pytest.mark.parametrize("marked", [29, 89])
+def test_mail_marked_as_untagged_has_the_tags_compared_at_once(provider, marked):
+    """A message may be a minute on its way into the queue."""
+    age(provider, 30)
+    atrn(provider).expect(NO_MAIL)
+    assert listings(provider) == 0
+    mark(provider, marked)
+    queue(provider, ("Q1", "r0@example.org"))
+    atrn(provider).expect("250 2.0.0 OK now reversing the connection")
+
+
+def test_mark_that_is_older_than_the_last_comparison_counts_no_more(provider):
+    mark(provider, 100)
+    age(provider, 30)
+    atrn(provider).expect(NO_MAIL)
+    assert listings(provider) == 0
 
 
 def test_clock_that_went_back_does_not_stop_comparing(provider):

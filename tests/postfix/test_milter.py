@@ -305,6 +305,64 @@ def test_a_message_without_a_queue_id_passes_untagged(milter):
     assert "milter_end_of_data_macros" in line
 
 
+# ---- mail without tags is marked for odmrd
+
+def mark(milter):
+    return milter.directory / f"{milter.state.name}.untagged"
+
+
+@pytest.fixture
+def marked(milter):
+    """One whose mark, from its start, is old."""
+    wait_for(mark(milter).exists, 10, "the mark")
+    os.utime(mark(milter), (1, 1))
+    return milter
+
+
+def expect_mark(milter):
+    wait_for(lambda: abs(mark(milter).stat().st_mtime - time.time()) < 30, 10,
+             "a new mark")
+
+
+def test_each_start_is_marked(marked):
+    assert stat.S_IMODE(mark(marked).stat().st_mode) == 0o600
+    marked.stop(signal.SIGKILL)
+    marked.start()
+    expect_mark(marked)
+
+
+def test_tagged_mail_is_not_marked(marked):
+    marked.send(message(["<a@example.org>"], "Q1"))
+    marked.settle()
+    assert mark(marked).stat().st_mtime == 1
+
+
+def test_a_message_that_passes_untagged_is_marked(marked):
+    marked.send(message(["<a@example.org>"], queue_id=None))
+    expect_mark(marked)
+
+
+def test_tags_that_wait_for_a_lock_are_marked(marked):
+    with locked(marked.state, "IMMEDIATE"):
+        marked.send(message(["<a@example.org>"], "Q1"))
+        expect_mark(marked)
+
+
+def test_tags_lost_at_its_end_are_marked(marked):
+    with locked(marked.state, "IMMEDIATE"):
+        marked.send(message(["<a@example.org>"], "Q1"))
+        assert marked.stop() == EX_OK
+        expect_mark(marked)
+
+
+def test_a_mark_that_cannot_be_made_is_said_and_holds_no_mail(stopped):
+    stopped.configure(state_database=stopped.directory / "missing" / "state.db")
+    stopped.start()
+    wait_for(lambda: "/missing/state.db.untagged: No such file or directory"
+             in stopped.log, 10, "a line in the log")
+    stopped.send(message(["<a@example.org>"], "Q1"))
+
+
 # ---- the process
 
 def test_sigterm_ends_it_at_once_and_leaves_nothing_behind(milter):
@@ -441,6 +499,7 @@ def test_sighup_takes_up_other_databases_and_keeps_the_sessions(milter):
     assert done[0].returncode == 0, done[0].stdout
     milter.state = other
     assert milter.column("queue_id") == ["Q2"]
+    wait_for(mark(milter).exists, 10, "the mark beside the other database")
 
 
 def test_sighup_many_times_does_not_end_it(milter):

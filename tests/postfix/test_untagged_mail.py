@@ -33,8 +33,10 @@ def sql(provider, statement, *values):
 
 
 def outdate(provider):
-    """Nobody has compared the tags with the queue for a long time."""
+    """Nobody has compared the tags with the queue for a long time, and longer
+    ago the milter was started."""
     sql(provider, "UPDATE reconciled SET began = ?", int(time.time()) - AGO)
+    os.utime(provider.env["STATE_DB"] + ".untagged", (1, 1))
 
 
 @contextlib.contextmanager
@@ -63,6 +65,22 @@ def test_mail_that_came_without_the_milter_is_collected_by_the_next_atrn(party):
     party.expect_all_collected()
     assert sql(provider, "SELECT state, count(*) FROM tag WHERE domain = ? "
                "GROUP BY state", party.domain) == [("delivered", 5)]
+
+
+def test_mail_that_came_during_a_restart_of_the_milter_is_collected_at_once(
+        party):
+    """Though the tags were compared with the queue just before it came."""
+    provider = party.provider
+    with without_milter(provider):
+        outdate(provider)
+        party.send(text(1))
+        party.wait_until_tried(1)
+        sql(provider, "UPDATE reconciled SET began = ?", int(time.time()))
+        fetchmail = party.finish(party.begin())
+        assert "You have no mail" in fetchmail.transcript
+    assert party.collect() == 0
+    party.expect_session(delivered=1)
+    party.expect_all_collected()
 
 
 def test_many_who_poll_in_vain_cost_one_listing_an_interval(make_party):
