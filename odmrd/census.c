@@ -165,8 +165,8 @@ on_timeout(void *arg)
 	census->cut = true;
 	if (census->pid != 0)
 		kill(census->pid, SIGKILL);
-	else
-		on_output_end(census, "timeout");
+	/* Not waited for: another process may hold its other end. */
+	on_output_end(census, "timeout");
 }
 
 static void

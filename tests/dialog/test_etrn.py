@@ -270,6 +270,17 @@ def test_queue_that_is_slow_to_tell_is_not_waited_for(provider):
     provider.odmrd.wait_for_log("postqueue -j: cut short")
 
 
+def test_listing_whose_output_another_process_holds_is_not_waited_for(provider):
+    hold = "while test -e {dir}/stop-listing; do sleep 0.02; done &\n"
+    provider.odmrd.postqueue(
+        POSTQUEUE.replace("#!/bin/sh\n", "#!/bin/sh\n" + hold))
+    line = provider.odmrd.known("carol")
+    provider.odmrd.tag("Q0", "backup.test")
+    (provider.odmrd.dir / "stop-listing").touch()
+    ask(line, "backup.test", "250 OK, queuing for node backup.test started")
+    (provider.odmrd.dir / "stop-listing").unlink()
+
+
 # ---- several domains
 
 
