@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +9,7 @@
 #include "postqueue.h"
 #include "release.h"
 
-enum { WHY_SIZE = 512 };
+enum { WHY_SIZE = 512, REST_MS = 1000 };
 
 /* ---- counting ---------------------------------------------------------- */
 
@@ -118,14 +119,35 @@ release_domain(const struct trigger *trigger, const char *domain)
 	    release_flush(&trigger->conf, domain);
 }
 
+/* Are all of them started that may go? */
+static bool
+start_all(const struct trigger *trigger, struct waiting *domains, size_t count)
+{
+	char why[WHY_SIZE];
+	bool all = true;
+
+	for (size_t i = 0; i < count; i++) {
+		domains[i].started = domains[i].may_go &&
+		    postqueue_flush(
+			&trigger->conf, domains[i].name, why, sizeof(why));
+		all &= domains[i].started || !domains[i].may_go;
+	}
+	return all;
+}
+
+/* postqueue fails where another process has relay.db locked for a moment. */
 void
 release_all(
     const struct trigger *trigger, struct waiting *domains, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		domains[i].started = domains[i].messages > 0 &&
+		domains[i].may_go = domains[i].messages > 0 &&
 		    give_leave(trigger, domains[i].name);
+	if (start_all(trigger, domains, count))
+		return;
+	poll(NULL, 0, REST_MS);
 	for (size_t i = 0; i < count; i++)
-		domains[i].started = domains[i].started &&
-		    release_flush(&trigger->conf, domains[i].name);
+		if (domains[i].may_go && !domains[i].started)
+			domains[i].started =
+			    release_flush(&trigger->conf, domains[i].name);
 }

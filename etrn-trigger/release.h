@@ -21,6 +21,7 @@ struct waiting {
 	 * already: the sum of this is the number of messages. */
 	int64_t only;
 	int64_t last; /* release.c's: the last message that counted */
+	bool may_go;  /* release_all's: it waits, and has its leave */
 	bool started; /* release_all's */
 };
 
@@ -44,7 +45,8 @@ bool release_domain(const struct trigger *trigger, const char *domain);
 /*
  * The same for each domain of which some messages wait; sets `started`. All get
  * their leave first: what the first flush starts is looked up in relay.db,
- * which should not be written then.
+ * which should not be written then. Where it fails, it is tried once more after
+ * a second.
  */
 void release_all(
     const struct trigger *trigger, struct waiting *domains, size_t count);

@@ -386,7 +386,16 @@ def test_flush_that_fails_is_458_and_tells_why(trigger):
         "/postqueue: postqueue: fatal: system is down\n", "mine",
         status=os.EX_TEMPFAIL)
     # One domain's fault is none of the other's.
-    assert trigger.flushed() == ["backup.test", "hold.test"]
+    assert trigger.flushed() == ["backup.test", "hold.test", "backup.test"]
+
+
+def test_flush_that_fails_once_is_tried_again(trigger):
+    trigger.name_queue("mine", "backup.test", "hold.test")
+    trigger.queue(["r@backup.test"], ["r@hold.test"])
+    trigger.before("flushing", f"! mkdir {trigger.dir}/once 2>/dev/null || "
+                   "exit 69")
+    trigger.says(pending(2, "mine"), "mine")
+    assert trigger.flushed() == ["backup.test", "hold.test", "backup.test"]
 
 
 def test_flush_that_does_not_end_is_killed(trigger):
