@@ -311,9 +311,11 @@ enum store_result store_tag_count(
     struct store *, const char *domain, const char *session, int64_t *count);
 
 /* STORE_OK: a session other than `session` was told 5xx for the message and did
- * not believe it, first at *when. STORE_NONE: none was. */
+ * not believe it, first *age seconds ago: by the time of day or by the uptime,
+ * whichever is less, as somebody may have set the time, and the uptime begins
+ * anew. STORE_NONE: none was. */
 enum store_result store_tag_doubted(struct store *, const char *queue_id,
-    const char *domain, const char *session, int64_t *when);
+    const char *domain, const char *session, int64_t *age);
 
 /* What came of one transaction: recipients answered 2xx, 5xx, 4xx. A tag with
  * no open recipient left becomes delivered (or refused, if none was taken). A
@@ -330,6 +332,7 @@ struct settlement {
 	long doubted; /* of those kept: the customer said 5xx */
 	int64_t bytes;
 	int64_t when;
+	int64_t up;         /* uptime() then */
 	const char *answer; /* the last that was not 2xx, or the 2xx */
 };
 

@@ -5,7 +5,10 @@
  * answer; `tried` those of them that the session named in the tag has had a
  * 4xx for, so that tried >= open means: nothing left for that session to do.
  */
+#include <time.h>
+
 #include "store_internal.h"
+#include "uptime.h"
 
 /* Who settled the message, or listed it, before its tag came knows of no
  * client, and who settled it of nothing else. Not OR IGNORE, which would pass
@@ -61,21 +64,25 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 
 enum store_result
 store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
-    const char *session, int64_t *when)
+    const char *session, int64_t *age)
 {
 	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"SELECT doubted FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+		"SELECT iif(doubted_up > ?5, ?4 - doubted, "
+		"min(?4 - doubted, ?5 - doubted_up)) "
+		"FROM tag WHERE queue_id = ?1 AND domain = ?2 "
 		"AND doubted IS NOT NULL AND doubted_by IS NOT ?3"))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	query_text(&query, domain);
 	query_text(&query, session);
+	query_int(&query, time(NULL));
+	query_int(&query, uptime());
 	result = query_row(&query);
 	if (result == STORE_OK)
-		*when = query_int_at(&query, 0);
+		*age = query_int_at(&query, 0);
 	query_close(&query);
 	return result;
 }
@@ -106,6 +113,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"settled = iif(state = " FATE ", settled, ?6), "
 		"state = " FATE ", "
 		"doubted = coalesce(doubted, iif(?9 > 0, ?6, NULL)), "
+		"doubted_up = coalesce(doubted_up, iif(?9 > 0, ?11, NULL)), "
 		"doubted_by = coalesce(doubted_by, iif(?9 > 0, ?1, NULL)) "
 		"WHERE queue_id = ?7 AND domain = ?8"))
 		return STORE_FAILED;
@@ -119,6 +127,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 	query_text(&query, settlement->domain);
 	query_int(&query, settlement->doubted);
 	query_int(&query, settlement->bytes);
+	query_int(&query, settlement->up);
 	return query_change(&query);
 }
 

@@ -11,6 +11,7 @@
 #include "ration.h"
 #include "received.h"
 #include "settle.h"
+#include "uptime.h"
 #include "verdict.h"
 
 static void take_input(struct lmtp *lmtp);
@@ -96,6 +97,7 @@ settle(struct lmtp *lmtp, const struct transaction *tx)
 		.doubted = tx->doubted,
 		.bytes = tx->bytes,
 		.when = time(NULL),
+		.up = uptime(),
 		.answer = text,
 	};
 

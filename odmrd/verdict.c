@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "customer.h"
 #include "lmtp.h"
@@ -17,7 +16,7 @@ struct verdict {
 	char other_id[QUEUE_ID_SIZE]; /* or "" */
 	char domain[DOMAIN_SIZE];
 	char session[SESSION_ID_SIZE];
-	int64_t first;
+	int64_t age; /* of the first refusal before this one */
 	bool refused_before;
 };
 
@@ -75,10 +74,10 @@ work(struct job *job, struct store *store)
 	enum store_result result;
 
 	result =
-	    store_tag_doubted(store, v->id, v->domain, v->session, &v->first);
+	    store_tag_doubted(store, v->id, v->domain, v->session, &v->age);
 	if (result == STORE_NONE && v->other_id[0] != '\0')
 		result = store_tag_doubted(
-		    store, v->other_id, v->domain, v->session, &v->first);
+		    store, v->other_id, v->domain, v->session, &v->age);
 	v->refused_before = result == STORE_OK;
 }
 
@@ -91,8 +90,7 @@ done(struct job *job)
 
 	if (lmtp != NULL) {
 		conf = lmtp->customer->server->conf;
-		if (!v->refused_before ||
-		    time(NULL) - v->first < conf->second_opinion_time)
+		if (!v->refused_before || v->age < conf->second_opinion_time)
 			soften(lmtp);
 		lmtp->verdict = NULL;
 		lmtp_judged(lmtp);

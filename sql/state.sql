@@ -51,6 +51,7 @@ CREATE TABLE tag (
 	tried       INTEGER NOT NULL DEFAULT 0, -- of open, answered 4xx by then
 	last_answer TEXT,
 	doubted     INTEGER,                -- first 5xx that was not believed
+	doubted_up  INTEGER,                -- how long the machine was up then
 	doubted_by  TEXT,                   -- and the session that heard it
 	settled     INTEGER,
 	came_for    TEXT,                   -- the account it was counted for

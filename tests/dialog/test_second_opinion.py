@@ -71,6 +71,12 @@ def test_one_accepted_recipient_makes_the_refusal_of_another_believed(
         "Q1", ["r0@example.org", "r1@example.org"]) == ["250 2.0.0 taken", NO]
 
 
+def earlier(daemon, seconds, columns=("doubted", "doubted_up")):
+    """So much longer ago was what was doubted."""
+    for column in columns:
+        daemon.sql(f"UPDATE tag SET {column} = {column} - ?", seconds)
+
+
 def test_the_same_refusal_an_hour_later_is_believed(make_daemon):
     daemon = make_daemon()
     daemon.tag("Q1", "example.org")
@@ -78,12 +84,32 @@ def test_the_same_refusal_an_hour_later_is_believed(make_daemon):
     daemon.wait_for_tag("Q1", 1, "attempts")
     assert refuse(daemon, RCPT=NO) == SOFT, "not an hour yet"
     daemon.wait_for_tag("Q1", 2, "attempts")
-    daemon.sql("UPDATE tag SET doubted = doubted - 3599 + 60")
+    earlier(daemon, 3599 - 60)
     assert refuse(daemon, RCPT=NO) == SOFT, "still not"
     daemon.wait_for_tag("Q1", 3, "attempts")
-    daemon.sql("UPDATE tag SET doubted = doubted - 120")
+    earlier(daemon, 120)
     assert refuse(daemon, RCPT=NO) == [NO]
     daemon.wait_for_tag("Q1", "refused")
+
+
+def test_clock_that_was_set_forward_makes_no_refusal_an_hour_old(make_daemon):
+    daemon = make_daemon()
+    daemon.tag("Q1", "example.org")
+    assert refuse(daemon, RCPT=NO) == SOFT
+    daemon.wait_for_tag("Q1", 1, "attempts")
+    earlier(daemon, 7200, ["doubted"])
+    assert refuse(daemon, RCPT=NO) == SOFT
+    daemon.wait_for_tag("Q1", 2, "attempts")
+
+
+def test_after_a_restart_of_the_machine_the_time_of_day_counts(make_daemon):
+    daemon = make_daemon()
+    daemon.tag("Q1", "example.org")
+    assert refuse(daemon, RCPT=NO) == SOFT
+    daemon.wait_for_tag("Q1", 1, "attempts")
+    earlier(daemon, 7200, ["doubted"])
+    earlier(daemon, -1000000, ["doubted_up"])
+    assert refuse(daemon, RCPT=NO) == [NO]
 
 
 def test_a_refusal_of_another_message_an_hour_ago_counts_for_nothing(
@@ -92,7 +118,7 @@ def test_a_refusal_of_another_message_an_hour_ago_counts_for_nothing(
     daemon.tag("Q1", "example.org")
     assert refuse(daemon, RCPT=NO) == SOFT
     daemon.wait_for_tag("Q1", 1, "attempts")
-    daemon.sql("UPDATE tag SET doubted = doubted - 7200")
+    earlier(daemon, 7200)
     daemon.tag("Q2", "example.org")
     customer = Customer(daemon.turned(), RCPT=NO)
     assert daemon.postfix().deliver("Q2", ["r0@example.org"]) == SOFT
@@ -119,7 +145,8 @@ def test_believe_5xx_always_passes_the_first_refusal(make_daemon):
 def test_unusable_database_means_later_never_no(make_daemon):
     daemon = make_daemon(stop_timeout="1s", drain_wait="1s")
     daemon.tag("Q1", "example.org")
-    daemon.sql("UPDATE tag SET doubted = 1, doubted_by = 'OLD'")
+    daemon.sql("UPDATE tag SET doubted = 1, doubted_up = -9999, "
+               "doubted_by = 'OLD'")
     customer = Customer(daemon.turned(), RCPT=NO)
     postfix = daemon.postfix()
     (daemon.dir / "state.db").rename(daemon.dir / "moved.db")
