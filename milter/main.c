@@ -25,6 +25,7 @@
 #include "privileges.h"
 #include "reload.h"
 #include "server.h"
+#include "streams.h"
 #include "socket.h"
 #include "writer.h"
 
@@ -101,6 +102,7 @@ main(int argc, char **argv)
 	int pid_fd;
 	bool ok, ended;
 
+	streams_occupy();
 	log_open("odmr-milter", LOG_TO_STDERR);
 	load(&conf, options.conf_path);
 	if (options.test) {

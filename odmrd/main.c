@@ -40,6 +40,7 @@
 #include "server.h"
 #include "session.h"
 #include "settle.h"
+#include "streams.h"
 #include "submission.h"
 #include "tls.h"
 
@@ -322,6 +323,7 @@ main(int argc, char **argv)
 	struct conf conf;
 	int pid_fd;
 
+	streams_occupy();
 	log_open("odmrd", LOG_TO_STDERR);
 	if (!conf_load(&conf, options.conf_path, error))
 		fatal(EX_CONFIG, "%s", error);
