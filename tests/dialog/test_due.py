@@ -421,7 +421,8 @@ def test_no_shortage_of_memory_lets_a_schedule_pass_without_a_start(relay):
         _, log, status = relay.end(relay.begin())
         done = relay.last("hold.test") > long_ago
         assert done or status != 0, (number, log)
-        assert not done or relay.started() == ["hold.test"], (number, log)
+        # A flush that fails is made once more.
+        assert not done or set(relay.started()) == {"hold.test"}, (number, log)
         assert status in (0, os.EX_TEMPFAIL, os.EX_OSERR), (number, log)
         if not shortage.end():
             break
