@@ -416,7 +416,7 @@ def test_no_shortage_of_memory_lets_a_schedule_pass_without_a_start(relay):
     relay.environment = shortage.environment
     (relay.dir / "postqueue").write_text(
         SHORT_POSTQUEUE.format(dir=relay.dir))
-    for number in itertools.count(1):
+    for number in itertools.count(5, 5):
         (relay.dir / "number").write_bytes(struct.pack("i", number))
         _, log, status = relay.end(relay.begin())
         done = relay.last("hold.test") > long_ago
