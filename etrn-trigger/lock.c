@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "lock.h"
+#include "locked_file.h"
 #include "log.h"
-
-static int
-open_locked(const char *path, int *code)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	*code = fd != -1 && errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
-	if (*code != EX_OK)
-		log_error(NULL, "%s: %s", path, strerror(errno));
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
 
 int
 lock_take(const struct conf *conf, const char *suffix, int *code)
@@ -37,7 +20,11 @@ lock_take(const struct conf *conf, const char *suffix, int *code)
 		*code = EX_OSERR;
 		return -1;
 	}
-	fd = open_locked(path, code);
+	fd = locked_file_open(path, 0600);
+	if (fd == -1)
+		*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
+	if (fd == -1 && *code != EX_OK)
+		log_error(NULL, "%s: %s", path, strerror(errno));
 	free(path);
 	return fd;
 }

@@ -1,29 +1,22 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include "locked_file.h"
 #include "pidfile.h"
 
 int
 pid_file_open(const char *path, char error[PID_ERROR_SIZE])
 {
-	int fd, reason;
+	int fd = locked_file_open(path, 0644);
 
-	/* The directory may belong to another user: follow no link there. */
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	reason = errno;
-	snprintf(error, PID_ERROR_SIZE, "%.256s: %s", path,
-	    reason == EWOULDBLOCK ? "another process is running"
-				  : strerror(reason));
-	if (fd != -1)
-		close(fd);
-	return -1;
+	if (fd == -1)
+		snprintf(error, PID_ERROR_SIZE, "%.256s: %s", path,
+		    errno == EWOULDBLOCK ? "another process is running"
+					 : strerror(errno));
+	return fd;
 }
 
 bool

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LOCKED_FILE_H
+#define LOCKED_FILE_H
+
+#include <sys/types.h>
+
+/*
+ * Opens the file, made with `mode` if it is missing, and locks it as long as
+ * the descriptor is open, which no program that is run inherits. The directory
+ * may belong to another user: no link is followed there. -1: see errno;
+ * EWOULDBLOCK if another process has it.
+ */
+int locked_file_open(const char *path, mode_t mode);
+
+#endif
