@@ -85,7 +85,6 @@ give_back(struct writer *w, struct note **at)
 	note->next = settle->done;
 	settle->done = note;
 	settle->bytes -= note->bytes;
-	settle->full = false;
 }
 
 /* Up to BATCH notes in one transaction, or none of them. Sets *count. */
@@ -119,6 +118,7 @@ written(struct writer *w, int count)
 	pthread_mutex_lock(&w->settle->lock);
 	for (; count > 0 && w->notes != NULL; count--)
 		give_back(w, &w->notes);
+	w->settle->full = false;
 	pthread_mutex_unlock(&w->settle->lock);
 	wakeup_ring(w->settle->wakeup);
 	if (w->failures > 0)
