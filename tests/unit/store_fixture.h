@@ -79,6 +79,11 @@ fixture_remove(void **arg)
 	return system(command);
 }
 
+/* A test with a store in which the databases are. */
+#define STORE_TEST(name)                                                       \
+	cmocka_unit_test_setup_teardown(                                       \
+	    name, fixture_make_initialised, fixture_remove)
+
 /* A second connection, as another process would have it. */
 static inline sqlite3 *
 open_beside(const char *path)

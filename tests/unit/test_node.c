@@ -303,21 +303,18 @@ database_that_cannot_be_used_is_no_answer(void **arg)
 	assert_int_equal(find_for(f, NULL, "a.org", text), STORE_FAILED);
 }
 
-#define ready(test)                                                            \
-	cmocka_unit_test_setup_teardown(                                       \
-	    test, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(node_is_brought_into_one_form),
 		cmocka_unit_test(what_is_no_node_is_refused_with_its_reason),
-		ready(node_with_at_means_what_is_below_it_and_allowed),
-		ready(queue_means_those_of_its_domains_that_are_allowed),
-		ready(address_is_the_name_of_a_queue),
-		ready(domain_hides_the_queue_of_its_name_even_if_not_allowed),
-		ready(database_that_cannot_be_used_is_no_answer),
+		STORE_TEST(node_with_at_means_what_is_below_it_and_allowed),
+		STORE_TEST(queue_means_those_of_its_domains_that_are_allowed),
+		STORE_TEST(address_is_the_name_of_a_queue),
+		STORE_TEST(
+		    domain_hides_the_queue_of_its_name_even_if_not_allowed),
+		STORE_TEST(database_that_cannot_be_used_is_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,20 +283,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    notes_wait_until_the_database_can_be_written,
-		    fixture_make_initialised, fixture_remove),
-		cmocka_unit_test_setup_teardown(
-		    a_row_yields_its_room_to_what_counts,
-		    fixture_make_initialised, fixture_remove),
-		cmocka_unit_test_setup_teardown(
-		    a_dead_odmrd_s_sessions_end_however_long_that_takes,
-		    fixture_make_initialised, fixture_remove),
-		cmocka_unit_test_setup_teardown(what_finds_no_room_is_doubted,
-		    fixture_make_initialised, fixture_remove),
-		cmocka_unit_test_setup_teardown(
-		    what_cannot_be_written_at_the_end_is_given_up,
-		    fixture_make_initialised, fixture_remove),
+		STORE_TEST(notes_wait_until_the_database_can_be_written),
+		STORE_TEST(a_row_yields_its_room_to_what_counts),
+		STORE_TEST(a_dead_odmrd_s_sessions_end_however_long_that_takes),
+		STORE_TEST(what_finds_no_room_is_doubted),
+		STORE_TEST(what_cannot_be_written_at_the_end_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

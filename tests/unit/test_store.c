@@ -461,36 +461,33 @@ visitor_may_run_the_same_query(void **arg)
 
 #define fresh(test)                                                            \
 	cmocka_unit_test_setup_teardown(test, fixture_make, fixture_remove)
-#define ready(test)                                                            \
-	cmocka_unit_test_setup_teardown(                                       \
-	    test, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ready(relay_keeps_a_rollback_journal_and_state_a_wal),
-		ready(relay_that_was_put_into_wal_mode_is_put_back),
-		ready(init_again_keeps_what_is_there),
-		ready(files_have_their_owner_and_mode_also_after_writes),
-		ready(init_does_not_follow_a_link),
+		STORE_TEST(relay_keeps_a_rollback_journal_and_state_a_wal),
+		STORE_TEST(relay_that_was_put_into_wal_mode_is_put_back),
+		STORE_TEST(init_again_keeps_what_is_there),
+		STORE_TEST(files_have_their_owner_and_mode_also_after_writes),
+		STORE_TEST(init_does_not_follow_a_link),
 		fresh(
 		    init_as_root_refuses_a_directory_that_the_user_cannot_write),
 		fresh(upgrade_applies_the_steps_that_are_missing),
 		fresh(upgrade_that_fails_changes_nothing),
-		ready(newer_schema_is_refused),
+		STORE_TEST(newer_schema_is_refused),
 		fresh(older_schema_is_upgraded_by_init_alone),
-		ready(missing_database_is_not_created_and_not_no),
-		ready(deleted_database_is_noticed_and_used_again_when_back),
-		ready(replaced_database_is_the_one_that_is_used),
-		ready(damaged_database_fails_until_it_is_repaired),
-		ready(locked_database_fails_in_time_and_works_afterwards),
-		ready(full_disk_fails_and_spoils_the_transaction),
-		ready(missing_table_fails_and_is_not_none),
-		ready(fault_makes_a_new_connection_and_a_lock_does_not),
-		ready(transaction_is_all_or_nothing),
-		ready(call_that_failed_makes_commit_fail),
-		ready(visitor_may_run_the_same_query),
+		STORE_TEST(missing_database_is_not_created_and_not_no),
+		STORE_TEST(
+		    deleted_database_is_noticed_and_used_again_when_back),
+		STORE_TEST(replaced_database_is_the_one_that_is_used),
+		STORE_TEST(damaged_database_fails_until_it_is_repaired),
+		STORE_TEST(locked_database_fails_in_time_and_works_afterwards),
+		STORE_TEST(full_disk_fails_and_spoils_the_transaction),
+		STORE_TEST(missing_table_fails_and_is_not_none),
+		STORE_TEST(fault_makes_a_new_connection_and_a_lock_does_not),
+		STORE_TEST(transaction_is_all_or_nothing),
+		STORE_TEST(call_that_failed_makes_commit_fail),
+		STORE_TEST(visitor_may_run_the_same_query),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

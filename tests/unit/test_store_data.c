@@ -533,35 +533,35 @@ status_tells_each_domain_of_its_own_mail(void **arg)
 	assert_string_equal(text, "a.org:2,200,20,5000,1 b.org:0,0,0,0,0 ");
 }
 
-#define ready(test)                                                            \
-	cmocka_unit_test_setup_teardown(                                       \
-	    test, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ready(domain_is_added_once_set_and_removed),
-		ready(only_mail_on_hold_needs_leave_and_keeps_it_for_a_while),
-		ready(socket_of_a_long_domain_is_named_by_its_id),
-		ready(account_keeps_what_it_was_given),
-		ready(grants_are_of_one_account_and_listed_by_name),
-		ready(grants_go_with_their_account_and_their_domain),
-		ready(held_tags_are_listed_oldest_first),
-		ready(tag_that_is_there_stays_as_it_is),
-		ready(message_is_delivered_when_all_recipients_are_answered),
-		ready(message_that_no_recipient_took_is_refused),
-		ready(kept_message_is_attempted_in_its_session_only),
-		ready(more_answers_than_recipients_do_no_harm),
-		ready(recipient_that_was_kept_holds_the_message),
-		ready(size_that_was_not_told_is_that_of_what_was_transferred),
-		ready(late_tag_completes_what_settled_the_message_before),
-		ready(kept_answer_does_not_change_a_finished_tag),
-		ready(late_tag_of_a_settled_message_does_not_bring_it_back),
-		ready(unknown_message_that_is_kept_gets_no_tag),
-		ready(collected_counts_messages_and_their_bytes),
-		ready(looking_up_one_domain_does_not_read_the_others),
-		ready(status_tells_each_domain_of_its_own_mail),
+		STORE_TEST(domain_is_added_once_set_and_removed),
+		STORE_TEST(
+		    only_mail_on_hold_needs_leave_and_keeps_it_for_a_while),
+		STORE_TEST(socket_of_a_long_domain_is_named_by_its_id),
+		STORE_TEST(account_keeps_what_it_was_given),
+		STORE_TEST(grants_are_of_one_account_and_listed_by_name),
+		STORE_TEST(grants_go_with_their_account_and_their_domain),
+		STORE_TEST(held_tags_are_listed_oldest_first),
+		STORE_TEST(tag_that_is_there_stays_as_it_is),
+		STORE_TEST(
+		    message_is_delivered_when_all_recipients_are_answered),
+		STORE_TEST(message_that_no_recipient_took_is_refused),
+		STORE_TEST(kept_message_is_attempted_in_its_session_only),
+		STORE_TEST(more_answers_than_recipients_do_no_harm),
+		STORE_TEST(recipient_that_was_kept_holds_the_message),
+		STORE_TEST(
+		    size_that_was_not_told_is_that_of_what_was_transferred),
+		STORE_TEST(late_tag_completes_what_settled_the_message_before),
+		STORE_TEST(kept_answer_does_not_change_a_finished_tag),
+		STORE_TEST(
+		    late_tag_of_a_settled_message_does_not_bring_it_back),
+		STORE_TEST(unknown_message_that_is_kept_gets_no_tag),
+		STORE_TEST(collected_counts_messages_and_their_bytes),
+		STORE_TEST(looking_up_one_domain_does_not_read_the_others),
+		STORE_TEST(status_tells_each_domain_of_its_own_mail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,24 +278,20 @@ look_up_among_10000_domains_and_networks_takes_2_ms_at_most(void **arg)
 	assert_true(took[50] <= 2);
 }
 
-#define ready(test)                                                            \
-	cmocka_unit_test_setup_teardown(                                       \
-	    test, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ready(permission_is_given_once_listed_and_taken_back),
-		ready(network_allows_the_addresses_in_it),
-		ready(login_and_grant_allow_from_anywhere),
-		ready(who_may_nothing_is_told_apart),
-		ready(permission_goes_with_its_domain),
-		ready(permission_of_a_login_goes_with_its_account),
-		ready(
+		STORE_TEST(permission_is_given_once_listed_and_taken_back),
+		STORE_TEST(network_allows_the_addresses_in_it),
+		STORE_TEST(login_and_grant_allow_from_anywhere),
+		STORE_TEST(who_may_nothing_is_told_apart),
+		STORE_TEST(permission_goes_with_its_domain),
+		STORE_TEST(permission_of_a_login_goes_with_its_account),
+		STORE_TEST(
 		    database_that_cannot_be_used_is_no_permission_and_no_refusal),
-		ready(domains_of_a_client_come_once_each),
-		ready(
+		STORE_TEST(domains_of_a_client_come_once_each),
+		STORE_TEST(
 		    look_up_among_10000_domains_and_networks_takes_2_ms_at_most),
 	};
 

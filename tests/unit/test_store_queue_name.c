@@ -98,18 +98,14 @@ database_that_cannot_be_used_is_not_empty(void **arg)
 	assert_non_null(strstr(store_error(f->store), f->relay));
 }
 
-#define ready(test)                                                            \
-	cmocka_unit_test_setup_teardown(                                       \
-	    test, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ready(name_is_given_to_domains_that_are_there),
-		ready(name_is_taken_from_one_domain_or_from_all),
-		ready(domain_that_is_removed_leaves_its_names),
-		ready(database_that_cannot_be_used_is_not_empty),
+		STORE_TEST(name_is_given_to_domains_that_are_there),
+		STORE_TEST(name_is_taken_from_one_domain_or_from_all),
+		STORE_TEST(domain_that_is_removed_leaves_its_names),
+		STORE_TEST(database_that_cannot_be_used_is_not_empty),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,18 +126,15 @@ what_is_locked_is_a_failure(void **arg)
 	assert_ok(f, store_domain_release(f->store, "a.test", NOW));
 }
 
-#define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(                                       \
-	    name, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(leave_changes_eight_bytes_in_their_place),
-		TEST(leave_does_not_wait_for_the_disk_as_other_changes_do),
-		TEST(leave_is_given_once_a_minute_to_what_is_on_hold),
-		TEST(what_is_locked_is_a_failure),
+		STORE_TEST(leave_changes_eight_bytes_in_their_place),
+		STORE_TEST(
+		    leave_does_not_wait_for_the_disk_as_other_changes_do),
+		STORE_TEST(leave_is_given_once_a_minute_to_what_is_on_hold),
+		STORE_TEST(what_is_locked_is_a_failure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

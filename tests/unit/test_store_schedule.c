@@ -136,21 +136,18 @@ missing_database_is_a_failure_not_an_empty_list(void **arg)
 	assert_string_equal(out, "");
 }
 
-#define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(                                       \
-	    name, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(schedules_come_in_the_order_of_their_domains),
-		TEST(same_schedule_is_there_once_and_keeps_its_last),
-		TEST(one_schedule_or_all_of_a_domain_are_removed),
-		TEST(schedules_go_with_their_domain),
-		TEST(done_moves_the_domain_forward_only),
-		TEST(winding_back_reaches_what_lies_more_than_a_minute_ahead),
-		TEST(missing_database_is_a_failure_not_an_empty_list),
+		STORE_TEST(schedules_come_in_the_order_of_their_domains),
+		STORE_TEST(same_schedule_is_there_once_and_keeps_its_last),
+		STORE_TEST(one_schedule_or_all_of_a_domain_are_removed),
+		STORE_TEST(schedules_go_with_their_domain),
+		STORE_TEST(done_moves_the_domain_forward_only),
+		STORE_TEST(
+		    winding_back_reaches_what_lies_more_than_a_minute_ahead),
+		STORE_TEST(missing_database_is_a_failure_not_an_empty_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,18 +164,14 @@ session_to_be_stopped_stays_marked(void **arg)
 	assert_string_equal(marked, "one ");
 }
 
-#define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(                                       \
-	    name, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(session_is_replaced_ended_and_cleared),
-		TEST(sessions_and_their_seconds_go_into_usage),
-		TEST(session_shows_what_is_held_for_its_domains),
-		TEST(session_to_be_stopped_stays_marked),
+		STORE_TEST(session_is_replaced_ended_and_cleared),
+		STORE_TEST(sessions_and_their_seconds_go_into_usage),
+		STORE_TEST(session_shows_what_is_held_for_its_domains),
+		STORE_TEST(session_to_be_stopped_stays_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -286,28 +286,24 @@ held_tag_that_is_deleted_was_none_of_the_domain(void **arg)
 	expect_usage(f, DAY_1, "", "1 100 0/0 0 0 0");
 }
 
-#define TEST(name)                                                             \
-	cmocka_unit_test_setup_teardown(                                       \
-	    name, fixture_make_initialised, fixture_remove)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(message_that_comes_waits_and_is_counted),
-		TEST(peak_is_the_most_that_was_held_at_a_time),
-		TEST(
+		STORE_TEST(message_that_comes_waits_and_is_counted),
+		STORE_TEST(peak_is_the_most_that_was_held_at_a_time),
+		STORE_TEST(
 		    peak_of_a_day_without_arrivals_is_what_waited_when_it_began),
-		TEST(peak_of_a_day_on_which_mail_just_waits_is_noted),
-		TEST(size_that_is_corrected_is_corrected_everywhere),
-		TEST(each_fate_is_counted_on_the_day_when_it_came),
-		TEST(delivery_is_counted_for_the_account_of_the_session),
-		TEST(domain_of_two_accounts_is_counted_for_nobody),
-		TEST(tag_that_is_held_again_takes_its_count_back),
-		TEST(fate_that_turns_out_to_be_another_moves_its_count),
-		TEST(message_settled_before_its_tag_came_is_counted_once),
-		TEST(finished_tag_that_is_deleted_stays_counted),
-		TEST(held_tag_that_is_deleted_was_none_of_the_domain),
+		STORE_TEST(peak_of_a_day_on_which_mail_just_waits_is_noted),
+		STORE_TEST(size_that_is_corrected_is_corrected_everywhere),
+		STORE_TEST(each_fate_is_counted_on_the_day_when_it_came),
+		STORE_TEST(delivery_is_counted_for_the_account_of_the_session),
+		STORE_TEST(domain_of_two_accounts_is_counted_for_nobody),
+		STORE_TEST(tag_that_is_held_again_takes_its_count_back),
+		STORE_TEST(fate_that_turns_out_to_be_another_moves_its_count),
+		STORE_TEST(message_settled_before_its_tag_came_is_counted_once),
+		STORE_TEST(finished_tag_that_is_deleted_stays_counted),
+		STORE_TEST(held_tag_that_is_deleted_was_none_of_the_domain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

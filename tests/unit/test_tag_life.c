@@ -287,10 +287,7 @@ counts_agree_with_the_tags_through_a_random_life(void **arg)
 			  : (unsigned)time(NULL) + lives++);
 }
 
-#define LIFE                                                                   \
-	cmocka_unit_test_setup_teardown(                                       \
-	    counts_agree_with_the_tags_through_a_random_life,                  \
-	    fixture_make_initialised, fixture_remove)
+#define LIFE STORE_TEST(counts_agree_with_the_tags_through_a_random_life)
 
 int
 main(void)
