@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "domain.h"
 #include "log.h"
+#include "reconcile.h"
 #include "settle_note.h"
 
 static struct note *
@@ -77,37 +78,63 @@ note_session(enum note_kind kind, const struct session_row *row)
 	return note;
 }
 
-struct note *
-note_question(const char *domains, const char *session)
+/* How many lines are in `list`? */
+static size_t
+count_lines(const char *list)
 {
+	size_t lines = 1;
+
+	for (; *list != '\0'; list++)
+		lines += *list == '\n';
+	return lines;
+}
+
+/* The counts stand before the strings, as they are aligned there. */
+struct note *
+note_question(const struct conf *conf, const char *domains, const char *session)
+{
+	size_t counts = count_lines(domains) * sizeof(long);
 	struct note *note =
-	    note_new(NOTE_QUESTION, room(domains) + room(session));
+	    note_new(NOTE_QUESTION, counts + room(domains) + room(session));
+	struct question *question;
 
 	if (note == NULL)
 		return NULL;
-	note->u.ask.domains = keep(note, domains);
-	note->u.ask.session = keep(note, session);
-	note->u.ask.question.result = -1;
+	question = &note->u.question;
+	question->conf = conf;
+	question->counts = (void *)note->fill;
+	note->fill += counts;
+	question->domains = keep(note, domains);
+	question->session = keep(note, session);
 	return note;
 }
 
 static enum store_result
-count(struct note *note, struct store *store)
+count(struct question *question, struct store *store)
 {
-	const char *at = note->u.ask.domains;
+	const char *at = question->domains;
+	struct tagged *tagged = &question->tagged;
 	char name[DOMAIN_SIZE];
-	int64_t total = 0;
+	int64_t total = 0, before, fresh;
 	size_t len;
 
-	for (; *at != '\0'; at += at[len] != '\0' ? len + 1 : len) {
+	for (size_t i = 0; *at != '\0'; i++) {
 		len = strcspn(at, "\n");
 		memcpy(name, at, len);
 		name[len] = '\0';
-		if (store_tag_count(store, name, note->u.ask.session, &total) ==
+		at += at[len] != '\0' ? len + 1 : len;
+		before = total;
+		if (store_tag_count(store, name, question->session, &total) ==
 		    STORE_FAILED)
 			return STORE_FAILED;
+		question->counts[i] = (long)(total - before);
 	}
-	note->u.ask.question.result = (long)total;
+	if (reconcile_fresh(question->conf, store, &fresh) == STORE_FAILED)
+		return STORE_FAILED;
+	tagged->confirmed = fresh > 0;
+	tagged->messages = (long)total;
+	tagged->counts = question->counts;
+	tagged->known = true;
 	return STORE_OK;
 }
 
@@ -131,7 +158,7 @@ note_apply(struct note *note, struct store *store)
 	case NOTE_END:
 		return end_session(&note->u.session, store);
 	case NOTE_QUESTION:
-		return count(note, store);
+		return count(&note->u.question, store);
 	}
 	return STORE_FAILED;
 }

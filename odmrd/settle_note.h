@@ -13,7 +13,10 @@ enum note_kind { NOTE_TX, NOTE_SESSION, NOTE_END, NOTE_QUESTION };
 struct question {
 	settle_answer *answer; /* the loop's; NULL: nobody asks any more */
 	void *arg;
-	long result; /* -1 until it is known */
+	struct tagged tagged;
+	long *counts; /* of the domains */
+	const struct conf *conf;
+	const char *domains, *session;
 };
 
 struct note {
@@ -22,10 +25,7 @@ struct note {
 	union {
 		struct settlement tx;
 		struct session_row session; /* NOTE_END: the last one */
-		struct {
-			struct question question;
-			const char *domains, *session;
-		} ask;
+		struct question question;
 	} u;
 	int64_t since; /* clock_ms when it was made */
 	size_t bytes;
@@ -36,7 +36,8 @@ struct note {
 /* All give NULL, with a line in the log, when there is no memory. */
 struct note *note_tx(const struct settlement *settlement);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
-struct note *note_question(const char *domains, const char *session);
+struct note *note_question(
+    const struct conf *conf, const char *domains, const char *session);
 
 /* STORE_NONE: the message was never tagged. */
 enum store_result note_apply(struct note *note, struct store *store);
