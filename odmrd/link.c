@@ -263,6 +263,13 @@ link_line_records(struct link *link)
 	link->wire.line_records = true;
 }
 
+void
+link_quick_ack(struct link *link)
+{
+	link->quick_ack = true;
+	link_acknowledge(link);
+}
+
 /* What the kernel still holds counts as not taken; under TLS it is a little
  * more than was written, which does not matter for telling a change. */
 uint64_t

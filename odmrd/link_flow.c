@@ -7,6 +7,9 @@
  */
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <string.h>
 
 #include "link_internal.h"
@@ -55,6 +58,14 @@ link_settle_input(struct link *link)
 		link_consume(link, taken);
 }
 
+void
+link_acknowledge(const struct link *link)
+{
+	int on = 1;
+
+	setsockopt(link->wire.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static enum wire_result
 fill(struct link *link)
 {
@@ -70,6 +81,8 @@ fill(struct link *link)
 	}
 	result = wire_read(&link->wire, at, room, &n);
 	intake_add(&link->in, n);
+	if (link->quick_ack)
+		link_acknowledge(link);
 	return result;
 }
 

@@ -43,6 +43,7 @@ struct link {
 	bool shut;    /* our half is closed */
 	bool full;    /* of input that the role has left: nothing is read */
 	bool torn;    /* a piece of the output found no memory */
+	bool quick_ack;
 };
 
 /* link.c: no role hears of it any more, and the loop buries it. */
@@ -57,6 +58,8 @@ void link_settle_input(struct link *link);
  * more. */
 void link_send_soon(struct link *link);
 void link_send_when_writable(struct link *link);
+/* Acknowledges what has come, which the kernel does for once only. */
+void link_acknowledge(const struct link *link);
 /* All is sent: says so to the peer and waits a moment for its own end. */
 void link_half_close(struct link *link);
 
