@@ -217,6 +217,6 @@ customer_lost(struct customer *c, const char *reason)
 	link_close(&c->link);
 	live_end(c);
 	TAILQ_REMOVE(&server->customers, c, entry);
-	loop_bury(server->loop, bury_customer, c);
+	loop_bury(server->loop, &c->grave, bury_customer, c);
 	server_one_less(server);
 }

@@ -16,6 +16,7 @@
 enum { AT_ONCE = 4, SAID_SIZE = 512, REST_MS = 1000 };
 
 struct flush {
+	struct later grave;
 	TAILQ_ENTRY(flush) entry;
 	struct flusher *flusher;
 	pid_t pid;  /* 0: waits for its turn */
@@ -51,7 +52,7 @@ static void
 finish(struct flush *flush)
 {
 	TAILQ_REMOVE(&flush->flusher->flushes, flush, entry);
-	loop_bury(flush->flusher->loop, bury_flush, flush);
+	loop_bury(flush->flusher->loop, &flush->grave, bury_flush, flush);
 }
 
 /* Did it fail? */

@@ -66,7 +66,7 @@ link_destroy(struct link *link)
 	event_del(link->writable);
 	if (link->closing != NULL)
 		timer_stop(link->closing);
-	loop_bury(link->loop, bury_link, link);
+	loop_bury(link->loop, &link->grave, bury_link, link);
 }
 
 /* ---- life -------------------------------------------------------------- */

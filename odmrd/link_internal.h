@@ -24,6 +24,7 @@ enum phase { PHASE_CONNECTING, PHASE_HANDSHAKE, PHASE_OPEN };
 
 struct link {
 	TAILQ_ENTRY(link) entry; /* while it is closing */
+	struct later grave, again;
 	struct loop *loop;
 	struct wire wire;
 	enum phase phase;
@@ -44,6 +45,8 @@ struct link {
 	bool full;    /* of input that the role has left: nothing is read */
 	bool torn;    /* a piece of the output found no memory */
 	bool quick_ack;
+	bool drained; /* the role is being told: it had its turn */
+	short due;    /* the events that `again` brings */
 };
 
 /* link.c: no role hears of it any more, and the loop buries it. */
