@@ -75,6 +75,7 @@ struct tally {
 };
 
 struct customer {
+	struct later grave;
 	TAILQ_ENTRY(customer) entry;
 	struct server *server;
 	struct identity who;

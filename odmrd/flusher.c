@@ -16,6 +16,7 @@
 enum { AT_ONCE = 4, SAID_SIZE = 512, REST_MS = 1000 };
 
 struct flush {
+	struct later grave;
 	TAILQ_ENTRY(flush) entry; /* in its line, or among those that run */
 	struct flusher *flusher;
 	struct flush_line *line; /* NULL: it has ended */
@@ -31,6 +32,7 @@ struct flush {
 TAILQ_HEAD(flushes, flush);
 
 struct flush_line {
+	struct later grave;
 	TAILQ_ENTRY(flush_line) entry; /* while something waits in it */
 	struct flusher *flusher;
 	struct flushes waiting;
@@ -121,7 +123,7 @@ finish(struct flush *flush)
 {
 	if (flush->line != NULL)
 		tell(flush->line);
-	loop_bury(flush->flusher->loop, bury_flush, flush);
+	loop_bury(flush->flusher->loop, &flush->grave, bury_flush, flush);
 }
 
 /* Did it fail? */
@@ -389,7 +391,7 @@ flush_line_free(struct flush_line **linep)
 		if (flush->line == line)
 			flush->line = NULL;
 	timer_stop(line->timer);
-	loop_bury(line->flusher->loop, bury_line, line);
+	loop_bury(line->flusher->loop, &line->grave, bury_line, line);
 }
 
 struct flusher *
