@@ -171,9 +171,9 @@ learn(const struct note *note, struct store *store)
 }
 
 static void
-on_suspect(const char *id, enum suspicion suspicion, void *arg)
+on_suspect(const struct suspect *suspect, void *arg)
 {
-	history_add(arg, id, suspicion);
+	history_add(arg, suspect);
 }
 
 static void

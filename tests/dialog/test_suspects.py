@@ -140,6 +140,37 @@ def test_doubted_messages_go_after_the_others(make_daemon):
                        "BAD2": "550 5.7.1 not you"}
 
 
+@pytest.mark.parametrize("reply", ["450 4.2.0 later", "501 5.1.3 bad",
+                                   "550 5.1.1 no such user"])
+def test_each_that_ends_a_session_by_a_refusal_has_its_turn(
+        make_daemon, reply):
+    """As with msmtpd, which closes at any error."""
+    daemon = make_daemon(believe_5xx="second-opinion", drain_wait="1s")
+    names = ["BAD0", "BAD1", "BAD2", "Q1", "Q2"]
+    for name in names:
+        daemon.tag(name, "example.org")
+
+    class Closing(Customer):
+        def _mail(self, argument):
+            super()._mail(argument)
+            if not self.message:
+                self.line.sock.shutdown(2)
+
+    refused = []
+    good = set()
+    for _ in range(5):
+        held = {name for name, in daemon.sql(
+            "SELECT queue_id FROM tag WHERE state = 'held'")}
+        customer = Closing(daemon.turned(), "lockstep",
+                           **{f"MAIL {BAD}": reply})
+        answers = offer(daemon, customer, [n for n in names if n in held])
+        refused += [name for name, answer in answers.items() if answer and
+                    name.startswith("BAD") and "4.4.2" not in answer]
+        good |= set(came(customer))
+    assert good == {"Q1", "Q2"}
+    assert {"BAD0", "BAD1", "BAD2"} <= set(refused), refused
+
+
 def test_good_message_behind_ten_unknown_users_comes_in_the_first_session(
         daemon):
     """Postfix closes after twenty errors: each of these may cost one."""
