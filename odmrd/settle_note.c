@@ -5,8 +5,11 @@
 #include "clock.h"
 #include "domain.h"
 #include "log.h"
+#include "queue_id.h"
 #include "reconcile.h"
 #include "settle_note.h"
+
+enum { ID_ROOM = QUEUE_ID_MAX + 1 };
 
 static struct note *
 note_new(enum note_kind kind, size_t text)
@@ -91,11 +94,12 @@ count_lines(const char *list)
 
 /* The counts stand before the strings, as they are aligned there. */
 struct note *
-note_question(const struct conf *conf, const char *domains, const char *session)
+note_question(const struct conf *conf, const char *domains, const char *session,
+    size_t ids)
 {
 	size_t counts = count_lines(domains) * sizeof(long);
-	struct note *note =
-	    note_new(NOTE_QUESTION, counts + room(domains) + room(session));
+	struct note *note = note_new(NOTE_QUESTION,
+	    counts + room(domains) + room(session) + ids * ID_ROOM + 1);
 	struct question *question;
 
 	if (note == NULL)
@@ -106,34 +110,65 @@ note_question(const struct conf *conf, const char *domains, const char *session)
 	note->fill += counts;
 	question->domains = keep(note, domains);
 	question->session = keep(note, session);
+	question->ids = note->fill;
+	question->ids_max = ids;
 	return note;
 }
 
+/* Postfix could not be asked for what is no queue id. */
+static void
+on_id(const char *id, void *arg)
+{
+	struct question *question = arg;
+
+	if (!queue_id_valid(id))
+		return;
+	question->ids_end = stpcpy(stpcpy(question->ids_end, id), "\n");
+	question->ids_left--;
+}
+
 static enum store_result
-count(struct question *question, struct store *store)
+look_at(
+    struct question *question, size_t i, const char *name, struct store *store)
+{
+	int64_t count = 0;
+	enum store_result result =
+	    store_tag_count(store, name, question->session, &count);
+
+	question->counts[i] = (long)count;
+	question->tagged.messages += (long)count;
+	if (result == STORE_OK && count > 0 && question->ids_left > 0)
+		result = store_tag_unattempted(store, name, question->session,
+		    (int64_t)question->ids_left, on_id, question);
+	return result;
+}
+
+static enum store_result
+answer(struct question *question, struct store *store)
 {
 	const char *at = question->domains;
 	struct tagged *tagged = &question->tagged;
 	char name[DOMAIN_SIZE];
-	int64_t total = 0, before, fresh;
+	int64_t fresh;
 	size_t len;
 
+	*tagged = (struct tagged) { 0 };
+	question->ids_end = question->ids;
+	question->ids_left = question->ids_max;
 	for (size_t i = 0; *at != '\0'; i++) {
 		len = strcspn(at, "\n");
 		memcpy(name, at, len);
 		name[len] = '\0';
 		at += at[len] != '\0' ? len + 1 : len;
-		before = total;
-		if (store_tag_count(store, name, question->session, &total) ==
-		    STORE_FAILED)
+		if (look_at(question, i, name, store) == STORE_FAILED)
 			return STORE_FAILED;
-		question->counts[i] = (long)(total - before);
 	}
+	*question->ids_end = '\0';
 	if (reconcile_fresh(question->conf, store, &fresh) == STORE_FAILED)
 		return STORE_FAILED;
 	tagged->confirmed = fresh > 0;
-	tagged->messages = (long)total;
 	tagged->counts = question->counts;
+	tagged->ids = question->ids;
 	tagged->known = true;
 	return STORE_OK;
 }
@@ -158,7 +193,7 @@ note_apply(struct note *note, struct store *store)
 	case NOTE_END:
 		return end_session(&note->u.session, store);
 	case NOTE_QUESTION:
-		return count(&note->u.question, store);
+		return answer(&note->u.question, store);
 	}
 	return STORE_FAILED;
 }

@@ -15,6 +15,8 @@ struct question {
 	void *arg;
 	struct tagged tagged;
 	long *counts; /* of the domains */
+	char *ids, *ids_end;
+	size_t ids_max, ids_left;
 	const struct conf *conf;
 	const char *domains, *session;
 };
@@ -36,8 +38,8 @@ struct note {
 /* All give NULL, with a line in the log, when there is no memory. */
 struct note *note_tx(const struct settlement *settlement);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
-struct note *note_question(
-    const struct conf *conf, const char *domains, const char *session);
+struct note *note_question(const struct conf *conf, const char *domains,
+    const char *session, size_t ids);
 
 /* STORE_NONE: the message was never tagged. */
 enum store_result note_apply(struct note *note, struct store *store);
