@@ -286,6 +286,8 @@ struct tag {
 	const char *session;     /* the last that attempted it, or NULL */
 	const char *last_answer; /* or NULL */
 	int64_t doubted; /* when a 5xx was first not believed; 0: never */
+	long faults;     /* sessions that broke at it */
+	bool apart;      /* set apart for them */
 	int64_t settled; /* 0: held */
 };
 
@@ -378,8 +380,8 @@ enum store_result store_workaround_forget(
 enum store_result store_workaround_each(struct store *, int64_t account,
     int64_t now, workaround_visit *visit, void *arg);
 /* The held messages of `domain` that sessions may have ended at. */
-enum store_result store_suspects(struct store *, const char *domain,
-    int64_t now, suspect_visit *visit, void *arg);
+enum store_result store_suspects(
+    struct store *, const char *domain, suspect_visit *visit, void *arg);
 
 /* ---- usage (state.db) ------------------------------------------------ */
 
@@ -550,6 +552,7 @@ struct domain_status {
 	int64_t last_collected; /* 0: never */
 	int64_t delivered;
 	int64_t doubted; /* of those held: the customer refused them once */
+	int64_t apart;   /* of those held: sessions broke at them */
 };
 
 typedef void status_visit(const struct domain_status *status, void *arg);

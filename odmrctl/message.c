@@ -21,6 +21,8 @@ message_json(const struct tag *tag, void *arg)
 	json_int(json, "attempts", tag->attempts);
 	json_text(json, "last_answer", tag->last_answer);
 	json_time(json, "doubted", tag->doubted);
+	json_int(json, "faults", tag->faults);
+	json_bool(json, "set_apart", tag->apart);
 	json_text(json, "state", tag->state);
 	json_time(json, "settled", tag->settled);
 	json_text(json, "session", tag->session);
@@ -78,6 +80,9 @@ print_state(const struct tag *tag, FILE *out)
 		table_paragraph(out, tag->last_answer, "            ");
 	}
 	print_time(out, "doubted", tag->doubted);
+	if (tag->faults > 0)
+		fprintf(out, "%-12s%ld sessions broke at it%s\n", "faults",
+		    tag->faults, tag->apart ? ", set apart" : "");
 }
 
 void

@@ -197,14 +197,13 @@ recall(struct note *note, struct store *store)
 	struct history *history = &note->u.question.history;
 	const char *at = note->u.question.domains;
 	char name[DOMAIN_SIZE];
-	int64_t now = time(NULL);
 	enum store_result result;
 
 	history_clear(history);
 	result = store_workaround_each(
-	    store, note->u.question.account, now, on_workaround, history);
+	    store, note->u.question.account, time(NULL), on_workaround, history);
 	while (result != STORE_FAILED && next_domain(&at, name))
-		result = store_suspects(store, name, now, on_suspect, history);
+		result = store_suspects(store, name, on_suspect, history);
 	history_sort(history);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
