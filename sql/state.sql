@@ -53,6 +53,7 @@ CREATE TABLE tag (
 	doubted     INTEGER,                -- first 5xx that was not believed
 	doubted_up  INTEGER,                -- how long the machine was up then
 	doubted_by  TEXT,                   -- and the session that heard it
+	on_hold     INTEGER NOT NULL DEFAULT 0, -- by postsuper -h, when last seen
 	settled     INTEGER,
 	came_for    TEXT,                   -- the account it was counted for
 	counted     TEXT,                   -- and once it was settled
@@ -61,6 +62,7 @@ CREATE TABLE tag (
 CREATE INDEX tag_held ON tag (domain, arrived) WHERE state = 'held';
 CREATE INDEX tag_doubted ON tag (domain)
 	WHERE state = 'held' AND doubted IS NOT NULL;
+CREATE INDEX tag_on_hold ON tag (domain) WHERE state = 'held' AND on_hold;
 -- Those that history_days is about.
 CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 
