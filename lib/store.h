@@ -289,6 +289,7 @@ struct tag {
 	long faults;     /* sessions that broke at it */
 	bool apart;      /* set apart for them */
 	int64_t settled; /* 0: held */
+	bool on_hold;    /* of those held: Postfix will not try it */
 };
 
 typedef void tag_visit(const struct tag *tag, void *arg);
@@ -308,14 +309,18 @@ enum store_result store_tag_find(
  * `why` its last answer. STORE_NONE: nothing was held. */
 enum store_result store_tag_leave(
     struct store *, const char *queue_id, int64_t when, const char *why);
-/* Adds to *count the held tags of `domain`; with `session`, only those that
- * still have a recipient which that session has not attempted. */
+/* Adds to *count the held tags of `domain`; with `session`, only those that are
+ * not on hold and still have a recipient which that session has not attempted
+ * ("" has attempted none). */
 enum store_result store_tag_count(
     struct store *, const char *domain, const char *session, int64_t *count);
 
 /* The queue ids of those, oldest first, up to `limit`. */
 enum store_result store_tag_unattempted(struct store *, const char *domain,
     const char *session, int64_t limit, name_visit *visit, void *arg);
+
+/* The message is on hold in the queue. STORE_NONE: nothing is held of it. */
+enum store_result store_tag_hold(struct store *, const char *queue_id);
 
 /* STORE_OK: a session other than `session` was told 5xx for the message and did
  * not believe it, first *age seconds ago: by the time of day or by the uptime,
@@ -553,6 +558,7 @@ struct domain_status {
 	int64_t delivered;
 	int64_t doubted; /* of those held: the customer refused them once */
 	int64_t apart;   /* of those held: sessions broke at them */
+	int64_t on_hold; /* of those held: Postfix does not try them */
 };
 
 typedef void status_visit(const struct domain_status *status, void *arg);

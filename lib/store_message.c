@@ -21,7 +21,7 @@ count_lines(const char *text)
 	"SELECT queue_id, domain, sender, recipients, size, client, "          \
 	"arrived, state, open, delivered, attempts, session, last_answer, "    \
 	"coalesce(doubted, 0), coalesce(settled, 0), faults, " SET_APART       \
-	" FROM tag "
+	", on_hold AND state = 'held' FROM tag "
 
 #define OLDEST_FIRST "ORDER BY arrived, id"
 
@@ -45,6 +45,7 @@ read_tag(struct query *query, struct tag *tag)
 	tag->settled = query_int_at(query, 14);
 	tag->faults = (long)query_int_at(query, 15);
 	tag->apart = query_int_at(query, 16) != 0;
+	tag->on_hold = query_int_at(query, 17) != 0;
 	if (!query_sound(query))
 		return false;
 	tag->recipient_count = count_lines(tag->recipients);

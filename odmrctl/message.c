@@ -26,6 +26,7 @@ message_json(const struct tag *tag, void *arg)
 	json_text(json, "state", tag->state);
 	json_time(json, "settled", tag->settled);
 	json_text(json, "session", tag->session);
+	json_bool(json, "on_hold", tag->on_hold);
 	json_close(json, '}');
 }
 
@@ -43,6 +44,8 @@ state_text(const struct tag *tag)
 		{ "left", "gone from the queue; the last answer may tell how" },
 	};
 
+	if (tag->on_hold)
+		return "is on hold in the Postfix queue, see postsuper(1)";
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(texts[i].state, tag->state) == 0)
 			return texts[i].text;
