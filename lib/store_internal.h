@@ -67,6 +67,12 @@ void base_complain(struct store *, struct base *, const char *fmt, ...)
  * as root gives the file owner, group and mode. */
 bool file_prepare(struct store *, enum base_name);
 
+/* ---- store_spelling.c ---- */
+
+/* How the domain or queue `name` is written in UTF-8, if it is. Comes before
+ * the name itself: alone it says nothing. */
+enum store_result spelling_add(struct store *, const char *name);
+
 /* ---- store_query.c ---- */
 
 struct query {
