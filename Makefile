@@ -39,7 +39,7 @@ ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
 	    -fstack-protector-strong -fPIE -pthread
 ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \
 	    -Wl,--as-needed -pthread
-LDLIBS   := $(shell pkg-config --libs $(PKGS))
+LDLIBS   := $(shell pkg-config --libs $(PKGS)) -lunistring
 
 PROGRAMS := odmrd odmr-milter odmrctl etrn-trigger
 DIR_odmrd       := odmrd
@@ -174,7 +174,8 @@ lint: $(BUILD)/gen/schema.inc
 # master.cf are for the operator to read and take over.
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf etrn_filter
+MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
+	    etrn_filter etrn_names.cf
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
 	    odmr-due.service odmr-due.timer \
 	    odmr-reconcile.service odmr-reconcile.timer
