@@ -9,7 +9,7 @@ import pytest
 import flooding
 from scripted_customer import Customer
 
-RECORDS = 20000
+RECORDS = 5000
 FLOOD = "too many TLS records without data"
 
 
