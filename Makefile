@@ -46,6 +46,8 @@ DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
+# doctor speaks to servers as --remote does.
+ALSO_odmrctl := etrn-trigger/wire.c
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 
@@ -59,7 +61,8 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 define program
-$(BUILD)/$(1): $(call objects,$(DIR_$(1))) $(LIB)
+$(BUILD)/$(1): $(call objects,$(DIR_$(1))) \
+	    $(patsubst %.c,$(BUILD)/obj/%.o,$(ALSO_$(1))) $(LIB)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+import flooding
 from odmr.probe import free_ports
 from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
@@ -401,6 +402,15 @@ def test_a_demanded_tls_goes_on_with_a_good_certificate(
     server = serve(dialogue)
     assert client.run(f"{host}:{server.port}", option, "example.org") == \
         (ACCEPTED, "example.org: 250 fine\n", "")
+
+
+def test_tls_records_without_end_are_an_end(serve, client):
+    def dialogue(peer):
+        peer.encrypt()
+        flooding.send(peer, flooding.key_updates(peer.sock, 20000))
+    status, out, err = client.run(serve(dialogue).host, "--tls", "example.org")
+    assert (status, out) == (LOST, "")
+    assert "TLS: too many records without data" in one_line(err)
 
 
 @pytest.mark.parametrize("option", ["--starttls", "--tls"])
