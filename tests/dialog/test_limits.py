@@ -12,19 +12,9 @@ import pytest
 from odmr.wait import wait_for
 from odmrd_alone import b64, cram_md5, plain
 from scripted_customer import Customer
-from scripted_line import Line
 
 TURNED_AWAY = "421 4.7.0 relay.test Too many connections, try again later"
 WRONG = "not the password"
-
-
-def connect_from(odmrd, address, port=None):
-    """From another of the loopback's addresses than 127.0.0.1."""
-    sock = socket.create_connection(("127.0.0.1", port or odmrd.port), 20,
-                                    source_address=(address, 0))
-    line = Line(sock, odmrd.transcript)
-    odmrd.lines.append(line)
-    return line
 
 
 def fail_auth(line, login="alice"):
@@ -41,10 +31,8 @@ def fail_auth(line, login="alice"):
 
 def test_sessions_in_all_are_limited(make_daemon):
     odmrd = make_daemon(session_limit=3)
-    lines = [connect_from(odmrd, f"127.0.0.{i}") for i in (1, 2, 3)]
-    for line in lines:
-        line.expect("220 ...")
-    refused = connect_from(odmrd, "127.0.0.4")
+    lines = [odmrd.known(source=f"127.0.0.{i}") for i in (1, 2, 3)]
+    refused = odmrd.connect(source="127.0.0.4")
     refused.expect(TURNED_AWAY)
     refused.expect_close()
     odmrd.wait_for_log("warning: refused: connect client=127.0.0.4 count=1: "
@@ -58,7 +46,7 @@ def test_sessions_in_all_are_limited(make_daemon):
 def admitted_at_last(odmrd, address):
     """The place of one who left is free a moment later."""
     def admitted():
-        return connect_from(odmrd, address).line().startswith("220")
+        return odmrd.connect(source=address).line().startswith("220")
     return wait_for(admitted, 10, f"{address} gets in")
 
 
@@ -69,7 +57,7 @@ def test_sessions_of_an_address_are_limited_but_not_anothers(make_daemon):
     refused = odmrd.connect()
     refused.expect(TURNED_AWAY)
     refused.expect_close()
-    connect_from(odmrd, "127.0.0.2").expect("220 ...")
+    odmrd.connect(source="127.0.0.2").expect("220 ...")
     odmrd.wait_for_log("refused: connect client=127.0.0.1 count=1: "
                        "session_limit_per_address")
 
@@ -86,7 +74,7 @@ def test_turned_session_still_counts_for_its_address(make_daemon):
 def test_refused_client_of_the_tls_port_hears_nothing_in_clear(make_daemon):
     odmrd = make_daemon(session_limit_per_address=1)
     odmrd.connect().expect("220 ...")
-    connect_from(odmrd, "127.0.0.1", odmrd.tls_port).expect_close()
+    odmrd.connect(port=odmrd.tls_port).expect_close()
 
 
 def test_sessions_of_an_account_are_limited_but_not_anothers(make_daemon):
@@ -142,7 +130,7 @@ def test_time_before_auth_is_limited_whatever_is_said(make_daemon):
 
 def test_time_before_auth_is_limited_within_a_handshake(make_daemon):
     odmrd = make_daemon(auth_time_limit=1)
-    line = connect_from(odmrd, "127.0.0.1", odmrd.tls_port)
+    line = odmrd.connect(port=odmrd.tls_port)
     line.send(b"\x16\x03\x01")
     line.expect_close()
     odmrd.wait_for_log("ended account=- client=127.0.0.1 tls=no",
@@ -298,7 +286,7 @@ def test_too_many_failed_auths_bar_the_address_for_a_time(make_daemon):
     # Nor does a session help that was there before.
     bystander.say("AUTH CRAM-MD5")
     bystander.expect("421 4.7.0 relay.test Too many failed authentications")
-    connect_from(odmrd, "127.0.0.2").expect("220 ...")
+    odmrd.connect(source="127.0.0.2").expect("220 ...")
     assert admitted_at_last(odmrd, "127.0.0.1")
 
 
