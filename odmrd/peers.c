@@ -85,29 +85,22 @@ compare(const void *a, const void *b)
 	    ((const struct peer *)a)->name, ((const struct peer *)b)->name);
 }
 
-/* A key for tfind: a peer of which only the name is there. */
-static struct peer *
-named(const char *name)
-{
-	size_t size = strlen(name) + 1;
-	struct peer *peer = calloc(1, sizeof(*peer) + size);
-
-	if (peer != NULL)
-		memcpy(peer->name, name, size);
-	return peer;
-}
-
 struct peer *
 peers_entry(struct table *table, const char *name, struct peers *peers)
 {
-	struct peer *peer = named(name), **found;
+	const struct peer key = { .name = name };
+	struct peer **found = tfind(&key, &table->tree, compare), *peer;
+	size_t size = strlen(name) + 1;
 
+	if (found != NULL)
+		return *found;
+	peer = calloc(1, sizeof(*peer) + size);
 	if (peer == NULL)
 		return NULL;
-	found = tsearch(peer, &table->tree, compare);
-	if (found == NULL || *found != peer) {
+	peer->name = memcpy(peer->text, name, size);
+	if (tsearch(peer, &table->tree, compare) == NULL) {
 		free(peer);
-		return found != NULL ? *found : NULL;
+		return NULL;
 	}
 	peer->peers = peers;
 	peer->table = table;

@@ -53,7 +53,8 @@ struct peer {
 	TAILQ_HEAD(, guess) waiting;
 	bool waking;
 
-	char name[];
+	const char *name; /* the text */
+	char text[];
 };
 
 struct guest {
