@@ -151,7 +151,7 @@ class Odmrd:
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def wait_for_exit(self, timeout=10):
+    def wait_for_exit(self, timeout=60):
         """The exit status."""
         try:
             return self.process.wait(timeout)
@@ -169,7 +169,7 @@ class Odmrd:
         if self.process.poll() is None:
             self.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 faults.append("does not end at SIGTERM")
                 self.kill()
