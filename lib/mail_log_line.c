@@ -174,6 +174,7 @@ take_relay(char **at, struct mail_log_line *line)
 	if (!skip(at, ", relay="))
 		return false;
 	line->by_socket = names_socket(*at);
+	line->by_host = !line->by_socket && (*at)[strcspn(*at, "[,")] == '[';
 	*at += strcspn(*at, ",");
 	return true;
 }

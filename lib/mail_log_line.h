@@ -49,6 +49,7 @@ struct mail_log_line {
 	const char *answer;
 	enum mail_event event;
 	bool by_socket; /* the next hop was a unix socket */
+	bool by_host;   /* or a host, not a program such as pipe(8)'s */
 	bool by_server; /* the answer is the next hop's */
 	char domain[DOMAIN_SIZE];
 };
