@@ -183,16 +183,15 @@ list_until_certain(struct run *run, int64_t *missing)
 /* ---- what follows from it ---------------------------------------------- */
 
 static bool
-settle_missing(struct run *run)
+settle_missing(struct run *run, const struct lifetime *lifetime)
 {
-	struct missing_fate fate = { .now = time(NULL) };
-	struct lifetime lifetime;
+	struct missing_fate fate = {
+		.now = time(NULL),
+		.lifetime = lifetime->maximal,
+		.bounce_lifetime = lifetime->bounce,
+	};
 	enum store_result result;
 
-	if (!lifetime_ask(run->conf, &lifetime, run->error, run->size))
-		return false;
-	fate.lifetime = lifetime.maximal;
-	fate.bounce_lifetime = lifetime.bounce;
 	result = store_missing_settle(run->store, &fate);
 	run->report->changed += fate.changed;
 	run->report->delivered += fate.delivered;
@@ -204,11 +203,16 @@ settle_missing(struct run *run)
 static bool
 change(struct run *run, int64_t missing)
 {
+	struct lifetime lifetime;
+
+	if (missing > 0 &&
+	    !lifetime_ask(run->conf, &lifetime, run->error, run->size))
+		return false;
 	if (store_listing_compare(run->store, run->began) != STORE_OK ||
 	    store_listing_rename(
 		run->store, run->began, &run->report->changed) != STORE_OK)
 		return store_fault(run);
-	if (missing > 0 && !settle_missing(run))
+	if (missing > 0 && !settle_missing(run, &lifetime))
 		return false;
 	if (store_listing_apply(run->store, run->began, &run->report->added,
 		&run->report->changed) != STORE_OK ||
