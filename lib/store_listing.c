@@ -25,9 +25,7 @@ static const char schema[] =
     "settled INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.away_from ON away (domain, sender);"
     "CREATE TEMP TABLE IF NOT EXISTS renamed ("
-    "n INTEGER PRIMARY KEY, id INTEGER);"
-    "CREATE TEMP TRIGGER IF NOT EXISTS paired AFTER INSERT ON renamed BEGIN "
-    "DELETE FROM away WHERE id = new.id; END;";
+    "n INTEGER PRIMARY KEY, id INTEGER UNIQUE);";
 
 static const char empty[] =
     "DELETE FROM temp.listed; DELETE FROM temp.relay;"

@@ -183,38 +183,23 @@ find_away(struct store *store, int64_t began)
 	    &(int64_t) { RECONCILE_YOUNG });
 }
 
-/* Of those of an envelope the first that came is the first that comes again.
- * Of the settled ones the log has taken off the recipients. */
-static enum store_result
-pair_one(struct store *store, int64_t n)
-{
-	return run(store,
-	    "INSERT INTO temp.renamed SELECT listed.n, away.id "
-	    "FROM temp.listed JOIN temp.away USING (domain, sender) "
-	    "WHERE listed.n = ?1 AND iif(away.settled IS NULL, "
-	    "within(listed.recipients, away.recipients), "
-	    "within(away.recipients, listed.recipients) AND "
-	    "abs(away.settled - listed.arrived) <= 60) "
-	    "ORDER BY away.settled IS NOT NULL, away.arrived, away.id LIMIT 1",
-	    &n);
-}
-
+/* Of those of an envelope the first that came is the first that comes again:
+ * what has its partner is passed over. Of the settled ones the log has taken
+ * off the recipients. */
 static enum store_result
 pair(struct store *store)
 {
-	enum store_result result, paired = STORE_OK;
-	struct query query;
-
-	if (!query_open(&query, store, STATE,
-		"SELECT n FROM temp.newcomer JOIN temp.listed USING (n) "
-		"WHERE EXISTS (SELECT 1 FROM temp.away) ORDER BY arrived, n"))
-		return STORE_FAILED;
-	while (paired == STORE_OK && (result = query_row(&query)) == STORE_OK)
-		paired = pair_one(store, query_int_at(&query, 0));
-	if (paired == STORE_OK)
-		return query_end(&query, result);
-	query_close(&query);
-	return STORE_FAILED;
+	return run(store,
+	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, away.id "
+	    "FROM temp.newcomer JOIN temp.listed USING (n) "
+	    "JOIN temp.away USING (domain, sender) "
+	    "WHERE iif(away.settled IS NULL, "
+	    "within(listed.recipients, away.recipients), "
+	    "within(away.recipients, listed.recipients) AND "
+	    "abs(away.settled - listed.arrived) <= 60) "
+	    "ORDER BY listed.arrived, listed.n, away.settled IS NOT NULL, "
+	    "away.arrived, away.id",
+	    NULL);
 }
 
 /* The milter may have been first, and have written the new tag. */
