@@ -128,9 +128,9 @@ def test_sessions_at_the_same_time_all_get_their_tags(milter):
 
 
 def test_only_what_is_needed_is_negotiated(milter):
-    options = ["NOHELO", "NODATA", "NOHDRS", "NOEOH", "NOBODY", "NOUNKNOWN",
-               "NR_CONN", "NR_MAIL", "NR_RCPT", "NOCONNECT", "NOMAIL",
-               "NORCPT", "RCPT_REJ"]
+    options = ["NOHELO", "NODATA", "NOEOH", "NOBODY", "NOUNKNOWN",
+               "NR_CONN", "NR_MAIL", "NR_RCPT", "NR_HDR", "NOHDRS",
+               "NOCONNECT", "NOMAIL", "NORCPT", "RCPT_REJ"]
     actions = ["ADDHDRS", "CHGBODY", "ADDRCPT", "DELRCPT", "CHGHDRS",
                "QUARANTINE"]
     text = "".join(f"if mt.test_option(c, SMFIP_{name}) then "
