@@ -108,6 +108,7 @@ struct account {
 	const char *login;
 	const char *scram;    /* SCRAM-SHA-256 verifier, see secret.h */
 	const char *password; /* NULL unless CRAM-MD5 was asked for */
+	int64_t passwords;    /* that it has had; tells them apart */
 	long linger;
 	bool disabled;
 	int64_t created;
@@ -115,7 +116,7 @@ struct account {
 
 typedef void account_visit(const struct account *account, void *arg);
 
-/* id and created are ignored. */
+/* id, passwords and created are ignored. */
 enum store_result store_account_add(struct store *, const struct account *);
 /* Replaces both secrets; password NULL removes the reversible one. */
 enum store_result store_account_secret(
@@ -130,6 +131,20 @@ enum store_result store_account_get(
     struct store *, const char *login, account_visit *visit, void *arg);
 enum store_result store_account_each(
     struct store *, account_visit *visit, void *arg);
+
+/* As whom, and by what, somebody has authenticated some time ago. */
+struct standing {
+	int64_t account;
+	const char *login;
+	int64_t passwords;       /* the account's then */
+	const char *certificate; /* its fingerprint; NULL: by the password */
+};
+
+/* STORE_OK: it could do so now as well, and the account has `*linger`.
+ * STORE_NONE: the account is gone, though one of the same login may be there,
+ * or disabled, or has another password, or not that certificate. */
+enum store_result store_account_stands(
+    struct store *, const struct standing *, long *linger);
 
 /* STORE_NONE: no such account. Granting twice is STORE_EXISTS, revoking what
  * was not granted STORE_NONE. */

@@ -1,13 +1,15 @@
 -- state.db, version 1: what only the toolkit reads (owner odmr, 0600, WAL).
 
+-- Sessions keep the id: it is never given to another account.
 CREATE TABLE account (
-	id       INTEGER PRIMARY KEY,
-	login    TEXT NOT NULL UNIQUE,
-	scram    TEXT NOT NULL,             -- SCRAM-SHA-256 verifier, RFC 5803
-	password TEXT,                      -- only where CRAM-MD5 was asked for
-	linger   INTEGER NOT NULL DEFAULT 0,
-	disabled INTEGER NOT NULL DEFAULT 0,
-	created  INTEGER NOT NULL
+	id        INTEGER PRIMARY KEY AUTOINCREMENT,
+	login     TEXT NOT NULL UNIQUE,
+	scram     TEXT NOT NULL,            -- SCRAM-SHA-256 verifier, RFC 5803
+	password  TEXT,                     -- only where CRAM-MD5 was asked for
+	passwords INTEGER NOT NULL DEFAULT 1, -- that it has had so far
+	linger    INTEGER NOT NULL DEFAULT 0,
+	disabled  INTEGER NOT NULL DEFAULT 0,
+	created   INTEGER NOT NULL
 );
 
 -- Who may collect what. A domain may be granted to several accounts.
