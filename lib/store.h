@@ -471,13 +471,12 @@ struct session_row {
 	int64_t since;
 	int64_t noted; /* when odmrd wrote this */
 	/* what a visitor sees besides: */
-	int64_t held;  /* for its domains, those kept in this session too */
-	bool stopping; /* store_session_stop was called */
+	int64_t held; /* for its domains, those kept in this session too */
 };
 
 typedef void session_visit(const struct session_row *session, void *arg);
 
-/* Inserts, or replaces all but `stopping`. */
+/* Inserts or replaces. */
 enum store_result store_session_put(struct store *, const struct session_row *);
 /* The session ended at `now`: its row goes into usage. */
 enum store_result store_session_end(
@@ -486,13 +485,6 @@ enum store_result store_session_end(
 enum store_result store_session_clear(struct store *);
 enum store_result store_session_each(
     struct store *, session_visit *visit, void *arg);
-
-/* Marks the session to be ended; the odmrd *pid looks for such marks when it
- * gets SIGUSR1. STORE_NONE: there is no such session. */
-enum store_result store_session_stop(struct store *, const char *id, long *pid);
-/* The ids of those marked. */
-enum store_result store_session_stopping(
-    struct store *, name_visit *visit, void *arg);
 
 /* ---- probes (state.db) ----------------------------------------------- */
 

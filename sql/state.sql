@@ -258,8 +258,7 @@ CREATE TABLE session (
 	in_flight INTEGER NOT NULL DEFAULT 0, -- given to the customer, unanswered
 	rate      INTEGER NOT NULL DEFAULT 0, -- delivered a minute, lately
 	since     INTEGER NOT NULL,
-	noted     INTEGER NOT NULL,         -- when odmrd last wrote the row
-	stop      INTEGER NOT NULL DEFAULT 0 -- the operator wants its end
+	noted     INTEGER NOT NULL          -- when odmrd last wrote the row
 ) WITHOUT ROWID;
 
 -- When the tags were last compared with the Postfix queue as a whole: one row.
