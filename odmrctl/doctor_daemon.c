@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "process.h"
 #include "reaching.h"
 
 enum { SECONDS = 5, ODMR_PORT = 366, LINES_MAX = 100 };
@@ -224,6 +225,24 @@ check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
 	return standard;
 }
 
+/* Of an odmrd that runs. */
+static void
+check_control(struct doctor *doctor)
+{
+	const char *path = doctor->conf->control_socket;
+	char error[REACHING_ERROR_SIZE];
+	int fd = reaching_socket(
+	    doctor_text(doctor, "unix:%s", path), SECONDS, error);
+
+	if (fd == REACHING_FORBIDDEN)
+		doctor_unseen(doctor, path);
+	else if (fd >= 0)
+		close(fd);
+	else if (process_of_file_runs(doctor->conf->pid_file, "odmrd"))
+		doctor_find(doctor, CONTROL_SILENT, path,
+		    "systemctl restart odmrd", "%s", error);
+}
+
 void
 check_daemon(struct doctor *doctor)
 {
@@ -232,6 +251,7 @@ check_daemon(struct doctor *doctor)
 	const struct servent *named = getservbyname("odmr", "tcp");
 
 	check_list(doctor, "listen_tls", conf->listen_tls, true);
+	check_control(doctor);
 	if (standard &&
 	    (named == NULL || ntohs((in_port_t)named->s_port) != ODMR_PORT))
 		doctor_find(doctor, PORT_NAME, "/etc/services",
