@@ -70,7 +70,7 @@ def eight_bit():
 def shapes():
     """Bodies and headers by their form."""
     yield Message("dots", [], text(
-        b".\r\n..\r\n...\r\n.hidden\r\n\r\n.\r\n" + b"." * 1200 + b"\r\n"))
+        b".\r\n..\r\n...\r\n.hidden\r\n\r\n.\r\n" + b"." * 900 + b"\r\n"))
     yield Message("dots", [], text(b".\r\n" * 30000))
     yield Message("dots", [], text(b"and then\r\n.\r\n"))
     yield Message("long-line", [], text(b"x" * 5000 + b"\r\nend\r\n"))

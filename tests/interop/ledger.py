@@ -51,6 +51,10 @@ def body_of(octets):
     return octets.partition(b"\n\n")[2]
 
 
+def named(entry):
+    return f"{entry.address} ({entry.message.queue_id})"
+
+
 def versions(reference, traits):
     """The message as the provider's queue has it, and as a server may keep it
     that cannot have NUL in a line."""
@@ -72,14 +76,17 @@ def difference(copy, reference, traits):
     """"" if `copy` is what the provider's queue had, below what the customer's
     server put on top; or what differs. `traits` are what that server is known
     to do to messages."""
-    copy, found = unified(copy), "body"
-    for version in versions(unified(reference), traits):
+    copy, reference, found = unified(copy), unified(reference), "body"
+    if "folds" in traits:
+        copy, reference = (text.replace(b"\n ", b"")
+                           for text in (copy, reference))
+    for version in versions(reference, traits):
         top = ends_in(copy, version.removesuffix(b"\n"))
         if top is not None and TRACE.fullmatch(top):
             return ""
         if ends_in(body_of(copy),
                    body_of(version).removesuffix(b"\n")) == b"":
-            found = "" if "header" in traits else "header"
+            found = "header"
     if found == "body" and "encoding" in traits and \
             leaves(copy) == leaves(reference):
         return ""
@@ -121,11 +128,12 @@ class Ledger:
         by_status = Counter(entry.status for entry in self.entries.values())
         return [by_status[status] for status in (SENT, KEPT, BOUNCED)]
 
-    def waiting(self, excused=()):
-        """Those that should have come and are still with the provider."""
+    def waiting(self):
+        """Those that should have come and are still with the provider. A
+        refusal may wait for its second opinion."""
         return [entry for entry in self.entries.values()
-                if entry.status == KEPT and entry.kind != DEFERRED and
-                entry.kind not in excused]
+                if entry.status == KEPT and
+                entry.kind not in (DEFERRED, UNKNOWN)]
 
     def copies_too_many(self):
         return sum(max(0, len(entry.copies) - 1)
@@ -135,10 +143,13 @@ class Ledger:
         """Sentences. `refuses` and `keeps`: kinds that the server itself does
         not take, for good or for now."""
         for entry in self.entries.values():
-            yield from self._faults_of(entry, refuses, keeps, traits)
+            yield from self._faults_of(entry, refuses, traits)
+        for entry in self.waiting():
+            if entry.kind not in keeps and "*" not in keeps:
+                yield f"kept waiting: {named(entry)}: {entry.reply}"
 
-    def _faults_of(self, entry, refuses, keeps, traits):
-        name = f"{entry.address} ({entry.message.queue_id})"
+    def _faults_of(self, entry, refuses, traits):
+        name = named(entry)
         if len(entry.copies) > 1:
             yield f"doubled: {name} came {len(entry.copies)} times"
         if entry.status == SENT and not entry.copies:
@@ -146,12 +157,22 @@ class Ledger:
         if entry.status == BOUNCED and \
                 entry.kind not in {UNKNOWN, *refuses}:
             yield f"wrongly bounced: {name}: {entry.reply}"
-        if entry.status == KEPT and entry.kind != DEFERRED and \
-                entry.kind not in keeps and "*" not in keeps:
-            yield f"kept waiting: {name}: {entry.reply}"
         for copy in entry.copies:
-            what = difference(copy, self.references[entry.message.queue_id],
-                              traits)
+            what = self._difference(entry, copy, traits)
             if what:
                 yield f"altered: {name}: its {what}"
                 break
+
+    def altered(self, traits):
+        """(entry, octets) of each such copy."""
+        for entry in self.entries.values():
+            for copy in entry.copies:
+                if self._difference(entry, copy, traits):
+                    yield entry, copy
+
+    def _difference(self, entry, copy, traits):
+        what = difference(copy, self.references[entry.message.queue_id],
+                          traits)
+        if what == "header" and traits.get("header") in ("*", entry.kind):
+            return ""
+        return what

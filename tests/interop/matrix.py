@@ -51,16 +51,18 @@ def report(outcome, missing=""):
 
 def try_one(configuration, arguments):
     """Prints its row. Whether it is without fault."""
+    keep_in = arguments.keep and arguments.keep / configuration.name
     trial = Trial(configuration, corpus(arguments.seed),
-                  arguments.session_seconds)
-    keep = arguments.keep and arguments.keep / configuration.name
+                  arguments.session_seconds, keep_in)
     try:
-        outcome = trial.run(keep)
+        outcome = trial.run()
     except Missing as missing:
         report(trial.outcome, f"not run: {missing}")
         return True
-    except Exception:  # pylint: disable=broad-except
-        outcome = Outcome(configuration.name, faults=[traceback.format_exc()])
+    except Exception as error:  # pylint: disable=broad-except
+        outcome = Outcome(configuration.name, faults=[
+            f"rig: {type(error).__name__}: {error}\n" +
+            "".join(traceback.format_tb(error.__traceback__)[-2:])])
     report(outcome)
     return not outcome.faults
 

@@ -4,7 +4,6 @@ collects with fetchmail until no session brings anything, and what became of
 each recipient is told."""
 
 import re
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 
 from interop.corpus import DOMAIN
 from interop.injection import inject
-from interop.ledger import SENT, Ledger
+from interop.ledger import Ledger
 from odmr.fetchmail import Fetchmail
 from odmr.sandbox import Sandbox
 from odmr.wait import wait_for
@@ -38,16 +37,18 @@ class Outcome:
 
 
 class Trial:
-    def __init__(self, configuration, messages, session_seconds):
+    def __init__(self, configuration, messages, session_seconds,
+                 keep_in=None):
+        """With `keep_in`, logs, dialogues and what was altered stay there."""
         self.configuration = configuration
         self.messages = messages
         self.session_seconds = session_seconds
         self.outcome = Outcome(configuration.name)
-        self.transcripts = []
+        self.keep_in = keep_in
         self.provider = self.server = None
 
-    def run(self, keep_in=None):
-        """The Outcome. With `keep_in`, logs and dialogues are left there."""
+    def run(self):
+        """The Outcome."""
         try:
             self.server = self.configuration.server()
             self.provider = Sandbox()
@@ -58,7 +59,7 @@ class Trial:
             self._collect(ledger)
             self._account(ledger)
         finally:
-            self._end(keep_in)
+            self._end()
         return self.outcome
 
     def _configure(self):
@@ -126,11 +127,12 @@ class Trial:
             tls_ca=self.provider.tls_ca if self.configuration.over_tls
             else None)
         try:
-            self.transcripts.append(
-                fetchmail.wait(self.session_seconds).transcript)
+            self._keep(
+                f"fetchmail-{self.outcome.sessions}.log", fetchmail.wait(
+                    self.session_seconds).transcript.encode("latin-1"))
         except subprocess.TimeoutExpired:
-            self.outcome.remarks.append(
-                f"session {self.outcome.sessions} was killed after "
+            self.outcome.faults.append(
+                f"hung: session {self.outcome.sessions} was killed after "
                 f"{self.session_seconds} s")
         seconds = time.monotonic() - began
         wait_for(lambda: len(self._sessions()) >= self.outcome.sessions, 60,
@@ -154,37 +156,34 @@ class Trial:
         sessions = self._sessions()
         outcome.plans = list(dict.fromkeys(row["plan"] for row in sessions))
         reasons = dict.fromkeys(row["reason"] for row in sessions)
-        outcome.remarks += [reason for reason in reasons
+        outcome.remarks += [f"reason={reason}" for reason in reasons
                             if reason != "drained"]
         outcome.faults += [
             *ledger.faults(configuration.refuses, configuration.keeps,
                            configuration.traits),
             *(f"stranger: {recipient}" for recipient in strangers),
             *self.provider.faults()]
-        missing = [entry for entry in ledger.entries.values()
-                   if entry.status == SENT and not entry.copies]
-        if missing:
-            outcome.remarks.append(f"{len(missing)} lost")
+        self._keep("faults", "".join(f"{fault}\n" for fault in
+                                     outcome.faults).encode())
+        for entry, copy in ledger.altered(configuration.traits):
+            self._keep(entry.message.queue_id + ".sent",
+                       ledger.references[entry.message.queue_id])
+            self._keep(entry.message.queue_id + ".came", copy)
 
-    def _end(self, keep_in):
+    def _end(self):
         if self.server:
-            self._keep(keep_in, "server.log", self.server_log())
+            self._keep("server.log", self._server_log())
             self.server.stop()
         if self.provider:
             self.provider.stop()
-            if keep_in:
-                keep_in.mkdir(parents=True, exist_ok=True)
-                shutil.copy(self.provider.log, keep_in / "provider.log")
+            self._keep("provider.log", self.provider.log.read_bytes())
             self.provider.remove()
-        for number, transcript in enumerate(self.transcripts, 1):
-            self._keep(keep_in, f"fetchmail-{number}.log", transcript)
 
-    def server_log(self):
+    def _server_log(self):
         log = self.server.log
-        return log() if callable(log) else log.read_text(errors="replace")
+        return log().encode() if callable(log) else log.read_bytes()
 
-    @staticmethod
-    def _keep(keep_in, name, text):
-        if keep_in:
-            keep_in.mkdir(parents=True, exist_ok=True)
-            (keep_in / name).write_text(text, "utf-8")
+    def _keep(self, name, octets):
+        if self.keep_in:
+            self.keep_in.mkdir(parents=True, exist_ok=True)
+            (self.keep_in / name).write_bytes(octets)

@@ -23,8 +23,6 @@ class Postfix(Customer):
     """Options are lines of main.cf. `verdict` is asked before VERDICTS; with
     `filtered` all mail passes a second smtpd(8); with `tls` STARTTLS works."""
 
-    unpack = ()
-
     def __init__(self, verdict="", filtered=False, tls=False, **settings):
         self.tls = tls
         services = ""

@@ -23,34 +23,38 @@ class Missing(Exception):
     """What the server needs is not on this machine."""
 
 
-def unpacked(name):
-    """Where the Debian packages of a server lie beside each other."""
-    directory = CACHE / name
-    if not directory.is_dir():
-        raise Missing(f"{name} is not unpacked (make deps DEPS=interop)")
-    return directory
+# /etc, /usr and /var as if the packages were installed; in /etc the server's
+# own files stand above theirs, and what is written to /var stays in DIR.
+ROOM = """\
+set -e
+dir=$1 packages=$2
+shift 2
+mount -t overlay overlay -o "lowerdir=$dir/etc:$packages/etc:/etc" /etc
+mount -t overlay overlay -o "lowerdir=$packages/usr:/usr" /usr
+mount -t overlay overlay -o \\
+    "lowerdir=$packages/var:/var,upperdir=$dir/var,workdir=$dir/work" /var
+exec "$@"
+"""
 
 
 class Server:
     """Subclasses start their processes in start() and tell in copies() what
     they took. `options` are what the configurations of one server differ in."""
 
-    # The Debian packages that obtain.py unpacks into CACHE / unpack[0].
-    unpack = ()
-
     def __init__(self, **options):
         self.options = options
         self.directory = temporary_directory()
         self.spool = self.directory / "taken"
-        self.spool.mkdir()
+        self.logs = self.directory / "logs"
+        for directory in (self.spool, self.logs):
+            directory.mkdir()
+            directory.chmod(0o1777)
         self.port, = probe.free_ports(1)
         self.processes = []
         try:
             self.start()
             wait_for(self._greets, START_SECONDS, f"{self}: 220")
-        except BaseException as error:
-            if not isinstance(error, Missing):
-                error.add_note(self.log()) if hasattr(error, "add_note") else 0
+        except BaseException:
             self.stop()
             raise
 
@@ -63,17 +67,15 @@ class Server:
     def run(self, *command, **more):
         """A process that is the server, or a part of it. It gets a group of
         its own, which ends with it."""
-        with open(self.directory / "log", "ab") as log:
+        with open(self.logs / "output", "ab") as log:
             self.processes.append(subprocess.Popen(
                 [str(word) for word in command], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True,
                 cwd=more.pop("cwd", self.directory), **more))
 
     def log(self):
-        try:
-            return (self.directory / "log").read_text(errors="replace")
-        except OSError:
-            return ""
+        return "".join(path.read_text(errors="replace")
+                       for path in sorted(self.logs.iterdir()))
 
     def _greets(self):
         for process in self.processes:
@@ -105,3 +107,53 @@ class Server:
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Unpacked(Server):
+    """One whose Debian package cannot be installed beside Postfix, or would
+    start a service. It runs in a room of its own, in which it is installed.
+    """
+
+    packages = ""       # the name of a set in obtain.py
+    users = ()          # that the packages would make, each with its group
+
+    def start(self):
+        self.where = CACHE / self.packages
+        if not self.where.is_dir():
+            raise Missing(f"{self.packages} is not unpacked "
+                          "(make deps DEPS=interop)")
+        for name in ("etc", "var", "work"):
+            (self.directory / name).mkdir()
+        self._make_users()
+        self.configure()
+        self.run_inside(*self.command())
+
+    def _make_users(self):
+        passwd, group = (Path("/etc", name).read_text("utf-8")
+                         for name in ("passwd", "group"))
+        for number, user in enumerate(self.users, 64000):
+            passwd += f"{user}:x:{number}:{number}::/nonexistent:/bin/false\n"
+            group += f"{user}:x:{number}:\n"
+        self.write("passwd", passwd)
+        self.write("group", group)
+
+    def write(self, name, text):
+        """A file of /etc."""
+        path = self.directory / "etc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return path
+
+    def run_inside(self, *command):
+        """All that the command starts ends with it."""
+        self.run("unshare", "--mount", "--pid", "--fork", "--kill-child",
+                 "--mount-proc", "sh", "-c", ROOM, "room", self.directory,
+                 self.where, *command)
+
+    def configure(self):
+        """Writes the files in /etc."""
+        raise NotImplementedError
+
+    def command(self):
+        """The server, in the foreground."""
+        raise NotImplementedError
