@@ -11,7 +11,7 @@ from interop.corpus import DEFERRED, DOMAIN, UNKNOWN, kind_of
 # What servers put on top of a message, each with its continuation lines.
 TRACE = re.compile(
     rb"(?:(?:Return-Path|X-Original-To|Delivered-To|Received|Envelope-to"
-    rb"|Delivery-date):[^\n]*\n(?:[ \t][^\n]*\n)*)*", re.IGNORECASE)
+    rb"|Received-SPF):[^\n]*\n(?:[ \t][^\n]*\n)*)*", re.IGNORECASE)
 STATUS = re.compile(
     r"postfix/\S+\[\d+\]: (\w+): to=<(.*?)>,.* status=(\w+) \((.*)\)$")
 SENT, KEPT, BOUNCED = "sent", "deferred", "bounced"
@@ -64,12 +64,11 @@ def versions(reference, traits):
         yield reference.replace(b"\0", b"")
 
 
-def ends_in(octets, end):
-    """What stands before it; None if it does not. Line ends may be added."""
+def tops(octets, end):
+    """What may stand before it. Line ends may have been added."""
     for added in (b"", b"\n", b"\n\n"):
         if octets.endswith(end + added):
-            return octets[:len(octets) - len(end + added)]
-    return None
+            yield octets[:len(octets) - len(end + added)]
 
 
 def difference(copy, reference, traits):
@@ -81,11 +80,10 @@ def difference(copy, reference, traits):
         copy, reference = (text.replace(b"\n ", b"")
                            for text in (copy, reference))
     for version in versions(reference, traits):
-        top = ends_in(copy, version.removesuffix(b"\n"))
-        if top is not None and TRACE.fullmatch(top):
+        if any(TRACE.fullmatch(top) for top in
+               tops(copy, version.removesuffix(b"\n"))):
             return ""
-        if ends_in(body_of(copy),
-                   body_of(version).removesuffix(b"\n")) == b"":
+        if b"" in tops(body_of(copy), body_of(version).removesuffix(b"\n")):
             found = "header"
     if found == "body" and "encoding" in traits and \
             leaves(copy) == leaves(reference):
@@ -128,12 +126,12 @@ class Ledger:
         by_status = Counter(entry.status for entry in self.entries.values())
         return [by_status[status] for status in (SENT, KEPT, BOUNCED)]
 
-    def waiting(self):
+    def waiting(self, refuses):
         """Those that should have come and are still with the provider. A
         refusal may wait for its second opinion."""
         return [entry for entry in self.entries.values()
                 if entry.status == KEPT and
-                entry.kind not in (DEFERRED, UNKNOWN)]
+                entry.kind not in {DEFERRED, UNKNOWN, *refuses}]
 
     def copies_too_many(self):
         return sum(max(0, len(entry.copies) - 1)
@@ -144,7 +142,7 @@ class Ledger:
         not take, for good or for now."""
         for entry in self.entries.values():
             yield from self._faults_of(entry, refuses, traits)
-        for entry in self.waiting():
+        for entry in self.waiting(refuses):
             if entry.kind not in keeps and "*" not in keeps:
                 yield f"kept waiting: {named(entry)}: {entry.reply}"
 

@@ -21,6 +21,7 @@ SESSIONS_MAX = 30
 # Sessions in a row that may bring nothing: a session may do no more than learn
 # what the server cannot do.
 FRUITLESS_MAX = 3
+SHOWN = 20000   # characters of a log, where one is printed
 
 
 @dataclass
@@ -39,12 +40,14 @@ class Outcome:
 class Trial:
     def __init__(self, configuration, messages, session_seconds,
                  keep_in=None):
-        """With `keep_in`, logs, dialogues and what was altered stay there."""
+        """With `keep_in`, logs, dialogues and what was altered stay there. The
+        ends of the logs are in `logs` as well."""
         self.configuration = configuration
         self.messages = messages
         self.session_seconds = session_seconds
         self.outcome = Outcome(configuration.name)
         self.keep_in = keep_in
+        self.logs = {}
         self.provider = self.server = None
 
     def run(self):
@@ -111,7 +114,7 @@ class Trial:
             left = ledger.counts()[1]
             fruitless = 0 if left < before else fruitless + 1
             before = left
-            if not ledger.waiting():
+            if not ledger.waiting(self.configuration.refuses):
                 break
         delivered = sum(int(row["delivered"]) for row in self._sessions())
         self.outcome.rate = delivered / seconds
@@ -184,6 +187,8 @@ class Trial:
         return log().encode() if callable(log) else log.read_bytes()
 
     def _keep(self, name, octets):
+        if name.endswith(".log"):
+            self.logs[name] = octets.decode("utf-8", "replace")[-SHOWN:]
         if self.keep_in:
             self.keep_in.mkdir(parents=True, exist_ok=True)
             (self.keep_in / name).write_bytes(octets)

@@ -108,7 +108,7 @@ class Customer(Postfix):
 
     def start(self):
         self._postfix("start")
-        wait_for(self._greets, 20, "the customer's Postfix answers")
+        wait_for(self._greets, 60, "the customer's Postfix answers")
 
     def halt(self):
         """All its processes end; start() goes on with what it has."""

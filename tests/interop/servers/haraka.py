@@ -25,9 +25,9 @@ data_line_length=992
 
 def module(name):
     if not shutil.which("node"):
-        raise Missing("no node")
+        raise Missing("no node", of_npm=True)
     if not (MODULES / name).is_dir():
-        raise Missing(f"no {name} from npm (make deps DEPS=interop)")
+        raise Missing(f"no {name} (make deps DEPS=interop)", of_npm=True)
     return MODULES / name
 
 

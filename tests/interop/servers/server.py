@@ -3,6 +3,7 @@
 it, and the mail they took. A server takes mail for all of corpus.test but for
 local parts that begin with "unknown" (550) and "deferred" (450)."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -20,7 +21,12 @@ START_SECONDS = 30
 
 
 class Missing(Exception):
-    """What the server needs is not on this machine."""
+    """What the server needs is not on this machine. `of_npm`: it comes from
+    there."""
+
+    def __init__(self, what, of_npm=False):
+        super().__init__(what)
+        self.of_npm = of_npm
 
 
 # /etc, /usr and /var as if the packages were installed; in /etc the server's
@@ -100,12 +106,9 @@ class Server:
 
     def stop(self):
         for process in self.processes:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(10)
-                except (ProcessLookupError, subprocess.TimeoutExpired):
-                    continue
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
