@@ -31,13 +31,21 @@ MORE = {
 MODULES = ["Haraka", "smtp-server"]
 
 
+def download(packages, directory):
+    """The lists of packages may be older than the archive."""
+    command = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download",
+               *packages]
+    if subprocess.run(command, cwd=directory, check=False).returncode != 0:
+        subprocess.run(["apt-get", "-q", "update"], check=True)
+        subprocess.run(command, cwd=directory, check=True)
+
+
 def unpack(name, packages):
     """Whole or not at all: it is made beside its place."""
     half = CACHE / f"{name}.{os.getpid()}"
     half.mkdir(parents=True)
     try:
-        subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root",
-                        "download", *packages], cwd=half, check=True)
+        download(packages, half)
         for package in half.glob("*.deb"):
             subprocess.run(["dpkg", "-x", package, half], check=True)
             package.unlink()

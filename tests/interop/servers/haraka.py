@@ -27,7 +27,7 @@ def module(name):
     if not shutil.which("node"):
         raise Missing("no node", of_npm=True)
     if not (MODULES / name).is_dir():
-        raise Missing(f"no {name} (make deps DEPS=interop)", of_npm=True)
+        raise Missing(f"no {name} (tests/deps.sh interop)", of_npm=True)
     return MODULES / name
 
 

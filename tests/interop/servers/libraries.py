@@ -10,7 +10,7 @@ from interop.servers.server import SCRIPTS, Missing, Server
 
 def need(module, package):
     if not importlib.util.find_spec(module):
-        raise Missing(f"no {package} (make deps DEPS=interop)")
+        raise Missing(f"no {package} (tests/deps.sh interop)")
 
 
 class Aiosmtpd(Server):

@@ -124,7 +124,7 @@ class Unpacked(Server):
         self.where = CACHE / self.packages
         if not self.where.is_dir():
             raise Missing(f"{self.packages} is not unpacked "
-                          "(make deps DEPS=interop)")
+                          "(tests/deps.sh interop)")
         for name in ("etc", "var", "work"):
             (self.directory / name).mkdir()
         self._make_users()
