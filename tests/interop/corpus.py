@@ -142,14 +142,15 @@ def corpus(seed):
 
 
 def sample():
-    """A dozen, for a short look. With refusals between the good ones."""
-    kinds = [Message("plain", [], text(b"line\r\n" * n)) for n in range(4)]
-    kinds.insert(2, Message(UNKNOWN, [], text()))
-    kinds.append(Message("mixed", [
-        "mixed", "unknown-mixed", "deferred-mixed"], text()))
-    kinds += [next(eight_bit()), next(shapes())]
-    kinds += [Message("dozen", [f"dozen-{n}" for n in range(DOZEN)], text()),
+    """Some more than a dozen, for a short look. What some servers close at
+    stands before most of the good ones."""
+    kinds = [Message("plain", [], text()), Message("plus", ["plus+"], text())]
+    kinds += [Message(UNKNOWN, [], text()) for _ in range(3)]
+    kinds += [Message("mixed", ["mixed", "unknown-mixed", "deferred-mixed"],
+                      text()),
+              next(eight_bit()), next(shapes()),
+              Message("dozen", [f"dozen-{n}" for n in range(DOZEN)], text()),
               Message("plain", [], text((b"q" * 70 + b"\r\n") * 3000)),
-              Message("null-sender", [], text(), sender=""),
-              Message("plain", [], text(b"last\r\n"))]
+              Message("null-sender", [], text(), sender="")]
+    kinds += [Message("plain", [], text(b"line\r\n" * n)) for n in range(4)]
     return list(numbered(kinds))

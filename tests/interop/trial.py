@@ -21,6 +21,7 @@ SESSIONS_MAX = 30
 # Sessions in a row that may bring nothing: a session may do no more than learn
 # what the server cannot do.
 FRUITLESS_MAX = 3
+HUNG_MAX = 2
 SHOWN = 20000   # characters of a log, where one is printed
 
 
@@ -49,6 +50,7 @@ class Trial:
         self.keep_in = keep_in
         self.logs = {}
         self.provider = self.server = None
+        self.hung = 0
 
     def run(self):
         """The Outcome."""
@@ -114,7 +116,8 @@ class Trial:
             left = ledger.counts()[1]
             fruitless = 0 if left < before else fruitless + 1
             before = left
-            if not ledger.waiting(self.configuration.refuses):
+            if self.hung == HUNG_MAX or \
+                    not ledger.waiting(self.configuration.refuses):
                 break
         delivered = sum(int(row["delivered"]) for row in self._sessions())
         self.outcome.rate = delivered / seconds
@@ -134,6 +137,7 @@ class Trial:
                 f"fetchmail-{self.outcome.sessions}.log", fetchmail.wait(
                     self.session_seconds).transcript.encode("latin-1"))
         except subprocess.TimeoutExpired:
+            self.hung += 1
             self.outcome.faults.append(
                 f"hung: session {self.outcome.sessions} was killed after "
                 f"{self.session_seconds} s")
