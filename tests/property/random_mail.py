@@ -16,13 +16,23 @@ class Message:
     queue_id: str
     domain: str
     sender: str
-    recipients: list
+    recipients: list        # those that are still queued
     body: bytes
-    # What became of it, as the LMTP side saw it.
+    utf8: bool              # needs SMTPUTF8
+    late: bool = False      # comes when a session lingers
+    delivered: int = 0      # recipients, in the sessions before
+    bad_ends: int = 0       # sessions that broke while it was in flight
+    doubted: bool = False   # a refusal of it was not believed
+    gone: bool = False      # no more to be offered
+    # What became of it in this session, as the LMTP side saw it.
     whole: bool = False     # its last dot was written
     vanished: bool = False  # its LMTP side left before the answers
     turned_away: bool = False  # odmrd closed before the answers
     answers: dict = field(default_factory=dict)  # recipient: (code, text)
+
+    def offer_again(self):
+        self.whole = self.vanished = self.turned_away = False
+        self.answers = {}
 
 
 def random_size(rng):
@@ -55,9 +65,11 @@ def random_body(rng, size):
 
 
 def random_message(rng, run, number, domain):
+    utf8 = rng.random() < 0.04
+    local = "\u00fc" if utf8 else "u"
     return Message(
         queue_id=f"R{run}M{number}", domain=domain,
-        sender=f"m{number}@r{run}.test",
-        recipients=[f"u{i}.m{number}@{domain}"
+        sender=f"m{number}@r{run}.test", utf8=utf8,
+        recipients=[f"{local}{i}.m{number}@{domain}"
                     for i in range(rng.choice([1, 1, 1, 2, 3, 5]))],
         body=random_body(rng, random_size(rng)))

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: ISC
+"""One session of a run: the customer collects what is queued."""
+
+import asyncio
+import random
+import time
+
+import turning
+from broken_customer import BrokenCustomer
+from model import (TRIES, Wrong, check, check_answers, check_session,
+                   check_taken, tag_wanted)
+from random_postfix import Peer
+
+BOUND = 25          # seconds; odmrd's own timeouts are longer
+TAGS_BOUND = 10     # for the thread that settles them
+
+
+class Session:
+    """`messages` are offered; the suspects are those that were in flight when
+    the one before ended badly (or None)."""
+
+    def __init__(self, number, rng, relay, server, messages, dialogue,
+                 disturbed, suspects):
+        self.rng = rng
+        self.relay = relay
+        self.messages = messages
+        self.dialogue = dialogue
+        self.customer = BrokenCustomer(
+            number, relay.tls, rng, server, dialogue, disturbed, suspects)
+        self.vanishing = rng.choice([0, 0, 0.05, 0.3]) if disturbed else 0
+        self.peers = []
+
+    async def play(self, login, domains):
+        """Raises Wrong if the law is broken."""
+        for message in self.messages:
+            message.offer_again()
+        try:
+            await asyncio.wait_for(self._collect(login, domains), BOUND)
+        except asyncio.TimeoutError:
+            raise Wrong(f"not at its end after {BOUND} s") from None
+        finally:
+            self._hang_up()
+        check_session(self.customer, self.messages)
+        check_taken(self.customer, self.messages)
+        check_answers(self.customer, self.messages, self.relay.doubting)
+        await self._check_tags(domains)
+
+    def _make_peers(self, messages):
+        """A connection carries mail for one domain."""
+        left = list(messages)
+        self.rng.shuffle(left)
+        most = self.rng.choice([1, 3, 8])
+        while left:
+            domain = left[0].domain
+            batch = [m for m in left if m.domain == domain]
+            batch = batch[:self.rng.randrange(1, most + 1)]
+            left = [m for m in left if m not in batch]
+            self.peers.append(Peer(
+                random.Random(self.rng.random()), len(self.peers),
+                self.dialogue, batch, self.vanishing, self.relay.forget))
+
+    async def _collect(self, login, domains):
+        customer = self.customer
+        await turning.connect(customer.wire, self.relay.odmrd.port,
+                              customer.server.reading)
+        await turning.turn(customer.wire, login, domains)
+        customer.break_somewhere()
+        self._make_peers([m for m in self.messages if not m.late])
+        peers = [self._run(peer) for peer in self.peers]
+        late = [m for m in self.messages if m.late]
+        serving = asyncio.create_task(customer.serve())
+        try:
+            await asyncio.gather(*peers)
+            if late:
+                await self._deliver_late(late, serving)
+            await serving
+        finally:
+            serving.cancel()
+
+    def _run(self, peer):
+        return peer.run(str(self.relay.odmrd.dir / "odmr" /
+                            peer.messages[0].domain))
+
+    async def _deliver_late(self, late, serving):
+        """While odmrd waits for the reply to NOOP."""
+        nooped = asyncio.create_task(self.customer.nooped.wait())
+        await asyncio.wait([nooped, serving],
+                           return_when=asyncio.FIRST_COMPLETED)
+        nooped.cancel()
+        count = len(self.peers)
+        self._make_peers(late)
+        await asyncio.gather(*map(self._run, self.peers[count:]))
+
+    def _hang_up(self):
+        for end in [self.customer, *self.peers]:
+            if end.wire:
+                end.wire.abort()
+
+    # ---- tags
+
+    async def _check_tags(self, domains):
+        until = time.monotonic() + TAGS_BOUND
+        while wrong := self._wrong_tags(domains):
+            check(time.monotonic() < until, wrong)
+            await asyncio.sleep(0.005)
+
+    def _wrong_tags(self, domains):
+        if self.relay.in_session(domains):
+            return "the session is still in state.db"
+        for message in self.messages:
+            if message.late:
+                continue
+            tag = self.relay.tag(message)
+            if len(message.answers) == len(message.recipients):
+                wanted = tag_wanted(message)
+                if tag != wanted and not (message.bad_ends >= TRIES and tag and
+                                          tag[:3] == wanted[:3]):
+                    return f"the tag of {message.sender} is {tag}, not {wanted}"
+            elif tag and tag[0] != "held" and not self._said_so(message, tag):
+                return f"the tag of {message.sender} is {tag}, for nothing"
+        return None
+
+    def _said_so(self, message, tag):
+        """Nobody heard the answers: the tag may be settled all the same."""
+        said = self.customer.said.get(message.sender)
+        answers = [said and said.of(name) for name in message.recipients]
+        if not all(answers):
+            return False
+        delivered = message.delivered + \
+            sum(not answer.refuses() for answer in answers)
+        return tag[0] == ("delivered" if delivered else "refused") and \
+            tag[2] == delivered
