@@ -5,20 +5,24 @@ the next one."""
 from model import DOUBTED, TRIES, answer_of, check, token_of
 
 
-def in_flight_at_a_bad_end(customer, messages):
-    """Senders whose messages had begun and were not answered when the session
-    ended badly; None where it did not, or where nothing was in flight."""
-    if customer.end == "quit" or any(m.vanished for m in messages):
-        return None
-    return {m.sender for m in messages if m.sender in customer.said and
-            not was_judged(customer, m)} or None
+def in_flight(customer, messages):
+    """Senders whose messages the broken session leaves without their answer, in
+    the order in which the customer saw them."""
+    by_sender = {m.sender: m for m in messages}
+    return [sender for sender in customer.said
+            if sender in by_sender and not was_judged(customer,
+                                                      by_sender[sender])]
 
 
 def was_judged(customer, message):
-    """By the customer's server, for all recipients."""
-    return all(token_of(message.answers.get(recipient, (0, ""))[1]) and
-               answer_of(customer, message, recipient).verdict
-               for recipient in message.recipients)
+    """By the customer's server, for all recipients. If Postfix had not yet said
+    all of it, nobody heard."""
+    answers = [answer_of(customer, message, r) for r in message.recipients]
+    if not all(answer and answer.verdict for answer in answers):
+        return False
+    return message.turned_away or all(
+        token_of(message.answers.get(recipient, (0, ""))[1])
+        for recipient in message.recipients)
 
 
 class History:
@@ -27,33 +31,40 @@ class History:
         self.server = server
         self.messages = messages
         cost = server.cost(messages)
-        # The session in which all that can be settled has to be.
+        # From this session on all that can be settled has to be.
         self.due = None if cost is None else disturbed + 1 + cost
-        self.suspects = set()
-        self.bad_end = False    # the last session had one
+        self.suspects = set()   # likeliest causes of a session's end
+        self.careful = False    # the last session had a bad one
         self.hits = 0           # sessions that ended at the poison
         self.copies = 0
 
-    def careful(self):
-        """The suspects of the session to come, or None."""
-        return set(self.suspects) if self.bad_end else None
-
     def add(self, number, customer, offered):
         """A session is over, the laws of a session hold."""
-        doubtful = in_flight_at_a_bad_end(customer, offered)
-        self.bad_end = doubtful is not None
+        self._note_end(customer, offered)
         for message in offered:
-            if message.sender in (doubtful or ()):
-                message.bad_ends += 1
-                self.suspects.add(message.sender)
-            elif message.sender in customer.said:
-                self.suspects.discard(message.sender)
             self._settle(message)
         self._check_poison(customer)
-        self.hits += customer.struck and customer.end != "quit"
-        self._count_copies()
-        if number + 1 == self.due:
+        self.hits += customer.struck and customer.end != "quit" and \
+            (self.hits == 0 or customer.taken > 0)
+        self.copies = sum(count - 1 for count in self.server.taken.values())
+        if self.due and number + 1 >= self.due:
             self._check_done(customer, offered)
+
+    def _note_end(self, customer, offered):
+        for message in offered:
+            if was_judged(customer, message):
+                self.suspects.discard(message.sender)
+        self.careful = False
+        if customer.end == "quit" or any(m.vanished for m in offered):
+            return
+        doubtful = in_flight(customer, offered)
+        self.careful = bool(doubtful)
+        for message in offered:
+            message.bad_ends += message.sender in doubtful
+        # If replies were lost it may have been the one to RSET that was due.
+        if doubtful and (customer.end == "closed" or
+                         doubtful[0] not in customer.behind_rset):
+            self.suspects.add(doubtful[0])
 
     @staticmethod
     def _settle(message):
@@ -79,9 +90,6 @@ class History:
         check(customer.end == "quit" or self.server.habits != {"poison"},
               "the others are bothered by a message that is set apart")
 
-    def _count_copies(self):
-        self.copies = sum(count - 1 for count in self.server.taken.values())
-
     def _check_done(self, customer, offered):
         for message in offered:
             if message.gone or message.sender == self.server.poison or \
@@ -93,8 +101,9 @@ class History:
     def _check_tried(self, customer, message, recipient):
         """Whoever is still queued had an answer in this very session."""
         answer = answer_of(customer, message, recipient)
+        said = customer.said.get(message.sender)
         _, text = message.answers.get(recipient, (400, ""))
-        check(DOUBTED in text or
+        check(DOUBTED in text or (said and said.is_crowded()) or
               (answer and answer.refuses() and answer.verdict),
               f"{message.sender} to {recipient} is still queued after "
               f"{self.due} sessions, the customer said {answer}")

@@ -122,6 +122,9 @@ def may_say(customer, message, code, text, answer):
         return False
     if answer and not answer.verdict:
         return True
+    said = customer.said.get(message.sender)
+    if code == 452 and answer is None and said and said.is_crowded():
+        return True     # this one was not even named
     if message.bad_ends >= TRIES and message.sender not in customer.said:
         return True     # it is set apart
     return customer.end in ("cut", "dropped") or customer.astray or \

@@ -22,10 +22,10 @@ class Farewell(Exception):
 
 class Customer:
     """`disturbed`: the line may break, the server may close or be muddled.
-    `suspects`: senders of the messages in flight when the last session ended
-    badly; None: it did not."""
+    `careful`: the last session broke with messages in flight. `suspects`:
+    senders of those that were the likeliest cause."""
 
-    def __init__(self, rng, server, dialogue, disturbed=False, suspects=None):
+    def __init__(self, rng, server, dialogue, disturbed, careful, suspects):
         self.rng = rng
         self.server = server
         self.wire = Wire(dialogue, "C", "P")
@@ -34,8 +34,8 @@ class Customer:
             self.closing = rng.choice([0, 0, 0, 0.02])  # by 421, any reply
             self.muddled = rng.choice([0, 0, 0, 0.02])
         self.disturbed = disturbed
-        self.careful = suspects is not None
-        self.suspects = suspects or set()
+        self.careful = careful
+        self.suspects = suspects
         self.said = {}
         self.faults = []
         self.astray = None   # why odmrd may end this session
@@ -48,8 +48,11 @@ class Customer:
         self.taken_sent = 0  # as far as odmrd may know
         self.dot_said = 0    # token of the last reply to a dot
         self.known = 0       # token of a reply that odmrd must have read
-        self.wasted = 0      # bodies behind recipients that are all refused
+        self.wasted = set()  # senders whose recipients were all refused,
+                             # and whose bodies came all the same
         self.open = None     # sender of the open transaction
+        self.behind_rset = set()    # senders whose MAIL came right after RSET
+        self.was_rset = False
         self.chunks = b""
         self.broken = False
         self.offered = set()
@@ -187,9 +190,9 @@ class Customer:
     def _count_waste(self):
         if not self.taken_sent and self.open and \
                 self.said[self.open].hopeless():
-            self.wasted += 1
-            if self.wasted > FLIGHT_FIRST:
-                self._fault(f"{self.wasted} bodies for nobody")
+            self.wasted.add(self.open)
+            if len(self.wasted) > FLIGHT_FIRST:
+                self._fault(f"{len(self.wasted)} bodies for nobody")
 
     # ---- commands
 
@@ -202,6 +205,7 @@ class Customer:
                    "DATA": self._data, "BDAT": self._bdat,
                    "QUIT": self._quit}.get(verb)
         await (handler(argument) if handler else self._unknown(text))
+        self.was_rset = verb == "RSET"
 
     async def _unknown(self, text):
         """A command that is none."""
@@ -268,12 +272,14 @@ class Customer:
         if self.open or self.broken:
             await self._nested(sender)
             return
-        if sender in self.said:
+        if sender in self.said and self.said[sender].mail.verdict:
             self._fault(f"MAIL {sender} a second time")
         if self.server.message_limit is not None and \
                 self.messages >= self.server.message_limit:
             self.said[sender] = Said()
             await self._close()
+        if self.was_rset:
+            self.behind_rset.add(sender)
         self._check_parameters(argument)
         self._count_flight(sender)
         said = self.said[sender] = Said()

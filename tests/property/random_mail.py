@@ -20,6 +20,7 @@ class Message:
     body: bytes
     utf8: bool              # needs SMTPUTF8
     late: bool = False      # comes when a session lingers
+    arrives: int = 0        # with which session
     delivered: int = 0      # recipients, in the sessions before
     bad_ends: int = 0       # sessions that broke while it was in flight
     doubted: bool = False   # a refusal of it was not believed

@@ -33,7 +33,6 @@ class Run:
         self.server.meet(self.rng, self.messages)
         history = History(self.server, self.messages, self.disturbed)
         self.relay.begin(login, self.linger)
-        self.relay.add_tags([m for m in self.messages if not m.late])
         most = max(history.due or 0, self.disturbed + SESSIONS)
         for number in range(most):
             await self._session(number, history, login, domains)
@@ -50,14 +49,19 @@ class Run:
             for i in range(count)]
         if self.linger:
             self.messages[-1].late = True
+        if self.rng.random() < 0.5:     # new mail meanwhile
+            for message in self.messages:
+                message.arrives = self.rng.choice([0, 0, 0, 1, 2, 3, 4])
 
     async def _session(self, number, history, login, domains):
-        self.dialogue.append(f"---- session {number + 1} of run {self.name}")
-        disturbed = number < self.disturbed
-        queued = [m for m in self.messages if m.recipients and not m.gone]
+        self.relay.add_tags([m for m in self.messages
+                             if m.arrives == number and not m.late])
+        queued = [m for m in self.messages
+                  if m.arrives <= number and m.recipients and not m.gone]
         session = Session(
             number, random.Random(f"{self.name}/{number}"), self.relay,
-            self.server, queued, self.dialogue, disturbed, history.careful())
+            self.server, queued, self.dialogue, disturbed,
+            careful=history.careful, suspects=set(history.suspects))
         try:
             await session.play(login, domains)
             history.add(number, session.customer, queued)

@@ -42,6 +42,11 @@ class Said:
             return None
         return self.body
 
+    def is_crowded(self):
+        """The server has enough of its recipients."""
+        return any(answer.code in (452, 552)
+                   for answer in self.recipients.values())
+
     def hopeless(self):
         return bool(self.recipients) and all(
             answer.refuses() for answer in self.recipients.values())

@@ -13,20 +13,20 @@ from random_postfix import Peer
 
 BOUND = 25          # seconds; odmrd's own timeouts are longer
 TAGS_BOUND = 10     # for the thread that settles them
+NOT_NOW = "when others have gone"
 
 
 class Session:
-    """`messages` are offered; the suspects are those that were in flight when
-    the one before ended badly (or None)."""
+    """`messages` are offered; `more` is what the customer has to know."""
 
     def __init__(self, number, rng, relay, server, messages, dialogue,
-                 disturbed, suspects):
+                 disturbed, **more):
         self.rng = rng
         self.relay = relay
         self.messages = messages
         self.dialogue = dialogue
         self.customer = BrokenCustomer(
-            number, relay.tls, rng, server, dialogue, disturbed, suspects)
+            number, relay.tls, rng, server, dialogue, disturbed, **more)
         self.vanishing = rng.choice([0, 0, 0.05, 0.3]) if disturbed else 0
         self.peers = []
 
@@ -73,7 +73,7 @@ class Session:
             await asyncio.gather(*peers)
             if late:
                 await self._deliver_late(late, serving)
-            await serving
+            await self._offer_again(serving)
         finally:
             serving.cancel()
 
@@ -87,9 +87,23 @@ class Session:
         await asyncio.wait([nooped, serving],
                            return_when=asyncio.FIRST_COMPLETED)
         nooped.cancel()
+        await self._offer(late)
+
+    async def _offer(self, messages):
         count = len(self.peers)
-        self._make_peers(late)
+        self._make_peers(messages)
         await asyncio.gather(*map(self._run, self.peers[count:]))
+
+    async def _offer_again(self, serving):
+        """What odmrd has no room for now comes with its next flush."""
+        while not serving.done():
+            await asyncio.wait([serving], timeout=0.1)
+            again = [m for m in self.messages
+                     if any(NOT_NOW in text for _, text in m.answers.values())]
+            for message in again:
+                message.offer_again()
+            await self._offer(again)
+        await serving
 
     def _hang_up(self):
         for end in [self.customer, *self.peers]:
