@@ -80,8 +80,11 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := odmrd/peers.c
-UNIT_test_settle  := odmrd/settle.c odmrd/settle_note.c odmrd/settle_writer.c
+UNIT_test_settle  := odmrd/settle.c odmrd/settle_note.c odmrd/settle_writer.c \
+		     odmrd/history.c odmrd/workaround_name.c odmrd/transaction.c \
+		     odmrd/budget.c
 UNIT_test_intake  := odmrd/intake.c
+UNIT_test_refusal := odmrd/refusal.c
 UNIT_test_request := etrn-trigger/request.c
 UNIT_test_peer    := etrn-trigger/peer.c etrn-trigger/wire.c
 

@@ -22,6 +22,7 @@
 
 #include "conf.h"
 #include "mail_log_line.h"
+#include "suspicion.h"
 
 struct store;
 
@@ -330,6 +331,8 @@ struct settlement {
 	long refused;
 	long kept;
 	long doubted; /* of those kept: the customer said 5xx */
+	enum fault fault;
+	bool took; /* the session has taken mail by then */
 	int64_t bytes;
 	int64_t when;
 	int64_t up;         /* uptime() then */
@@ -338,6 +341,34 @@ struct settlement {
 
 /* STORE_NONE: it was never tagged. */
 enum store_result store_settle(struct store *, const struct settlement *);
+
+/* ---- what sessions have taught (state.db) ----------------------------- */
+
+struct workaround {
+	int64_t account;
+	const char *what; /* see odmrd/workaround.h */
+	const char *why;
+	int64_t since;
+	int64_t until;
+};
+
+typedef void workaround_visit(const struct workaround *, void *arg);
+typedef void suspect_visit(
+    const char *queue_id, enum suspicion suspicion, void *arg);
+
+/* `until` is ignored: a day after `since` if it is sure, or guessed for the
+ * second time within a day, else an hour. An account that is gone learns
+ * nothing. */
+enum store_result store_workaround_put(
+    struct store *, const struct workaround *, bool sure);
+enum store_result store_workaround_forget(
+    struct store *, int64_t account, const char *what);
+/* Those that count now. */
+enum store_result store_workaround_each(struct store *, int64_t account,
+    int64_t now, workaround_visit *visit, void *arg);
+/* The held messages of `domain` that sessions may have ended at. */
+enum store_result store_suspects(struct store *, const char *domain,
+    int64_t now, suspect_visit *visit, void *arg);
 
 /* ---- usage (state.db) ------------------------------------------------ */
 

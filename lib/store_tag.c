@@ -5,6 +5,7 @@
  * answer; `tried` those of them that the session named in the tag has had a
  * 4xx for, so that tried >= open means: nothing left for that session to do.
  */
+#include <assert.h>
 #include <time.h>
 
 #include "store_internal.h"
@@ -92,6 +93,20 @@ store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
 	"iif(?3 + ?4 = 0 OR ?2 > 0 OR open > ?3 + ?4, state, "                 \
 	"iif(delivered + ?3 > 0, 'delivered', 'refused')) "
 
+/* What an answer of the customer, or the end of a session, says of it: ?12 is
+ * an enum fault, ?13 whether the session took other mail. */
+#define SUSPECT                                                                \
+	"suspect = CASE ?12 WHEN 0 THEN iif(?9 > 0, 2, 0) "                    \
+	"WHEN 2 THEN max(suspect, 1) WHEN 3 THEN 3 ELSE suspect END, "         \
+	"faults = CASE ?12 WHEN 0 THEN 0 "                                     \
+	"WHEN 3 THEN faults + (faults = 0 OR ?13) ELSE faults END, "           \
+	"faulted = iif(?12 = 3, ?6, faulted) "
+
+static_assert(SUSPECT_NEAR == 1 && SUSPECT_DOUBTED == 2 &&
+	SUSPECT_LIKELY == 3 && FAULT_NONE == 0 && FAULT_NEAR == 2 &&
+	FAULT_LIKELY == 3,
+    "the numbers of the statement above");
+
 /* Every right-hand side sees the row as it was before. A size of 0 is one that
  * the sender did not tell. */
 static enum store_result
@@ -114,8 +129,8 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"state = " FATE ", "
 		"doubted = coalesce(doubted, iif(?9 > 0, ?6, NULL)), "
 		"doubted_up = coalesce(doubted_up, iif(?9 > 0, ?11, NULL)), "
-		"doubted_by = coalesce(doubted_by, iif(?9 > 0, ?1, NULL)) "
-		"WHERE queue_id = ?7 AND domain = ?8"))
+		"doubted_by = coalesce(doubted_by, iif(?9 > 0, ?1, "
+		"NULL)), " SUSPECT "WHERE queue_id = ?7 AND domain = ?8"))
 		return STORE_FAILED;
 	query_text(&query, settlement->session);
 	query_int(&query, settlement->kept);
@@ -128,6 +143,8 @@ settle_tag(struct store *store, const struct settlement *settlement,
 	query_int(&query, settlement->doubted);
 	query_int(&query, settlement->bytes);
 	query_int(&query, settlement->up);
+	query_int(&query, settlement->fault);
+	query_int(&query, settlement->took);
 	return query_change(&query);
 }
 

@@ -7,6 +7,7 @@
 #include "customer.h"
 #include "customer_reply.h"
 #include "ending.h"
+#include "hello.h"
 #include "lmtp.h"
 #include "registry.h"
 
@@ -23,6 +24,7 @@ bury_customer(void *dead)
 	struct customer *c = dead;
 
 	drain_free(&c->drain);
+	history_clear(&c->history);
 	linger_free(&c->linger);
 	live_free(&c->live);
 	timer_free(&c->timer);
@@ -67,6 +69,7 @@ customer_turn(struct customer *c, struct link *link)
 	c->link = link;
 	link_hand_over(link, &customer_role, c);
 	customer_set_state(c, CUSTOMER_GREETING);
+	hello_prepare(c);
 	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
 		customer_arm(c);
 }
@@ -74,7 +77,7 @@ customer_turn(struct customer *c, struct link *link)
 bool
 customer_takes_mail(const struct customer *c)
 {
-	return (c->state == CUSTOMER_READY || c->state == CUSTOMER_LINGERING) &&
+	return c->ready && c->state <= CUSTOMER_LINGERING &&
 	    c->stopping == NULL;
 }
 
@@ -151,7 +154,16 @@ customer_quit(struct customer *c, const char *reason)
 	linger_end(&c->linger);
 	registry_release(c->server->registry, c);
 	customer_set_state(c, CUSTOMER_QUITTING);
+	pipeline_decline(c);
 	dismiss_lmtps(c, false);
+	customer_say_quit(c);
+}
+
+void
+customer_say_quit(struct customer *c)
+{
+	if (c->state != CUSTOMER_QUITTING || c->fifo_count > 0)
+		return;
 	link_printf(c->link, "QUIT\r\n");
 	if (customer_expect(c, EXPECT_QUIT, NULL, 0))
 		customer_arm(c);
@@ -206,6 +218,7 @@ customer_lost(struct customer *c, const char *reason)
 		c->reason = reason;
 	drain_stop(&c->drain);
 	linger_end(&c->linger);
+	history_clear(&c->history);
 	timer_stop(c->timer);
 	if (c->stop_timer != NULL)
 		timer_stop(c->stop_timer);

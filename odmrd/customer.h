@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #include "drain.h"
+#include "expect.h"
+#include "history.h"
 #include "linger.h"
 #include "link.h"
 #include "live.h"
@@ -53,27 +55,6 @@ enum {
 	CAP_STARTTLS = 1 << 6,
 };
 
-enum expect {
-	EXPECT_GREETING,
-	EXPECT_EHLO,
-	EXPECT_HELO,
-	EXPECT_STARTTLS,
-	EXPECT_RSET,
-	EXPECT_MAIL,
-	EXPECT_RCPT,
-	EXPECT_DATA,
-	EXPECT_CHUNK, /* a BDAT that is not the last */
-	EXPECT_LAST,  /* BDAT LAST, or the dot */
-	EXPECT_NOOP,
-	EXPECT_QUIT,
-};
-
-struct expected {
-	enum expect what;
-	struct transaction *tx; /* NULL for the session's own */
-	size_t rcpt;
-};
-
 /* Who opened the connection: known before the turn, kept for the log. */
 struct identity {
 	char id[SESSION_ID_SIZE];
@@ -102,8 +83,12 @@ struct customer {
 	char *domains; /* one a line */
 	TAILQ_HEAD(, claim) claims;
 	TAILQ_HEAD(, lmtp) lmtps;
+	struct history history; /* of earlier sessions */
+	bool ready;             /* mail could flow, since the first EHLO */
+	bool greeted;           /* its greeting came before the history */
+	bool helo;              /* EHLO is not for this server */
+	bool may_secure;        /* TLS is to be had, and not used */
 	unsigned caps;
-	int64_t size_limit; /* of CAP_SIZE; 0: not told */
 	struct reply reply; /* being put together */
 	struct expected *fifo;
 	size_t fifo_head, fifo_count, fifo_size; /* size: a power of two */
@@ -142,6 +127,11 @@ void customer_set_state(struct customer *customer, enum customer_state state);
 bool customer_expect(struct customer *customer, enum expect what,
     struct transaction *tx, size_t rcpt);
 
+/* The oldest command without a reply, which is taken off; and what the newest
+ * is. There is one. */
+struct expected customer_next_expected(struct customer *customer);
+enum expect customer_last_expected(const struct customer *customer);
+
 /* Is the session open to messages from Postfix? */
 bool customer_takes_mail(const struct customer *customer);
 /* A message comes in: a lingering session delivers again. */
@@ -151,8 +141,10 @@ bool customer_noop(struct customer *customer);
 /* Changes as long as the customer takes in or answers anything. */
 uint64_t customer_pulse(const struct customer *customer);
 
-/* All is delivered: gives the domains back and says QUIT. */
+/* All is delivered: gives the domains back and says QUIT, behind the reply to
+ * whatever was said before (RFC 2920 3.1). */
 void customer_quit(struct customer *customer, const char *reason);
+void customer_say_quit(struct customer *customer);
 /* What is in flight may finish, within stop_timeout; nothing new begins, and
  * then comes QUIT. */
 void customer_stop(struct customer *customer, const char *reason);

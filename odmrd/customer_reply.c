@@ -4,13 +4,21 @@
 #include "customer_reply.h"
 #include "hello.h"
 #include "log.h"
+#include "workaround.h"
 
 enum {
 	REPLY_LINE_MAX = 4096,
 	QUIT_MS = 60000,
 	NOOP_MS = 30000,
+	SECURE_MS = 10000, /* fetchmail does not let TLS through at all */
 	FIFO_MIN = 16,
 };
+
+static int64_t
+least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
 
 void
 customer_arm(struct customer *c)
@@ -29,8 +37,11 @@ customer_arm(struct customer *c)
 		timer_set(c->timer, QUIT_MS);
 	else if (next == EXPECT_NOOP)
 		timer_set(c->timer, NOOP_MS);
-	else if (next == EXPECT_LAST)
+	else if (next == EXPECT_LAST || next == EXPECT_DOT)
 		timer_set(c->timer, conf->data_done_timeout * 1000);
+	else if (c->state == CUSTOMER_SECURING)
+		timer_set(
+		    c->timer, least(SECURE_MS, conf->customer_timeout * 1000));
 	else
 		timer_set(c->timer, conf->customer_timeout * 1000);
 }
@@ -71,13 +82,37 @@ customer_expect(
 	return true;
 }
 
+struct expected
+customer_next_expected(struct customer *c)
+{
+	struct expected e = c->fifo[c->fifo_head];
+
+	c->fifo_head = (c->fifo_head + 1) & (c->fifo_size - 1);
+	c->fifo_count--;
+	return e;
+}
+
+enum expect
+customer_last_expected(const struct customer *c)
+{
+	size_t at = c->fifo_head + c->fifo_count - 1;
+
+	return c->fifo[at & (c->fifo_size - 1)].what;
+}
+
+/* What the session did is to blame for its end, or what was in flight. */
+static void
+broken(struct customer *c, const char *reason)
+{
+	workaround_of_end(c, reason);
+	pipeline_blame(c);
+	customer_lost(c, reason);
+}
+
 void
 customer_overdue(void *arg)
 {
-	struct customer *c = arg;
-
-	hello_failed(c);
-	customer_lost(c, "timeout");
+	broken(arg, "timeout");
 }
 
 static void
@@ -98,55 +133,107 @@ dispatch(
 		hello_starttls(c, reply);
 		break;
 	case EXPECT_NOOP:
+		if (reply_class(reply) >= 4)
+			workaround_learn(c, AVOID_NOOP, true, reply->text);
 		break;
 	case EXPECT_QUIT:
 		customer_lost(c, "quit");
 		break;
 	case EXPECT_RSET:
+		break;
 	case EXPECT_MAIL:
 	case EXPECT_RCPT:
 	case EXPECT_DATA:
 	case EXPECT_CHUNK:
 	case EXPECT_LAST:
+	case EXPECT_DOT:
 		pipeline_reply(c, e, reply);
 		break;
 	}
+}
+
+/* A server that counts what is no mail says so in reply to it. */
+static void
+learn_from_closing(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	if (e->what == EXPECT_RSET)
+		workaround_learn(c, AVOID_RSET, true, reply->text);
+	else if (e->what == EXPECT_NOOP)
+		workaround_learn(c, AVOID_NOOP, true, reply->text);
+}
+
+/* Is the reply about the session? Then `reply` is what Postfix may hear. Which
+ * state a refused RSET leaves nobody knows. */
+static bool
+is_barred(struct customer *c, const struct expected *e, struct reply *reply)
+{
+	if (e->what == EXPECT_RSET && reply_class(reply) == 5)
+		learn_from_closing(c, e, reply);
+	if (e->what == EXPECT_RSET)
+		return reply_class(reply) == 5;
+	if (e->tx == NULL || pipeline_weigh(c, e, reply) != REFUSAL_OF_SESSION)
+		return false;
+	workaround_of_refusal(c, e, reply);
+	return true;
+}
+
+/* RFC 5321 3.8: 421 may come at any point, and the line closes then. What the
+ * reply was for is still in the FIFO and hears the reason. */
+static void
+on_closing(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	log_info(c->who.id, "customer closes: %s", reply->text);
+	learn_from_closing(c, e, reply);
+	if (e->tx != NULL)
+		tx_answer_rest(e->tx, false, 451, reply->text);
+	broken(c, "closed-by-customer");
+}
+
+/* It cannot go on like this. */
+static void
+on_barred(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	if (e->tx != NULL)
+		tx_answer_rest(e->tx, false, reply->code, reply->text);
+	broken(c, "out-of-step");
+}
+
+static void
+on_unasked(struct customer *c, const struct reply *reply)
+{
+	log_warning(c->who.id, "unasked for: %d %s", reply->code, reply->text);
+	broken(c, reply->code == 421 ? "closed-by-customer" : "unasked-reply");
 }
 
 static void
 on_reply(struct customer *c)
 {
 	struct reply reply = c->reply;
-	struct expected e;
+	const struct expected e =
+	    c->fifo_count > 0 ? c->fifo[c->fifo_head] : (struct expected) { 0 };
+	int code = reply.code;
 
 	c->reply = (struct reply) { 0 };
 	c->replies++;
-	if (c->fifo_count == 0) {
+	if (c->fifo_count == 0)
+		on_unasked(c, &reply);
+	else if (code == 421 && e.what != EXPECT_QUIT)
+		on_closing(c, &e, &reply);
+	else if (!pipeline_understands(&e, &reply)) {
 		log_warning(
-		    c->who.id, "unasked for: %d %s", reply.code, reply.text);
-		customer_lost(c,
-		    reply.code == 421 ? "closed-by-customer" : "unasked-reply");
-		return;
+		    c->who.id, "unexpected reply: %d %s", code, reply.text);
+		broken(c, "bad-reply");
+	} else if (is_barred(c, &e, &reply)) {
+		if (!hello_again(c, &e, code))
+			on_barred(c, &e, &reply);
+	} else {
+		customer_next_expected(c);
+		dispatch(c, &e, &reply);
+		customer_say_quit(c);
 	}
-	e = c->fifo[c->fifo_head];
-	/* RFC 5321 3.8: 421 may come at any point, the line closes then. What
-	 * the reply was for is still in the FIFO and hears the reason. */
-	if (reply.code == 421 && e.what != EXPECT_QUIT) {
-		log_info(c->who.id, "customer closes: %s", reply.text);
-		if (e.tx != NULL)
-			tx_answer_rest(e.tx, false, 451, reply.text);
-		customer_lost(c, "closed-by-customer");
-		return;
-	}
-	if (!pipeline_understands(&e, &reply)) {
-		log_warning(c->who.id, "unexpected reply: %d %s", reply.code,
-		    reply.text);
-		customer_lost(c, "bad-reply");
-		return;
-	}
-	c->fifo_head = (c->fifo_head + 1) & (c->fifo_size - 1);
-	c->fifo_count--;
-	dispatch(c, &e, &reply);
 }
 
 static void
@@ -160,7 +247,7 @@ on_reply_line(struct customer *c, const char *line, size_t len)
 		break;
 	case REPLY_BAD:
 		log_warning(c->who.id, "no SMTP reply: %.100s", line);
-		customer_lost(c, "bad-reply");
+		broken(c, "bad-reply");
 		return;
 	}
 	if (!first && len > 4 && c->fifo_count > 0 &&
@@ -191,7 +278,7 @@ on_input(void *owner)
 			break;
 		case LINE_LONG:
 		case LINE_BAD:
-			customer_lost(c, "bad-reply");
+			broken(c, "bad-reply");
 			break;
 		}
 }
@@ -212,8 +299,7 @@ on_ended(void *owner, const char *why)
 
 	if (c->state != CUSTOMER_QUITTING)
 		log_info(c->who.id, "line lost: %s", why);
-	hello_failed(c);
-	customer_lost(c, "lost");
+	broken(c, "lost");
 }
 
 static void

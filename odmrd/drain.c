@@ -13,11 +13,11 @@
  * are asked only when it has been quiet for longer. */
 enum { QUIET_MS = 30 };
 
-/* Is a message on its way? */
+/* Is a message on its way? What is put off waits for the others. */
 static bool
 is_busy(const struct customer *c)
 {
-	return c->transactions > 0;
+	return c->transactions > c->pipeline.put_off_count;
 }
 
 /* Waits for Postfix to send something. A message that is being deferred just
@@ -44,6 +44,16 @@ flush_all(struct customer *c)
 
 static void ask(struct customer *c);
 
+/* All that is left is what was put off, or nothing. */
+static void
+go_on_or_linger(struct customer *c)
+{
+	if (c->pipeline.put_off_count > 0)
+		pipeline_release(c);
+	else
+		linger_begin(c);
+}
+
 static void
 on_count(long unattempted, void *arg)
 {
@@ -60,8 +70,9 @@ on_count(long unattempted, void *arg)
 		flush_all(c);
 	if (c->state != CUSTOMER_READY)
 		return;
-	if (unattempted == 0) {
-		linger_begin(c);
+	if (unattempted >= 0 &&
+	    (unsigned long)unattempted <= c->pipeline.put_off_count) {
+		go_on_or_linger(c);
 		return;
 	}
 	be_patient(c);
@@ -106,7 +117,9 @@ on_timer(void *arg)
 		log_info(c->who.id,
 		    "mail remains but Postfix is silent, flushing once more");
 		flush_all(c);
-	} else {
+	} else if (c->pipeline.put_off_count > 0)
+		pipeline_release(c);
+	else {
 		audit_suspect(c->server->audit, "tags without mail");
 		give_up(c);
 	}

@@ -95,6 +95,8 @@ settle(struct lmtp *lmtp, const struct transaction *tx)
 		.refused = (long)tx_count(tx, 5),
 		.kept = (long)tx_count(tx, 4),
 		.doubted = tx->doubted,
+		.fault = tx->fault,
+		.took = lmtp->customer->tally.delivered > 0,
 		.bytes = tx->bytes,
 		.when = time(NULL),
 		.up = uptime(),
@@ -107,7 +109,7 @@ settle(struct lmtp *lmtp, const struct transaction *tx)
 	if (r != NULL)
 		snprintf(text, sizeof(text), "%d %s", r->code,
 		    r->text != NULL ? r->text : "");
-	if (s.queue_id != NULL)
+	if (s.queue_id != NULL && !tx->unsettled)
 		settle_tx(lmtp->customer->server->settle, &s);
 }
 
@@ -336,13 +338,29 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 		lmtp_greet(lmtp);
 }
 
+/* The session broke before Postfix had said all: its tag is to know that. */
+static void
+lose(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+
+	if (tx->fault != FAULT_NONE && tx->state == TX_DONE)
+		settle(lmtp, tx);
+	lmtp->customer->tally.kept++;
+}
+
 void
 lmtp_dismiss(struct lmtp *lmtp, bool lost)
 {
 	if (lmtp->tx != NULL && !lost)
 		return;
+	if (lmtp->state == LMTP_JUDGING) {
+		verdict_decline(lmtp);
+		answer(lmtp);
+		return;
+	}
 	if (lmtp->tx != NULL)
-		lmtp->customer->tally.kept++;
+		lose(lmtp);
 	if (lmtp->state != LMTP_IDLE)
 		link_printf(
 		    lmtp->link, "421 4.4.2 The customer's session is over\r\n");

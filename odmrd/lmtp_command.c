@@ -33,15 +33,14 @@ on_lhlo(struct lmtp *lmtp, const char *args)
 	(void)args;
 	link_printf(lmtp->link, "250-%s\r\n250-PIPELINING\r\n",
 	    c->server->conf->myhostname);
-	if (c->caps & CAP_SIZE && c->size_limit > 0)
-		link_printf(
-		    lmtp->link, "250-SIZE %lld\r\n", (long long)c->size_limit);
-	else if (c->caps & CAP_SIZE)
+	/* Without the number, and SMTPUTF8 always: where the customer's server
+	 * does not take such a message, that is for the second opinion to
+	 * judge, and not for Postfix at once. */
+	if (c->caps & CAP_SIZE)
 		reply(lmtp, "250-SIZE");
 	if (c->caps & CAP_8BITMIME)
 		reply(lmtp, "250-8BITMIME");
-	if (c->caps & CAP_SMTPUTF8)
-		reply(lmtp, "250-SMTPUTF8");
+	reply(lmtp, "250-SMTPUTF8");
 	if (c->caps & CAP_DSN)
 		reply(lmtp, "250-DSN");
 	reply(lmtp, "250-ENHANCEDSTATUSCODES");

@@ -27,8 +27,6 @@ struct session;
 struct settle;
 struct tls;
 
-enum { REVERSE_TLS_FAILED = 64 };
-
 struct server {
 	const struct conf *conf;
 	struct loop *loop;
@@ -44,9 +42,6 @@ struct server {
 	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
 	Gsasl *sasl;
 	uid_t postfix_uid;
-	/* Accounts whose servers offer TLS that does not work. */
-	int64_t reverse_tls_failed[REVERSE_TLS_FAILED];
-	size_t reverse_tls_next;
 	struct budget budget;               /* for the bodies of all sessions */
 	TAILQ_HEAD(lmtp_list, lmtp) hungry; /* ration.c's */
 	struct timer *ration_timer;

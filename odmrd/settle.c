@@ -82,6 +82,26 @@ settle_end(struct settle *settle, const struct session_row *row)
 	hand_in(settle, note_session(NOTE_END, row));
 }
 
+void
+settle_workaround(
+    struct settle *settle, const struct workaround *workaround, bool sure)
+{
+	hand_in(settle, note_workaround(workaround, sure));
+}
+
+struct question *
+settle_ask_past(struct settle *settle, int64_t account, const char *domains,
+    settle_past *answer, void *arg)
+{
+	struct note *note = note_past(account, domains);
+
+	if (note == NULL)
+		return NULL;
+	note->u.ask.question.past = answer;
+	note->u.ask.question.arg = arg;
+	return hand_in(settle, note) ? &note->u.ask.question : NULL;
+}
+
 struct question *
 settle_ask(struct settle *settle, const char *domains, const char *session,
     settle_answer *answer, void *arg)
@@ -99,6 +119,7 @@ void
 question_forget(struct question **question)
 {
 	(*question)->answer = NULL;
+	(*question)->past = NULL;
 	*question = NULL;
 }
 
@@ -123,7 +144,9 @@ hear_back(void *arg)
 		q = &notes->u.ask.question;
 		if (notes->kind == NOTE_QUESTION && q->answer != NULL)
 			q->answer(q->result, q->arg);
-		free(notes);
+		if (notes->kind == NOTE_PAST && q->past != NULL)
+			q->past(&q->history, q->arg);
+		note_free(notes);
 	}
 }
 

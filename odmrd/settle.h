@@ -16,6 +16,7 @@
 
 enum { SETTLE_ROOM = 64 << 20 }; /* some 100,000 messages */
 
+struct history;
 struct question;
 struct settle;
 
@@ -28,10 +29,13 @@ struct settle *settle_new(
     struct loop *loop, const struct conf *conf, settle_doubt *doubt, void *arg);
 void settle_free(struct settle **settle);
 
-/* All three copy what they are given. */
+/* All of these copy what they are given. */
 void settle_tx(struct settle *settle, const struct settlement *settlement);
 /* Only news: while the database cannot be used, it may be left out. */
 void settle_session(struct settle *settle, const struct session_row *row);
+/* Learnt, see store_workaround_put; or, with `why` NULL, forgotten. */
+void settle_workaround(
+    struct settle *settle, const struct workaround *workaround, bool sure);
 /* It ended when `row` says that it was noted. */
 void settle_end(struct settle *settle, const struct session_row *row);
 
@@ -43,6 +47,11 @@ void settle_end(struct settle *settle, const struct session_row *row);
 typedef void settle_answer(long unattempted, void *arg);
 struct question *settle_ask(struct settle *settle, const char *domains,
     const char *session, settle_answer *answer, void *arg);
+/* Likewise, what earlier sessions have taught (history.h). The answer may take
+ * what `history` has, and leave it empty. */
+typedef void settle_past(struct history *history, void *arg);
+struct question *settle_ask_past(struct settle *settle, int64_t account,
+    const char *domains, settle_past *answer, void *arg);
 void question_forget(struct question **question);
 
 #endif

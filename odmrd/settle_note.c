@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "domain.h"
 #include "log.h"
 #include "settle_note.h"
+#include "workaround.h"
 
 static struct note *
 note_new(enum note_kind kind, size_t text)
@@ -91,22 +93,109 @@ note_question(const char *domains, const char *session)
 	return note;
 }
 
+struct note *
+note_workaround(const struct workaround *row, bool sure)
+{
+	struct note *note =
+	    note_new(NOTE_WORKAROUND, room(row->what) + room(row->why));
+
+	if (note == NULL)
+		return NULL;
+	note->u.learnt.row = *row;
+	note->u.learnt.row.what = keep(note, row->what);
+	note->u.learnt.row.why = keep(note, row->why);
+	note->u.learnt.sure = sure;
+	return note;
+}
+
+struct note *
+note_past(int64_t account, const char *domains)
+{
+	struct note *note = note_new(NOTE_PAST, room(domains));
+
+	if (note == NULL)
+		return NULL;
+	note->u.ask.domains = keep(note, domains);
+	note->u.ask.account = account;
+	return note;
+}
+
+void
+note_free(struct note *note)
+{
+	if (note->kind == NOTE_PAST)
+		history_clear(&note->u.ask.question.history);
+	free(note);
+}
+
+/* Takes the next of a list, one a line. False at its end. */
+static bool
+next_domain(const char **at, char name[DOMAIN_SIZE])
+{
+	size_t len = strcspn(*at, "\n");
+
+	if (len == 0)
+		return false;
+	memcpy(name, *at, len);
+	name[len] = '\0';
+	*at += len + ((*at)[len] == '\n');
+	return true;
+}
+
+static enum store_result
+learn(const struct note *note, struct store *store)
+{
+	const struct workaround *row = &note->u.learnt.row;
+
+	return row->why != NULL
+	    ? store_workaround_put(store, row, note->u.learnt.sure)
+	    : store_workaround_forget(store, row->account, row->what);
+}
+
+static void
+on_suspect(const char *id, enum suspicion suspicion, void *arg)
+{
+	history_add(arg, id, suspicion);
+}
+
+static void
+on_workaround(const struct workaround *workaround, void *arg)
+{
+	struct history *history = arg;
+
+	history->avoid |= workaround_of(workaround->what);
+}
+
+/* What finds no memory goes like any other message. */
+static enum store_result
+recall(struct note *note, struct store *store)
+{
+	struct history *history = &note->u.ask.question.history;
+	const char *at = note->u.ask.domains;
+	char name[DOMAIN_SIZE];
+	int64_t now = time(NULL);
+	enum store_result result;
+
+	history_clear(history);
+	result = store_workaround_each(
+	    store, note->u.ask.account, now, on_workaround, history);
+	while (result != STORE_FAILED && next_domain(&at, name))
+		result = store_suspects(store, name, now, on_suspect, history);
+	history_sort(history);
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
+}
+
 static enum store_result
 count(struct note *note, struct store *store)
 {
 	const char *at = note->u.ask.domains;
 	char name[DOMAIN_SIZE];
 	int64_t total = 0;
-	size_t len;
 
-	for (; *at != '\0'; at += at[len] != '\0' ? len + 1 : len) {
-		len = strcspn(at, "\n");
-		memcpy(name, at, len);
-		name[len] = '\0';
+	while (next_domain(&at, name))
 		if (store_tag_count(store, name, note->u.ask.session, &total) ==
 		    STORE_FAILED)
 			return STORE_FAILED;
-	}
 	note->u.ask.question.result = (long)total;
 	return STORE_OK;
 }
@@ -130,8 +219,12 @@ note_apply(struct note *note, struct store *store)
 		return store_session_put(store, &note->u.session);
 	case NOTE_END:
 		return end_session(&note->u.session, store);
+	case NOTE_WORKAROUND:
+		return learn(note, store);
 	case NOTE_QUESTION:
 		return count(note, store);
+	case NOTE_PAST:
+		return recall(note, store);
 	}
 	return STORE_FAILED;
 }

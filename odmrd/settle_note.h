@@ -6,14 +6,24 @@
 #ifndef SETTLE_NOTE_H
 #define SETTLE_NOTE_H
 
+#include "history.h"
 #include "settle.h"
 
-enum note_kind { NOTE_TX, NOTE_SESSION, NOTE_END, NOTE_QUESTION };
+enum note_kind {
+	NOTE_TX,
+	NOTE_SESSION,
+	NOTE_END,
+	NOTE_WORKAROUND,
+	NOTE_QUESTION,
+	NOTE_PAST,
+};
 
 struct question {
 	settle_answer *answer; /* the loop's; NULL: nobody asks any more */
 	void *arg;
-	long result; /* -1 until it is known */
+	long result;       /* -1 until it is known */
+	settle_past *past; /* NOTE_PAST's answer, likewise */
+	struct history history;
 };
 
 struct note {
@@ -25,7 +35,12 @@ struct note {
 		struct {
 			struct question question;
 			const char *domains, *session;
+			int64_t account;
 		} ask;
+		struct {
+			struct workaround row;
+			bool sure;
+		} learnt;
 	} u;
 	int64_t since; /* clock_ms when it was made */
 	size_t bytes;
@@ -36,7 +51,10 @@ struct note {
 /* All give NULL, with a line in the log, when there is no memory. */
 struct note *note_tx(const struct settlement *settlement);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
+struct note *note_workaround(const struct workaround *row, bool sure);
 struct note *note_question(const char *domains, const char *session);
+struct note *note_past(int64_t account, const char *domains);
+void note_free(struct note *note);
 
 /* STORE_NONE: the message was never tagged. */
 enum store_result note_apply(struct note *note, struct store *store);

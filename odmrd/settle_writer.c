@@ -134,7 +134,7 @@ answer_the_old(struct writer *w)
 
 	pthread_mutex_lock(&w->settle->lock);
 	for (struct note **at = &w->notes, *note; (note = *at) != NULL;)
-		if (note->kind == NOTE_QUESTION && note->since <= before)
+		if (note->kind >= NOTE_QUESTION && note->since <= before)
 			give_back(w, at);
 		else
 			at = &note->next;

@@ -146,6 +146,21 @@ tx_filled(struct transaction *tx, size_t n)
 	tx->bytes += (int64_t)n;
 }
 
+/* A quoted local part may have a '>' (RFC 5321 4.1.2). */
+size_t
+tx_path_len(const char *args)
+{
+	bool quoted = false;
+	const char *at = args;
+
+	for (; *at != '\0' && (quoted || *at != '>'); at++)
+		if (*at == '"')
+			quoted = !quoted;
+		else if (*at == '\\' && at[1] != '\0')
+			at++;
+	return (size_t)(at - args) + (*at == '>');
+}
+
 void
 tx_answer(struct transaction *tx, size_t rcpt, int code, const char *text)
 {

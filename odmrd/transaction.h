@@ -21,6 +21,7 @@
 #include "budget.h"
 #include "dot.h"
 #include "reply.h"
+#include "suspicion.h"
 
 struct lmtp;
 
@@ -32,6 +33,9 @@ enum tx_state {
 	TX_SENT,    /* all that will be sent is on the wire */
 	TX_DONE,    /* every recipient has its answer */
 };
+
+/* How a transaction goes on the wire: see pipeline.h. */
+enum plan { PLAN_LOCKSTEP, PLAN_PIPELINING, PLAN_CHUNKING };
 
 enum { TX_ID_SIZE = 32 };
 
@@ -53,7 +57,14 @@ struct transaction {
 	size_t rcpt_count;
 	size_t next;       /* the pipeline's: recipient to be named next */
 	unsigned expected; /* replies outstanding */
-	long doubted;      /* answers that were 5xx and are 4xx now */
+	enum plan plan;
+	enum suspicion suspicion; /* by what was before this session */
+	enum fault fault;         /* and by how this session ended */
+	bool put_off;             /* in the pipeline's list of such */
+	bool body_begun;          /* some of the body is on the wire */
+	bool enough;              /* the customer takes no more recipients */
+	bool unsettled;           /* was not tried: its tag stays as it is */
+	long doubted;             /* answers that were 5xx and are 4xx now */
 	bool mail_refused;
 	bool discard; /* the rest of the body interests nobody */
 	bool whole;   /* the end of the body was read */
@@ -92,6 +103,9 @@ void tx_filled(struct transaction *tx, size_t n);
 bool tx_full(const struct transaction *tx);
 /* The first `n` bytes of the buffer were sent. */
 void tx_sent(struct transaction *tx, size_t n);
+
+/* How much of the arguments of MAIL or RCPT is the path, "<...>". */
+size_t tx_path_len(const char *args);
 
 /* The first answer that a recipient gets stays. */
 void tx_answer(struct transaction *tx, size_t rcpt, int code, const char *text);

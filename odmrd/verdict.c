@@ -6,6 +6,7 @@
 #include "customer.h"
 #include "lmtp.h"
 #include "log.h"
+#include "refusal.h"
 #include "verdict.h"
 
 /* The question belongs to the worker until done() has it back. */
@@ -37,7 +38,7 @@ soften_recipient(struct recipient *r)
 	static const char note[] = " (kept for a second opinion)";
 	char *text = NULL;
 
-	r->code -= 100;
+	r->code = refusal_softened(r->code);
 	if (r->text == NULL)
 		return;
 	if (strncmp(r->text, "5.", 2) == 0)
@@ -59,8 +60,9 @@ soften(struct lmtp *lmtp)
 		if (r->code / 100 != 5)
 			continue;
 		log_warning(lmtp->customer->who.id,
-		    "doubted: queue_id=%s to=%.200s answer=\"%d %.200s\"",
-		    tx_id(tx) != NULL ? tx_id(tx) : "-", r->args, r->code,
+		    "doubted: queue_id=%s to=%.*s answer=\"%d %.200s\"",
+		    tx_id(tx) != NULL ? tx_id(tx) : "-",
+		    (int)tx_path_len(r->args), r->args, r->code,
 		    r->text != NULL ? r->text : "");
 		soften_recipient(r);
 		tx->doubted++;
@@ -122,6 +124,13 @@ verdict_ask(struct lmtp *lmtp)
 	lmtp->verdict = v;
 	worker_submit(lmtp->customer->server->worker, &v->job);
 	return true;
+}
+
+void
+verdict_decline(struct lmtp *lmtp)
+{
+	verdict_cancel(&lmtp->verdict);
+	soften(lmtp);
 }
 
 void

@@ -20,6 +20,8 @@ bool verdict_needed(const struct lmtp *lmtp);
 /* Asks for it; lmtp_judged() is called later. False: out of memory, the
  * 5xx are softened already. */
 bool verdict_ask(struct lmtp *lmtp);
+/* The session ends while the question is out: later, not no. */
+void verdict_decline(struct lmtp *lmtp);
 /* The connection ends while the question is out. */
 void verdict_cancel(struct verdict **verdict);
 

@@ -53,6 +53,10 @@ CREATE TABLE tag (
 	doubted     INTEGER,                -- first 5xx that was not believed
 	doubted_up  INTEGER,                -- how long the machine was up then
 	doubted_by  TEXT,                   -- and the session that heard it
+	suspect     INTEGER NOT NULL DEFAULT 0, -- of a session's end, see
+	                                    -- lib/suspicion.h
+	faults      INTEGER NOT NULL DEFAULT 0, -- sessions that ended at it
+	faulted     INTEGER,                -- when the last of them did
 	settled     INTEGER,
 	came_for    TEXT,                   -- the account it was counted for
 	counted     TEXT,                   -- and once it was settled
@@ -61,6 +65,8 @@ CREATE TABLE tag (
 CREATE INDEX tag_held ON tag (domain, arrived) WHERE state = 'held';
 CREATE INDEX tag_doubted ON tag (domain)
 	WHERE state = 'held' AND doubted IS NOT NULL;
+CREATE INDEX tag_suspect ON tag (domain)
+	WHERE state = 'held' AND suspect > 0;
 -- Those that history_days is about.
 CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 
@@ -220,6 +226,17 @@ CREATE TABLE collected (
 CREATE TABLE started (
 	node TEXT PRIMARY KEY NOT NULL,
 	last INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- What a customer's server cannot do, or needs, beside what it offers
+-- (odmrd/workaround.h): learnt from a session, for a time.
+CREATE TABLE workaround (
+	account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+	what    TEXT NOT NULL,
+	why     TEXT NOT NULL,
+	since   INTEGER NOT NULL,
+	until   INTEGER NOT NULL,
+	PRIMARY KEY (account, what)
 ) WITHOUT ROWID;
 
 -- When domains are started by the clock: cron fields, in local time.

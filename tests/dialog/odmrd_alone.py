@@ -169,7 +169,7 @@ class Odmrd:
         if self.process.poll() is None:
             self.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 faults.append("does not end at SIGTERM")
                 self.kill()
@@ -321,6 +321,7 @@ class Odmrd:
                 "SELECT id FROM session"), 15, "the sessions end")
         self.sql("DELETE FROM tag")
         self.sql("DELETE FROM collected")
+        self.sql("DELETE FROM workaround")
         self.postqueue(POSTQUEUE)
         (self.dir / "flushed").unlink(missing_ok=True)
         self.transcript.clear()

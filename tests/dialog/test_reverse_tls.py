@@ -34,7 +34,7 @@ class TlsCustomer(Customer):
             self.line.sock = context.wrap_socket(self.line.sock,
                                                  server_side=True)
             self.secure = True
-            self.usual["EHLO"] = "250-customer.test\r\n250 SIZE 5000"
+            self.usual["EHLO"] = "250-customer.test\r\n250 DSN"
         return True
 
 
@@ -55,7 +55,7 @@ def test_mail_goes_over_tls_where_the_customer_offers_it(make_daemon, policy):
     assert customer.commands[:3] == ["EHLO relay.test", "STARTTLS",
                                      "EHLO relay.test"]
     # What counts is what was said behind the handshake.
-    assert "SIZE 5000" in postfix.extensions
+    assert "DSN" in postfix.extensions
     daemon.ended("drained", delivered=1, tls="TLSv1.3")
 
 
@@ -103,8 +103,8 @@ def test_after_a_failed_handshake_the_next_session_goes_without(make_daemon):
     daemon = make_daemon()
     daemon.tag("Q1", "example.org")
     collect(daemon, broken=True).join()
-    daemon.wait_for_log("TLS with the customer's server failed",
-                        "the next session goes without")
+    daemon.wait_for_log("workaround: no-tls account=alice",
+                        "TLS with the customer's server failed")
     customer = collect(daemon, broken=True)
     assert daemon.postfix().deliver("Q1", ["r0@example.org"], BODY) == \
         ["250 2.0.0 taken"]

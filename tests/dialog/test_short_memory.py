@@ -47,7 +47,7 @@ def run_short(daemon, shortage, number):
     """One message in a session of its own; True where memory was refused."""
     daemon.tag(f"Q{number}", "example.org", 3)
     line = daemon.turned()
-    customer = Customer(line, **{
+    customer = Customer(line, data=True, **{
         "RCPT__r1@example.org": "550 5.1.1 no such user"})
     postfix = daemon.postfix()
     shortage.begin(number)

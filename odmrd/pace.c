@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#include <limits.h>
+
+#include "customer.h"
+#include "pace.h"
+#include "workaround.h"
+
+enum { FIRST = 4, RECOVERED = 32 };
+
+void
+pace_begin(struct customer *c)
+{
+	struct pace *pace = &c->pipeline.pace;
+
+	*pace = (struct pace) {
+		.most = FIRST,
+		.cautious = avoids(c, AVOID_CROWD),
+		.one_by_one = avoids(c, AVOID_RSET),
+	};
+	if (pace->cautious)
+		pace_slow(pace);
+}
+
+void
+pace_slow(struct pace *pace)
+{
+	pace->most = 1;
+	pace->cautious = true;
+}
+
+bool
+pace_allows(const struct pace *pace, unsigned in_flight)
+{
+	return in_flight < (pace->one_by_one ? 1 : pace->most);
+}
+
+void
+pace_answered(struct customer *c, const struct transaction *tx)
+{
+	struct pace *pace = &c->pipeline.pace;
+
+	if (tx_count(tx, 2) == 0) {
+		pace->wary |= tx_accepted(tx) == 0;
+		return;
+	}
+	pace->wary = false;
+	pace->by_plan += tx->plan == c->pipeline.plan;
+	if (!pace->cautious)
+		pace->most = UINT_MAX;
+	else if (++pace->most >= RECOVERED) {
+		pace->cautious = false;
+		pace->most = UINT_MAX;
+		workaround_forget(c, AVOID_CROWD);
+	}
+}
