@@ -147,9 +147,10 @@ class BrokenCustomer(Customer):
         if server.poison_way != "500s":
             await self._drop(server.poison_way)
         self.surplus = True
+        answer = await self._give_of_session("Line too long", 500)
         for _ in range(3):
             await self._give_of_session("Line too long", 500)
-        return await self._give_of_session("Line too long", 500)
+        return answer
 
     async def _judge(self, stage, what, success):
         return await self._strike("DATA" if stage == "BDAT" else stage, what) \
@@ -213,5 +214,5 @@ class BrokenCustomer(Customer):
         else:
             self.garbled = True
             answer = await self._give_of_session("BDAT", self.server.bdat_code)
-            if self.open:
+            if self.open and not self.said[self.open].body:
                 self.said[self.open].body = answer

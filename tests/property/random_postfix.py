@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: ISC
-"""Postfix's side: an lmtp(8) that delivers some messages one after another,
-writes bodies in random pieces, and may vanish at any point."""
+"""Postfix's side: for each domain some lmtp(8) that deliver one message after
+another, write bodies in random pieces, and may vanish at any point."""
 
 import asyncio
 
 from random_mail import MESSAGE_BUFFER
 from scripted_postfix import stuffed
 from wire import Closed, Wire
+
+
+CONCURRENCY = 50    # connections for one domain
+STALLED = 0.1       # seconds without a message: one connection more
 
 
 class TurnedAway(Exception):
@@ -21,42 +25,79 @@ class Bounced(Exception):
     """Postfix would return a message without asking anybody."""
 
 
+class Destination:
+    """The mail of one domain, on as many connections as it takes."""
+
+    def __init__(self, rng, path, messages, make_peer):
+        self.rng = rng
+        self.path = path
+        self.queue = messages
+        self.make_peer = make_peer
+        self.gone = False   # there is no socket
+
+    async def run(self):
+        few = self.rng.choice([1, 2, 5, 10])
+        running = {self._start() for _ in range(min(few, len(self.queue)))}
+        while running:
+            before = len(self.queue)
+            done, running = await asyncio.wait(
+                running, timeout=STALLED,
+                return_when=asyncio.FIRST_COMPLETED)
+            for peer in done:
+                peer.result()
+            if self.queue and not self.gone and \
+                    (not running or len(self.queue) == before) and \
+                    len(running) < CONCURRENCY:
+                running.add(self._start())
+        for message in self.queue:
+            message.turned_away = True
+
+    def _start(self):
+        return asyncio.create_task(self.make_peer().run(self))
+
+
 class Peer:
-    def __init__(self, rng, number, dialogue, messages, vanishing, forget):
+    def __init__(self, rng, number, dialogue, vanishing, forget):
         self.rng = rng
         self.name = f"L{number}"
         self.dialogue = dialogue
-        self.messages = messages
         self.vanishing = vanishing  # how likely, for each message
-        self.forget = forget        # called with messages not to be awaited
+        self.forget = forget        # called with a message not to be awaited
+        self.message = None
         self.patient = rng.random() < 0.5
         self.offers = set()
         self.wire = None
 
-    async def run(self, path):
+    async def run(self, destination):
         await asyncio.sleep(self.rng.random() ** 2 * 0.05)
-        left = list(self.messages)
+        try:
+            await self._connect(destination)
+            await self._hello()
+            while destination.queue:
+                self.message = destination.queue.pop(0)
+                await self._deliver(self.message)
+                self.message = None
+            await self._farewell()
+        except Vanished:
+            self.message.vanished = True
+            self.forget([self.message])
+            self.wire.cut()
+        except (Closed, TurnedAway, OSError):
+            if self.message:
+                self.message.turned_away = True
+        finally:
+            if self.wire:
+                self.wire.close()
+
+    async def _connect(self, destination):
         try:
             _, self.wire = await asyncio.get_running_loop() \
                 .create_unix_connection(
                     lambda: Wire(self.dialogue, self.name, f"{self.name} <"),
-                    path)
-            await self._hello()
-            while left:
-                await self._deliver(left[0])
-                left.pop(0)
-            await self._farewell()
-        except Vanished:
-            for message in left:
-                message.vanished = True
-            self.forget(left)
-            self.wire.cut()
-        except (Closed, TurnedAway, OSError):
-            for message in left:
-                message.turned_away = True
-        finally:
-            if self.wire:
-                self.wire.close()
+                    destination.path)
+        except OSError:
+            destination.gone = True
+            raise
 
     def _say(self, text):
         self.wire.note(self.name, text.encode())

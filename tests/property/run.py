@@ -58,9 +58,12 @@ class Run:
                              if m.arrives == number and not m.late])
         queued = [m for m in self.messages
                   if m.arrives <= number and m.recipients and not m.gone]
+        if not queued:
+            return
+        self.dialogue.append(f"---- session {number + 1} of run {self.name}")
         session = Session(
             number, random.Random(f"{self.name}/{number}"), self.relay,
-            self.server, queued, self.dialogue, disturbed,
+            self.server, queued, self.dialogue, number < self.disturbed,
             careful=history.careful, suspects=set(history.suspects))
         try:
             await session.play(login, domains)

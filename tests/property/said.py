@@ -42,6 +42,13 @@ class Said:
             return None
         return self.body
 
+    def other_tokens(self):
+        """Of the replies that are no verdict, each of which may stand for all
+        recipients."""
+        return {answer.token for answer in
+                (self.mail, self.body, *self.recipients.values())
+                if answer and not answer.verdict}
+
     def is_crowded(self):
         """The server has enough of its recipients."""
         return any(answer.code in (452, 552)

@@ -8,8 +8,8 @@ import time
 import turning
 from broken_customer import BrokenCustomer
 from model import (TRIES, Wrong, check, check_answers, check_session,
-                   check_taken, tag_wanted)
-from random_postfix import Peer
+                   check_taken, needs_more, tag_wanted)
+from random_postfix import Destination, Peer
 
 BOUND = 25          # seconds; odmrd's own timeouts are longer
 TAGS_BOUND = 10     # for the thread that settles them
@@ -45,19 +45,20 @@ class Session:
         check_answers(self.customer, self.messages, self.relay.doubting)
         await self._check_tags(domains)
 
-    def _make_peers(self, messages):
-        """A connection carries mail for one domain."""
-        left = list(messages)
-        self.rng.shuffle(left)
-        most = self.rng.choice([1, 3, 8])
-        while left:
-            domain = left[0].domain
-            batch = [m for m in left if m.domain == domain]
-            batch = batch[:self.rng.randrange(1, most + 1)]
-            left = [m for m in left if m not in batch]
-            self.peers.append(Peer(
-                random.Random(self.rng.random()), len(self.peers),
-                self.dialogue, batch, self.vanishing, self.relay.forget))
+    def _make_peer(self):
+        peer = Peer(random.Random(self.rng.random()), len(self.peers),
+                    self.dialogue, self.vanishing, self.relay.forget)
+        self.peers.append(peer)
+        return peer
+
+    async def _offer(self, messages):
+        """Until all are answered, or there is nobody to ask."""
+        self.rng.shuffle(messages)
+        domains = sorted({message.domain for message in messages})
+        await asyncio.gather(*(
+            Destination(self.rng, str(self.relay.odmrd.dir / "odmr" / domain),
+                        [m for m in messages if m.domain == domain],
+                        self._make_peer).run() for domain in domains))
 
     async def _collect(self, login, domains):
         customer = self.customer
@@ -65,21 +66,15 @@ class Session:
                               customer.server.reading)
         await turning.turn(customer.wire, login, domains)
         customer.break_somewhere()
-        self._make_peers([m for m in self.messages if not m.late])
-        peers = [self._run(peer) for peer in self.peers]
         late = [m for m in self.messages if m.late]
         serving = asyncio.create_task(customer.serve())
         try:
-            await asyncio.gather(*peers)
+            await self._offer([m for m in self.messages if not m.late])
             if late:
                 await self._deliver_late(late, serving)
             await self._offer_again(serving)
         finally:
             serving.cancel()
-
-    def _run(self, peer):
-        return peer.run(str(self.relay.odmrd.dir / "odmr" /
-                            peer.messages[0].domain))
 
     async def _deliver_late(self, late, serving):
         """While odmrd waits for the reply to NOOP."""
@@ -87,12 +82,8 @@ class Session:
         await asyncio.wait([nooped, serving],
                            return_when=asyncio.FIRST_COMPLETED)
         nooped.cancel()
+        self.relay.add_tags([m for m in late if not self.relay.tag(m)])
         await self._offer(late)
-
-    async def _offer(self, messages):
-        count = len(self.peers)
-        self._make_peers(messages)
-        await asyncio.gather(*map(self._run, self.peers[count:]))
 
     async def _offer_again(self, serving):
         """What odmrd has no room for now comes with its next flush."""
@@ -122,8 +113,6 @@ class Session:
         if self.relay.in_session(domains):
             return "the session is still in state.db"
         for message in self.messages:
-            if message.late:
-                continue
             tag = self.relay.tag(message)
             if len(message.answers) == len(message.recipients):
                 wanted = tag_wanted(message)
@@ -136,6 +125,8 @@ class Session:
 
     def _said_so(self, message, tag):
         """Nobody heard the answers: the tag may be settled all the same."""
+        if needs_more(self.customer, message):
+            return tag[0] == "refused"
         said = self.customer.said.get(message.sender)
         answers = [said and said.of(name) for name in message.recipients]
         if not all(answers):
