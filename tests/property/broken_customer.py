@@ -143,7 +143,7 @@ class BrokenCustomer(Customer):
             return None
         self.struck = True
         if server.poison_way == "code":
-            return await self._give_of_session(what)
+            return await self._give_of_session(what, *server.poison_code)
         if server.poison_way != "500s":
             await self._drop(server.poison_way)
         self.surplus = True

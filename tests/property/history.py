@@ -18,7 +18,8 @@ def was_judged(customer, message):
     """By the customer's server, for all recipients. If Postfix had not yet said
     all of it, nobody heard."""
     answers = [answer_of(customer, message, r) for r in message.recipients]
-    if not all(answer and answer.verdict for answer in answers):
+    if not all(answer and (answer.verdict or customer.end == "quit")
+               for answer in answers):
         return False
     return message.turned_away or all(
         token_of(message.answers.get(recipient, (0, ""))[1])
@@ -30,9 +31,9 @@ class History:
         """`disturbed`: how many sessions are, from the first one on."""
         self.server = server
         self.messages = messages
-        cost = server.cost(messages)
+        self.cost = server.cost(messages)
         # From this session on all that can be settled has to be.
-        self.due = None if cost is None else disturbed + 1 + cost
+        self.due = None if self.cost is None else disturbed + 1 + self.cost
         self.suspects = set()   # likeliest causes of a session's end
         self.careful = False    # the last session had a bad one
         self.hits = 0           # sessions that ended at the poison
@@ -44,6 +45,8 @@ class History:
         for message in offered:
             self._settle(message)
         self._check_poison(customer)
+        if self.due and customer.struck and self.hits == 0:
+            self.due = max(self.due, number + 1 + self.cost)
         self.hits += customer.struck and customer.end != "quit" and \
             (self.hits == 0 or customer.taken > 0)
         self.copies = sum(count - 1 for count in self.server.taken.values())
@@ -55,12 +58,14 @@ class History:
             if was_judged(customer, message):
                 self.suspects.discard(message.sender)
         self.careful = False
-        if customer.end == "quit" or any(m.vanished for m in offered):
+        if customer.end == "quit":
             return
         doubtful = in_flight(customer, offered)
-        self.careful = bool(doubtful)
         for message in offered:
             message.bad_ends += message.sender in doubtful
+        if any(message.vanished for message in offered):
+            return      # it may have been odmrd's own end
+        self.careful = bool(doubtful)
         # If replies were lost it may have been the one to RSET that was due.
         if doubtful and (customer.end == "closed" or
                          doubtful[0] not in customer.behind_rset):
@@ -92,7 +97,7 @@ class History:
 
     def _check_done(self, customer, offered):
         for message in offered:
-            if message.gone or message.sender == self.server.poison or \
+            if message.gone or message.late or message.sender == self.server.poison or \
                     message.bad_ends >= TRIES:
                 continue
             for recipient in message.recipients:

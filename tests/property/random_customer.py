@@ -115,12 +115,11 @@ class Customer:
             await self._close()
         if status is None:
             status = f"{code // 100}.0.0" if self.rng.random() < 0.8 else ""
-        text = f"{status} {what} {token}".lstrip()
+        text = f"{code} {status} {what} {token}".replace("  ", " ")
         if self.rng.random() < 0.1:
-            text = f"indeed\r\n{code} {text}"
-            await self._reply(f"{code}-{text}")
-        else:
-            await self._reply(f"{code} {text}")
+            first = f"{code}-{status} indeed".replace("- ", "-")
+            text = f"{first}\r\n{text}"
+        await self._reply(text)
         return Answer(code, token, **more)
 
     async def _give_of_session(self, what, code=None, status=""):

@@ -7,6 +7,8 @@ to find out and to go another way."""
 
 from collections import Counter
 
+from said import OF_THE_SESSION
+
 ABILITIES = {"chunking": ["PIPELINING", "CHUNKING"],
              "pipelining": ["PIPELINING"],
              "neither": [],
@@ -55,7 +57,8 @@ class Server:
         self.replying = rng.choice(["at once", "at once", "bytes", "burst",
                                     "late"])
         self.lazy_data = rng.random() < 0.5  # DATA without RCPT: 354
-        self.masked_banner = rng.random() < 0.05
+        # A guard that masks the banner does not let STARTTLS through.
+        self.masked_banner = "tls" not in self.habits and rng.random() < 0.05
         self.reading = rng.choice([0, 0, 0, 0.002])  # pause before reading
         self.taken = Counter()      # (sender, recipient)
         self.poison = None          # a sender
@@ -87,6 +90,7 @@ class Server:
         self.stall = rng.random() * 0.7 + 0.1
         self.poison_at = rng.choice(["MAIL", "RCPT", "DATA", "END", "END"])
         self.poison_way = rng.choice(["reset", "close", "421", "code", "500s"])
+        self.poison_code = rng.choice(OF_THE_SESSION)
         self.errors_max = rng.choice([1, 2, 3, 5, 10, 20])
         self.errors_at_once = rng.random() < 0.5
         self.nonmail_max = rng.choice([2, 5, 10])

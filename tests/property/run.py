@@ -34,8 +34,8 @@ class Run:
         history = History(self.server, self.messages, self.disturbed)
         self.relay.begin(login, self.linger)
         most = max(history.due or 0, self.disturbed + SESSIONS)
-        for number in range(most):
-            await self._session(number, history, login, domains)
+        for tick in range(most):
+            await self._session(tick, history, login, domains)
             if history.over():
                 break
         self.copies = history.copies
@@ -53,13 +53,15 @@ class Run:
             for message in self.messages:
                 message.arrives = self.rng.choice([0, 0, 0, 1, 2, 3, 4])
 
-    async def _session(self, number, history, login, domains):
+    async def _session(self, tick, history, login, domains):
+        """If there is mail by then."""
         self.relay.add_tags([m for m in self.messages
-                             if m.arrives == number and not m.late])
+                             if m.arrives == tick and not m.late])
         queued = [m for m in self.messages
-                  if m.arrives <= number and m.recipients and not m.gone]
+                  if m.arrives <= tick and m.recipients and not m.gone]
         if not queued:
             return
+        number = len(self.ends)
         self.dialogue.append(f"---- session {number + 1} of run {self.name}")
         session = Session(
             number, random.Random(f"{self.name}/{number}"), self.relay,

@@ -82,7 +82,9 @@ class Session:
         await asyncio.wait([nooped, serving],
                            return_when=asyncio.FIRST_COMPLETED)
         nooped.cancel()
-        self.relay.add_tags([m for m in late if not self.relay.tag(m)])
+        self.relay.add_tags(late)
+        for message in late:
+            message.late = False
         await self._offer(late)
 
     async def _offer_again(self, serving):
@@ -113,6 +115,8 @@ class Session:
         if self.relay.in_session(domains):
             return "the session is still in state.db"
         for message in self.messages:
+            if message.late:
+                continue
             tag = self.relay.tag(message)
             if len(message.answers) == len(message.recipients):
                 wanted = tag_wanted(message)
