@@ -85,6 +85,9 @@ UNIT_test_settle  := odmrd/settle.c odmrd/settle_note.c odmrd/settle_writer.c \
 		     odmrd/budget.c
 UNIT_test_intake  := odmrd/intake.c
 UNIT_test_refusal := odmrd/refusal.c
+UNIT_test_listener := odmrd/listener.c odmrd/loop.c
+UNIT_test_link    := $(addprefix odmrd/,link.c link_flow.c intake.c loop.c \
+		     tls.c wire.c)
 UNIT_test_request := etrn-trigger/request.c
 UNIT_test_peer    := etrn-trigger/peer.c etrn-trigger/wire.c
 

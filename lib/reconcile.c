@@ -17,6 +17,7 @@
 #include "postqueue.h"
 #include "reconcile.h"
 #include "store_reconcile.h"
+#include "untagged.h"
 
 enum {
 	/* How often in a row a tag must be missing, after the first time. */
@@ -301,4 +302,22 @@ reconcile(const struct conf *conf, struct store *store,
 	store_listing_end(store);
 	close(fd);
 	return ok;
+}
+
+enum store_result
+reconcile_fresh(const struct conf *conf, struct store *store, int64_t *seconds)
+{
+	enum store_result result;
+	int64_t began, age;
+
+	*seconds = 0;
+	result = store_reconciled(store, &began);
+	if (result != STORE_OK)
+		return result;
+	age = time(NULL) - began;
+	/* A time to come is a clock that went back. */
+	if (age >= 0 && age < conf->reconcile_interval &&
+	    !untagged_since(conf, began))
+		*seconds = conf->reconcile_interval - age;
+	return STORE_OK;
 }

@@ -40,4 +40,10 @@ struct reconcile_report {
 bool reconcile(const struct conf *conf, struct store *store,
     struct reconcile_report *report, char *error, size_t size);
 
+/* For how many more seconds the tags count as confirmed: until
+ * reconcile_interval after the last run that came to its end, whoever made it,
+ * unless mail passed without tags since. 0: they do not. */
+enum store_result reconcile_fresh(
+    const struct conf *conf, struct store *store, int64_t *seconds);
+
 #endif

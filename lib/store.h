@@ -335,8 +335,9 @@ struct settlement {
 	bool took; /* the session has taken mail by then */
 	int64_t bytes;
 	int64_t when;
-	int64_t up;         /* uptime() then */
-	const char *answer; /* the last that was not 2xx, or the 2xx */
+	int64_t up; /* uptime() then */
+	const char
+	    *answer; /* the last that was not 2xx, or the 2xx; NULL: none */
 };
 
 /* STORE_NONE: it was never tagged. */
@@ -353,8 +354,14 @@ struct workaround {
 };
 
 typedef void workaround_visit(const struct workaround *, void *arg);
-typedef void suspect_visit(
-    const char *queue_id, enum suspicion suspicion, void *arg);
+
+struct suspect {
+	const char *queue_id;
+	enum suspicion suspicion;
+	int64_t faulted; /* when last */
+};
+
+typedef void suspect_visit(const struct suspect *, void *arg);
 
 /* `until` is ignored: a day after `since` if it is sure, or guessed for the
  * second time within a day, else an hour. An account that is gone learns

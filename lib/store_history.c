@@ -83,12 +83,13 @@ store_suspects(struct store *store, const char *domain, int64_t now,
     suspect_visit *visit, void *arg)
 {
 	enum store_result result;
+	struct suspect suspect;
 	struct query query;
-	const char *id;
 
 	if (!query_open(&query, store, STATE,
 		"SELECT queue_id, iif(suspect = ?3 AND faults >= ?4 "
-		"AND faulted BETWEEN ?2 - ?5 AND ?2, ?6, suspect) "
+		"AND faulted BETWEEN ?2 - ?5 AND ?2, ?6, suspect), "
+		"coalesce(faulted, 0) "
 		"FROM tag WHERE domain = ?1 AND state = 'held' "
 		"AND suspect > 0"))
 		return STORE_FAILED;
@@ -99,9 +100,11 @@ store_suspects(struct store *store, const char *domain, int64_t now,
 	query_int(&query, APART_SECONDS);
 	query_int(&query, SUSPECT_APART);
 	while ((result = query_row(&query)) == STORE_OK) {
-		id = query_text_at(&query, 0);
-		if (id != NULL)
-			visit(id, (enum suspicion)query_int_at(&query, 1), arg);
+		suspect.queue_id = query_text_at(&query, 0);
+		suspect.suspicion = (enum suspicion)query_int_at(&query, 1);
+		suspect.faulted = query_int_at(&query, 2);
+		if (query_sound(&query))
+			visit(&suspect, arg);
 	}
 	return query_end(&query, result);
 }

@@ -97,14 +97,15 @@ store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
  * an enum fault, ?13 whether the session took other mail. */
 #define SUSPECT                                                                \
 	"suspect = CASE ?12 WHEN 0 THEN iif(?9 > 0, 2, 0) "                    \
-	"WHEN 2 THEN max(suspect, 1) WHEN 3 THEN 3 ELSE suspect END, "         \
+	"WHEN 2 THEN max(suspect, 1) WHEN 3 THEN 2 "                           \
+	"WHEN 4 THEN 3 ELSE suspect END, "                                     \
 	"faults = CASE ?12 WHEN 0 THEN 0 "                                     \
-	"WHEN 3 THEN faults + (faults = 0 OR ?13) ELSE faults END, "           \
-	"faulted = iif(?12 = 3, ?6, faulted) "
+	"WHEN 4 THEN faults + (faults = 0 OR ?13) ELSE faults END, "           \
+	"faulted = iif(?12 > 1 OR ?9 > 0, ?6, faulted) "
 
 static_assert(SUSPECT_NEAR == 1 && SUSPECT_DOUBTED == 2 &&
-	SUSPECT_LIKELY == 3 && FAULT_NONE == 0 && FAULT_NEAR == 2 &&
-	FAULT_LIKELY == 3,
+	SUSPECT_LIKELY == 3 && FAULT_NONE == 0 && FAULT_UNKNOWN == 1 &&
+	FAULT_NEAR == 2 && FAULT_REFUSED == 3 && FAULT_LIKELY == 4,
     "the numbers of the statement above");
 
 /* Every right-hand side sees the row as it was before. A size of 0 is one that
@@ -122,7 +123,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"session = ?1, "
 		"open = max(0, open - ?3 - ?4), "
 		"delivered = delivered + ?3, "
-		"last_answer = ?5, "
+		"last_answer = coalesce(?5, last_answer), "
 		"size = iif(size = 0 AND state != 'delivered' AND ?3 + ?4 > 0, "
 		"?10, size), "
 		"settled = iif(state = " FATE ", settled, ?6), "
@@ -230,7 +231,9 @@ settle(struct store *store, const struct settlement *settlement)
 	if (result == STORE_NONE && settlement->other_id != NULL)
 		result = settle_as(store, settlement, settlement->other_id);
 	known = result;
-	if (result == STORE_NONE && settlement->kept == 0)
+	if (result == STORE_NONE &&
+	    settlement->delivered + settlement->refused > 0 &&
+	    settlement->kept == 0)
 		result = add_settled_tag(store, settlement);
 	if (result != STORE_FAILED && settlement->delivered > 0)
 		result = add_collected(store, settlement);

@@ -20,7 +20,8 @@ enum fault {
 	FAULT_NONE,    /* the customer has answered */
 	FAULT_UNKNOWN, /* it was not on the wire */
 	FAULT_NEAR,    /* the session ended badly while it was in flight */
-	FAULT_LIKELY,  /* and the reply that was due was its own */
+	FAULT_REFUSED, /* it was refused, for now, and that may end sessions */
+	FAULT_LIKELY,  /* the session ended badly, and its reply was due */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "complaint.h"
 #include "connection.h"
 #include "log.h"
+#include "notify.h"
 #include "server.h"
 #include "writer.h"
 
@@ -179,14 +180,39 @@ end_rest(void)
 	return resting_until != 0 ? REST_MS : -1;
 }
 
+/* Tells the service manager's watchdog that this loop turns. The time to do so
+ * again, -1 where nobody wants to know. */
+static int
+beat(int64_t every)
+{
+	static int64_t next;
+	int64_t now = clock_ms();
+
+	if (every == 0)
+		return -1;
+	if (now >= next) {
+		notify_alive();
+		next = now + every;
+	}
+	return (int)(next - now);
+}
+
+static int
+sooner(int a, int b)
+{
+	return a == -1 || (b != -1 && b < a) ? b : a;
+}
+
 bool
 server_run(void (*reload)(void *arg), void *arg)
 {
 	struct epoll_event events[EVENTS];
+	int64_t every = notify_watchdog_ms();
 	int count;
 
 	while (!stopping) {
-		count = epoll_wait(poll_fd, events, EVENTS, end_rest());
+		count = epoll_wait(
+		    poll_fd, events, EVENTS, sooner(end_rest(), beat(every)));
 		if (count == -1 && errno != EINTR)
 			return false;
 		for (int i = 0; i < count; i++) {

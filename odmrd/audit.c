@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "audit.h"
 #include "log.h"
 #include "program.h"
 #include "reconcile.h"
-#include "store_reconcile.h"
-#include "untagged.h"
 #include "worker.h"
 
 /* Of the time from one audit to the next, it takes this part at most. One that
@@ -41,24 +38,6 @@ struct audit {
 
 /* ---- on the worker ----------------------------------------------------- */
 
-/* How much longer do the tags count as confirmed, by whomever? */
-static enum store_result
-look_at_last(struct audit *audit, struct store *store, int64_t *fresh_ms)
-{
-	long interval = audit->conf->reconcile_interval;
-	enum store_result result;
-	int64_t began, age;
-
-	result = store_reconciled(store, &began);
-	if (result != STORE_OK)
-		return result;
-	age = time(NULL) - began;
-	/* A time to come is a clock that went back. */
-	if (age >= 0 && age < interval && !untagged_since(audit->conf, began))
-		*fresh_ms = (interval - age) * 1000;
-	return STORE_OK;
-}
-
 static void
 compare(struct audit *audit, struct store *store)
 {
@@ -82,14 +61,14 @@ static void
 work(struct job *job, struct store *store)
 {
 	struct audit *audit = (struct audit *)job;
-	int64_t fresh_ms = 0;
+	int64_t fresh;
 
-	if (look_at_last(audit, store, &fresh_ms) != STORE_OK)
+	if (reconcile_fresh(audit->conf, store, &fresh) != STORE_OK)
 		snprintf(audit->error, sizeof(audit->error), "%s",
 		    store_error(store));
-	else if (fresh_ms > 0) {
+	else if (fresh > 0) {
 		audit->outcome = AUDIT_FRESH;
-		audit->rest_ms = fresh_ms;
+		audit->rest_ms = fresh * 1000;
 	} else
 		compare(audit, store);
 }

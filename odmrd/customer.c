@@ -68,6 +68,7 @@ customer_turn(struct customer *c, struct link *link)
 {
 	c->link = link;
 	link_hand_over(link, &customer_role, c);
+	link_quick_ack(link);
 	customer_set_state(c, CUSTOMER_GREETING);
 	hello_prepare(c);
 	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
@@ -230,6 +231,6 @@ customer_lost(struct customer *c, const char *reason)
 	link_close(&c->link);
 	live_end(c);
 	TAILQ_REMOVE(&server->customers, c, entry);
-	loop_bury(server->loop, bury_customer, c);
+	loop_bury(server->loop, &c->grave, bury_customer, c);
 	server_one_less(server);
 }

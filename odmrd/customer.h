@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "domain.h"
 #include "drain.h"
 #include "expect.h"
 #include "history.h"
@@ -23,6 +24,7 @@
 #include "link.h"
 #include "live.h"
 #include "pipeline.h"
+#include "queue_id.h"
 #include "reply.h"
 #include "server.h"
 #include "transaction.h"
@@ -75,6 +77,7 @@ struct tally {
 };
 
 struct customer {
+	struct later grave;
 	TAILQ_ENTRY(customer) entry;
 	struct server *server;
 	struct identity who;
@@ -98,6 +101,10 @@ struct customer {
 	struct drain drain;
 	struct lingering linger;
 	struct timer *timer; /* how long the next reply may take */
+	struct {
+		char id[QUEUE_ID_MAX + 1]; /* or "" */
+		char domain[DOMAIN_SIZE];
+	} refused; /* the message that was, and nothing else was said since */
 	struct tally tally;
 	struct live live;
 	const char *stopping;     /* why it takes no more mail, or NULL */

@@ -196,8 +196,10 @@ static void
 on_barred(
     struct customer *c, const struct expected *e, const struct reply *reply)
 {
-	if (e->tx != NULL)
+	if (e->tx != NULL) {
 		tx_answer_rest(e->tx, false, reply->code, reply->text);
+		e->tx->fault = FAULT_LIKELY;
+	}
 	broken(c, "out-of-step");
 }
 
@@ -231,6 +233,8 @@ on_reply(struct customer *c)
 			on_barred(c, &e, &reply);
 	} else {
 		customer_next_expected(c);
+		if (reply_class(&reply) == 2)
+			c->refused.id[0] = '\0';
 		dispatch(c, &e, &reply);
 		customer_say_quit(c);
 	}

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * When is a session done? When nothing is in flight and the tags show no held
- * message of its domains that it has not attempted. Postfix is asked to
- * deliver (postqueue -s) at the start, and once more if tags remain while
- * nothing comes; if that brings nothing either, the session ends all the same.
+ * message of its domains that it has not attempted. Postfix is asked to deliver
+ * (postqueue -s) at the start, for the domains that have tags, then, unless the
+ * tags are confirmed, for the others. Once that has run it is asked once more
+ * if tags remain while nothing comes; if that brings nothing either, the
+ * session ends all the same.
  */
 #ifndef DRAIN_H
 #define DRAIN_H
@@ -11,15 +13,20 @@
 #include <stdbool.h>
 
 struct customer;
+struct flush_line;
 struct question;
 struct timer;
 
 struct drain {
 	struct timer *timer;
+	struct flush_line *line;
 	struct question *question; /* asked, not answered yet */
-	bool stale; /* a message was answered since the question was asked */
-	bool again; /* flushed once more since a message left the queue */
-	bool ask;   /* the timer asks the tags, rather than giving up */
+	bool begun;                /* Postfix was asked for the first time */
+	bool stale;  /* a message was answered since the question was asked */
+	bool again;  /* flushed once more since a message left the queue */
+	bool ask;    /* the timer asks the tags, Postfix may still be busy */
+	bool silent; /* the question is asked as Postfix brings nothing */
+	bool waits;  /* for the line, before its patience begins */
 };
 
 /* False: out of memory. */
@@ -34,6 +41,7 @@ void drain_progress(struct customer *customer);
 void drain_check(struct customer *customer);
 /* The session lingers: is there mail all the same? Then Postfix is asked. */
 void drain_look(struct customer *customer);
+/* Postfix is asked for nothing more. */
 void drain_stop(struct drain *drain);
 
 #endif

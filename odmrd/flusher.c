@@ -16,23 +16,93 @@
 enum { AT_ONCE = 4, SAID_SIZE = 512, REST_MS = 1000 };
 
 struct flush {
-	TAILQ_ENTRY(flush) entry;
+	struct later grave;
+	TAILQ_ENTRY(flush) entry; /* in its line, or among those that run */
 	struct flusher *flusher;
-	pid_t pid;  /* 0: waits for its turn */
-	bool again; /* it has failed once */
-	bool rests; /* before it is tried again */
+	struct flush_line *line; /* NULL: it has ended */
+	pid_t pid;               /* 0: waits for its turn */
+	bool again;              /* it has failed once */
+	bool rests;              /* before it is tried again */
 	int output; /* what the child says, read when it has ended */
 	struct timer *timer;
 	char domain[DOMAIN_SIZE];
 	char id[16];
 };
 
+TAILQ_HEAD(flushes, flush);
+
+struct flush_line {
+	struct later grave;
+	TAILQ_ENTRY(flush_line) entry; /* while something waits in it */
+	struct flusher *flusher;
+	struct flushes waiting;
+	int running;
+	struct timer *timer; /* tells its owner; NULL: nobody's */
+	loop_call *ran;
+	void *arg;
+	const char *id;
+};
+
 struct flusher {
 	struct loop *loop;
 	const struct conf *conf;
 	int running;
-	TAILQ_HEAD(, flush) flushes;
+	struct flushes flushes; /* those that run */
+	TAILQ_HEAD(, flush_line) lines;
+	struct flush_line common; /* of those who do not wait */
 };
+
+/* ---- lines --------------------------------------------------------------- */
+
+bool
+flush_line_is_idle(const struct flush_line *line)
+{
+	return line->running == 0 && TAILQ_EMPTY(&line->waiting);
+}
+
+static void
+on_line_timer(void *arg)
+{
+	struct flush_line *line = arg;
+
+	if (flush_line_is_idle(line))
+		line->ran(line->arg);
+}
+
+static void
+tell(struct flush_line *line)
+{
+	if (line->timer != NULL && flush_line_is_idle(line))
+		timer_set(line->timer, 0);
+}
+
+static void
+enter(struct flush_line *line, struct flush *flush, bool first)
+{
+	if (TAILQ_EMPTY(&line->waiting))
+		TAILQ_INSERT_TAIL(&line->flusher->lines, line, entry);
+	if (first)
+		TAILQ_INSERT_HEAD(&line->waiting, flush, entry);
+	else
+		TAILQ_INSERT_TAIL(&line->waiting, flush, entry);
+}
+
+static void
+leave(struct flush_line *line, struct flush *flush)
+{
+	TAILQ_REMOVE(&line->waiting, flush, entry);
+	if (TAILQ_EMPTY(&line->waiting))
+		TAILQ_REMOVE(&line->flusher->lines, line, entry);
+}
+
+static void
+line_init(struct flush_line *line, struct flusher *flusher)
+{
+	line->flusher = flusher;
+	TAILQ_INIT(&line->waiting);
+}
+
+/* ---- runs ---------------------------------------------------------------- */
 
 static void start_more(struct flusher *flusher);
 
@@ -47,11 +117,13 @@ bury_flush(void *dead)
 	free(flush);
 }
 
+/* It neither waits nor runs any more. */
 static void
 finish(struct flush *flush)
 {
-	TAILQ_REMOVE(&flush->flusher->flushes, flush, entry);
-	loop_bury(flush->flusher->loop, bury_flush, flush);
+	if (flush->line != NULL)
+		tell(flush->line);
+	loop_bury(flush->flusher->loop, &flush->grave, bury_flush, flush);
 }
 
 /* Did it fail? */
@@ -83,7 +155,24 @@ rest(struct flush *flush)
 	flush->output = -1;
 	flush->pid = 0;
 	flush->again = flush->rests = true;
+	enter(flush->line, flush, true);
 	timer_set(flush->timer, REST_MS);
+}
+
+static void
+end(struct flush *flush, int status)
+{
+	bool failed = report(flush, status);
+
+	timer_stop(flush->timer);
+	TAILQ_REMOVE(&flush->flusher->flushes, flush, entry);
+	flush->flusher->running--;
+	if (flush->line != NULL)
+		flush->line->running--;
+	if (failed && WIFEXITED(status) && !flush->again && flush->line != NULL)
+		rest(flush);
+	else
+		finish(flush);
 }
 
 static void
@@ -93,17 +182,9 @@ on_child(void *arg)
 	struct flush *flush, *next;
 	int status;
 
-	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next) {
-		if (flush->pid == 0 ||
-		    waitpid(flush->pid, &status, WNOHANG) != flush->pid)
-			continue;
-		flusher->running--;
-		timer_stop(flush->timer);
-		if (report(flush, status) && WIFEXITED(status) && !flush->again)
-			rest(flush);
-		else
-			finish(flush);
-	}
+	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next)
+		if (waitpid(flush->pid, &status, WNOHANG) == flush->pid)
+			end(flush, status);
 	start_more(flusher);
 }
 
@@ -128,11 +209,12 @@ runs(const struct flusher *flusher, const char *domain)
 	const struct flush *flush;
 
 	TAILQ_FOREACH(flush, &flusher->flushes, entry)
-		if (flush->pid != 0 && strcmp(flush->domain, domain) == 0)
+		if (strcmp(flush->domain, domain) == 0)
 			return true;
 	return false;
 }
 
+/* Out of its line. */
 static bool
 start(struct flush *flush)
 {
@@ -140,13 +222,16 @@ start(struct flush *flush)
 	int error = postqueue_spawn(
 	    flusher->conf, "-s", flush->domain, &flush->pid, &flush->output);
 
+	leave(flush->line, flush);
 	if (error != 0) {
 		log_error(flush->id, "%s: %s", flusher->conf->postqueue_path,
 		    strerror(error));
 		finish(flush);
 		return false;
 	}
+	TAILQ_INSERT_TAIL(&flusher->flushes, flush, entry);
 	flusher->running++;
+	flush->line->running++;
 	timer_set(flush->timer, flusher->conf->flush_timeout * 1000);
 	return true;
 }
@@ -156,54 +241,157 @@ start(struct flush *flush)
 static bool
 may_start(const struct flush *flush)
 {
-	return flush->pid == 0 && !flush->rests &&
-	    flush->flusher->running < AT_ONCE &&
+	return !flush->rests && flush->flusher->running < AT_ONCE &&
 	    !runs(flush->flusher, flush->domain);
+}
+
+/* The first that may start, of the line whose turn it is. */
+static struct flush *
+next_flush(struct flusher *flusher)
+{
+	struct flush_line *line;
+	struct flush *flush;
+
+	TAILQ_FOREACH(line, &flusher->lines, entry)
+		TAILQ_FOREACH(flush, &line->waiting, entry)
+			if (may_start(flush)) {
+				TAILQ_REMOVE(&flusher->lines, line, entry);
+				TAILQ_INSERT_TAIL(&flusher->lines, line, entry);
+				return flush;
+			}
+	return NULL;
 }
 
 static void
 start_more(struct flusher *flusher)
 {
-	struct flush *flush, *next;
+	struct flush *flush;
 
-	TAILQ_FOREACH_SAFE(flush, &flusher->flushes, entry, next)
-		if (may_start(flush))
-			start(flush);
+	while (
+	    flusher->running < AT_ONCE && (flush = next_flush(flusher)) != NULL)
+		start(flush);
 }
+
+/* ---- asking -------------------------------------------------------------- */
 
 /* One that waits will see all mail that is there now. */
 static bool
-waits(const struct flusher *flusher, const char *domain)
+waits(const struct flush_line *line, const char *domain)
 {
 	const struct flush *flush;
 
-	TAILQ_FOREACH(flush, &flusher->flushes, entry)
-		if (flush->pid == 0 && strcmp(flush->domain, domain) == 0)
+	TAILQ_FOREACH(flush, &line->waiting, entry)
+		if (strcmp(flush->domain, domain) == 0)
 			return true;
 	return false;
+}
+
+static struct flush *
+flush_new(struct flush_line *line, const char *domain, const char *id)
+{
+	struct flush *flush = calloc(1, sizeof(*flush));
+
+	if (flush != NULL)
+		flush->timer =
+		    timer_new(line->flusher->loop, on_timeout, flush);
+	if (flush == NULL || flush->timer == NULL) {
+		log_error(id, "postqueue -s %s: out of memory", domain);
+		free(flush);
+		return NULL;
+	}
+	flush->flusher = line->flusher;
+	flush->line = line;
+	flush->output = -1;
+	strcpy(flush->domain, domain);
+	strlcpy(flush->id, id, sizeof(flush->id));
+	return flush;
+}
+
+static bool
+add(struct flush_line *line, const char *domain, const char *id)
+{
+	struct flush *flush;
+
+	if (waits(line, domain))
+		return true;
+	flush = flush_new(line, domain, id);
+	if (flush == NULL) {
+		tell(line);
+		return false;
+	}
+	enter(line, flush, false);
+	return may_start(flush) ? start(flush) : true;
 }
 
 bool
 flusher_flush(struct flusher *flusher, const char *domain, const char *id)
 {
+	return add(&flusher->common, domain, id);
+}
+
+bool
+flush_line_add(struct flush_line *line, const char *domain)
+{
+	return add(line, domain, line->id);
+}
+
+struct flush_line *
+flush_line_new(
+    struct flusher *flusher, const char *id, loop_call *ran, void *arg)
+{
+	struct flush_line *line = calloc(1, sizeof(*line));
+
+	if (line == NULL)
+		return NULL;
+	line_init(line, flusher);
+	line->ran = ran;
+	line->arg = arg;
+	line->id = id;
+	line->timer = timer_new(flusher->loop, on_line_timer, line);
+	if (line->timer == NULL) {
+		free(line);
+		return NULL;
+	}
+	return line;
+}
+
+static void
+bury_line(void *dead)
+{
+	struct flush_line *line = dead;
+
+	timer_free(&line->timer);
+	free(line);
+}
+
+static void
+empty(struct flush_line *line)
+{
 	struct flush *flush;
 
-	if (waits(flusher, domain))
-		return true;
-	flush = calloc(1, sizeof(*flush));
-	if (flush == NULL ||
-	    (flush->timer = timer_new(flusher->loop, on_timeout, flush)) ==
-		NULL) {
-		log_error(id, "postqueue -s %s: out of memory", domain);
-		free(flush);
-		return false;
+	while ((flush = TAILQ_FIRST(&line->waiting)) != NULL) {
+		leave(line, flush);
+		flush->line = NULL;
+		timer_stop(flush->timer);
+		finish(flush);
 	}
-	flush->flusher = flusher;
-	flush->output = -1;
-	strcpy(flush->domain, domain);
-	snprintf(flush->id, sizeof(flush->id), "%s", id);
-	TAILQ_INSERT_TAIL(&flusher->flushes, flush, entry);
-	return may_start(flush) ? start(flush) : true;
+}
+
+void
+flush_line_free(struct flush_line **linep)
+{
+	struct flush_line *line = *linep;
+	struct flush *flush;
+
+	*linep = NULL;
+	if (line == NULL)
+		return;
+	empty(line);
+	TAILQ_FOREACH(flush, &line->flusher->flushes, entry)
+		if (flush->line == line)
+			flush->line = NULL;
+	timer_stop(line->timer);
+	loop_bury(line->flusher->loop, &line->grave, bury_line, line);
 }
 
 struct flusher *
@@ -216,6 +404,8 @@ flusher_new(struct loop *loop, const struct conf *conf)
 	flusher->loop = loop;
 	flusher->conf = conf;
 	TAILQ_INIT(&flusher->flushes);
+	TAILQ_INIT(&flusher->lines);
+	line_init(&flusher->common, flusher);
 	if (loop_on_signal(loop, SIGCHLD, on_child, flusher) == -1) {
 		free(flusher);
 		return NULL;
@@ -224,14 +414,18 @@ flusher_new(struct loop *loop, const struct conf *conf)
 }
 
 void
-flusher_free(struct flusher **flusher)
+flusher_free(struct flusher **flusherp)
 {
+	struct flusher *flusher = *flusherp;
 	struct flush *flush;
 
-	if (*flusher == NULL)
+	if (flusher == NULL)
 		return;
-	while ((flush = TAILQ_FIRST(&(*flusher)->flushes)) != NULL)
+	empty(&flusher->common);
+	while ((flush = TAILQ_FIRST(&flusher->flushes)) != NULL) {
+		TAILQ_REMOVE(&flusher->flushes, flush, entry);
 		finish(flush);
-	free(*flusher);
-	*flusher = NULL;
+	}
+	free(flusher);
+	*flusherp = NULL;
 }

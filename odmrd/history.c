@@ -17,11 +17,11 @@ history_clear(struct history *history)
 }
 
 bool
-history_add(struct history *history, const char *id, enum suspicion suspicion)
+history_add(struct history *history, const struct suspect *suspect)
 {
 	struct past *past;
 
-	if (strlen(id) >= sizeof(past->id))
+	if (strlen(suspect->queue_id) >= sizeof(past->id))
 		return true;
 	/* Grows at each power of two. */
 	if ((history->count & (history->count - 1)) == 0) {
@@ -33,8 +33,9 @@ history_add(struct history *history, const char *id, enum suspicion suspicion)
 		history->past = past;
 	}
 	past = &history->past[history->count++];
-	strcpy(past->id, id);
-	past->suspicion = suspicion;
+	strcpy(past->id, suspect->queue_id);
+	past->suspicion = suspect->suspicion;
+	past->faulted = suspect->faulted;
 	return true;
 }
 
@@ -53,24 +54,27 @@ history_sort(struct history *history)
 		    compare);
 }
 
-static enum suspicion
+static const struct past *
 find(const struct history *history, const char *id)
 {
-	struct past key, *found;
+	struct past key;
 
 	if (id == NULL || history->count == 0 || strlen(id) >= sizeof(key.id))
-		return SUSPECT_NOT;
+		return NULL;
 	strcpy(key.id, id);
-	found =
-	    bsearch(&key, history->past, history->count, sizeof(key), compare);
-	return found != NULL ? found->suspicion : SUSPECT_NOT;
+	return bsearch(
+	    &key, history->past, history->count, sizeof(key), compare);
 }
 
-enum suspicion
-history_of(const struct history *history, const struct transaction *tx)
+void
+history_recall(const struct history *history, struct transaction *tx)
 {
-	enum suspicion suspicion = find(history, tx_id(tx));
+	const struct past *past = find(history, tx_id(tx));
 
-	return suspicion != SUSPECT_NOT ? suspicion
-					: find(history, tx_other_id(tx));
+	if (past == NULL)
+		past = find(history, tx_other_id(tx));
+	if (past == NULL)
+		return;
+	tx->suspicion = past->suspicion;
+	tx->faulted = past->faulted;
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "queue_id.h"
-#include "suspicion.h"
+#include "store.h"
 
 struct question;
 struct transaction;
@@ -20,6 +20,7 @@ struct transaction;
 struct past {
 	char id[QUEUE_ID_MAX + 1];
 	enum suspicion suspicion;
+	int64_t faulted;
 };
 
 struct history {
@@ -30,12 +31,10 @@ struct history {
 };
 
 /* Adds a message. False: out of memory. When all are there they are sorted. */
-bool history_add(
-    struct history *history, const char *id, enum suspicion suspicion);
+bool history_add(struct history *history, const struct suspect *suspect);
 void history_sort(struct history *history);
 void history_clear(struct history *history);
-/* Of one message, by either of its queue ids. */
-enum suspicion history_of(
-    const struct history *history, const struct transaction *tx);
+/* Tells a message its own, by either of its queue ids. */
+void history_recall(const struct history *history, struct transaction *tx);
 
 #endif

@@ -66,7 +66,7 @@ link_destroy(struct link *link)
 	event_del(link->writable);
 	if (link->closing != NULL)
 		timer_stop(link->closing);
-	loop_bury(link->loop, bury_link, link);
+	loop_bury(link->loop, &link->grave, bury_link, link);
 }
 
 /* ---- life -------------------------------------------------------------- */
@@ -261,6 +261,13 @@ void
 link_line_records(struct link *link)
 {
 	link->wire.line_records = true;
+}
+
+void
+link_quick_ack(struct link *link)
+{
+	link->quick_ack = true;
+	link_acknowledge(link);
 }
 
 /* What the kernel still holds counts as not taken; under TLS it is a little

@@ -85,6 +85,10 @@ void link_printf(struct link *link, const char *fmt, ...)
 /* From now on each line is a TLS record of its own, see wire.h. */
 void link_line_records(struct link *link);
 size_t link_unsent(const struct link *link);
+/* From now on the peer's host hears at once that its bytes have come: a peer
+ * that waits for that with the rest of a reply (Nagle's algorithm) waits 40 ms
+ * each time otherwise. */
+void link_quick_ack(struct link *link);
 /* Grows as long as the peer's host takes in what is written. */
 uint64_t link_taken(const struct link *link);
 

@@ -4,8 +4,15 @@
  * the loop's turn, all at once and by one system call: the writable event is
  * made active by hand, and waited for only when the socket takes no more.
  * Roles are called from the loop only, never from within a write.
+ *
+ * A link does no more in a turn than read what its intake holds and write what
+ * wire.h allows, and then once more what its role wrote in between. What is
+ * left, and the socket does not tell of, is for the next turn (later_on).
  */
 #include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <string.h>
 
@@ -13,16 +20,47 @@
 
 enum { LINGER_MS = 2000 };
 
+/* ---- turns ------------------------------------------------------------- */
+
+static bool
+is_dead(const struct link *link)
+{
+	return link->role == NULL && !link->is_closing;
+}
+
+static void
+go_on(void *arg)
+{
+	struct link *link = arg;
+	short due = link->due;
+
+	link->due = 0;
+	if (is_dead(link))
+		return;
+	if (due & EV_READ)
+		event_active(link->readable, EV_READ, 0);
+	if (due & EV_WRITE)
+		event_active(link->writable, EV_WRITE, 0);
+}
+
+/* An event that is made active within a turn belongs to it: a link that does
+ * so again and again would be the only one to have turns. */
+static void
+later_on(struct link *link, short what)
+{
+	if (link->due == 0)
+		loop_later(link->loop, &link->again, go_on, link);
+	link->due |= what;
+}
+
 /* ---- input ------------------------------------------------------------- */
 
 /* The socket does not show it. */
 static void
 read_what_tls_holds(struct link *link)
 {
-	bool dead = link->role == NULL && !link->is_closing;
-
-	if (!dead && !link->full && wire_holds_input(&link->wire))
-		event_active(link->readable, EV_READ, 0);
+	if (!is_dead(link) && !link->full && wire_holds_input(&link->wire))
+		later_on(link, EV_READ);
 }
 
 static void
@@ -55,6 +93,14 @@ link_settle_input(struct link *link)
 		link_consume(link, taken);
 }
 
+void
+link_acknowledge(const struct link *link)
+{
+	int on = 1;
+
+	setsockopt(link->wire.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static enum wire_result
 fill(struct link *link)
 {
@@ -70,6 +116,8 @@ fill(struct link *link)
 	}
 	result = wire_read(&link->wire, at, room, &n);
 	intake_add(&link->in, n);
+	if (link->quick_ack)
+		link_acknowledge(link);
 	return result;
 }
 
@@ -103,7 +151,10 @@ link_send_soon(struct link *link)
 	if (link->sending || link->phase == PHASE_CONNECTING)
 		return;
 	link->sending = true;
-	event_active(link->writable, EV_WRITE, 0);
+	if (link->drained)
+		later_on(link, EV_WRITE);
+	else
+		event_active(link->writable, EV_WRITE, 0);
 }
 
 void
@@ -169,8 +220,11 @@ after_sending(struct link *link)
 		if (link_unsent(link) == 0)
 			begin_handshake(link);
 	} else if (link->role->drained != NULL &&
-	    link_unsent(link) <= LINK_LOW_WATER)
+	    link_unsent(link) <= LINK_LOW_WATER) {
+		link->drained = true;
 		link->role->drained(link->owner);
+		link->drained = false;
+	}
 }
 
 static void

@@ -24,6 +24,7 @@ enum phase { PHASE_CONNECTING, PHASE_HANDSHAKE, PHASE_OPEN };
 
 struct link {
 	TAILQ_ENTRY(link) entry; /* while it is closing */
+	struct later grave, again;
 	struct loop *loop;
 	struct wire wire;
 	enum phase phase;
@@ -43,6 +44,9 @@ struct link {
 	bool shut;    /* our half is closed */
 	bool full;    /* of input that the role has left: nothing is read */
 	bool torn;    /* a piece of the output found no memory */
+	bool quick_ack;
+	bool drained; /* the role is being told: it had its turn */
+	short due;    /* the events that `again` brings */
 };
 
 /* link.c: no role hears of it any more, and the loop buries it. */
@@ -57,6 +61,8 @@ void link_settle_input(struct link *link);
  * more. */
 void link_send_soon(struct link *link);
 void link_send_when_writable(struct link *link);
+/* Acknowledges what has come, which the kernel does for once only. */
+void link_acknowledge(const struct link *link);
 /* All is sent: says so to the peer and waits a moment for its own end. */
 void link_half_close(struct link *link);
 

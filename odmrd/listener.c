@@ -6,19 +6,25 @@
 #include <netinet/tcp.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/listener.h>
+#include <event2/event.h>
 
 #include "listener.h"
 #include "log.h"
 
-enum { BACKLOG = 512, REST_MS = 200, COMPLAINT_MS = 10000 };
+/* In a turn of the loop only some are accepted: who comes in numbers must not
+ * keep those waiting that are here. */
+enum { BACKLOG = 512, ACCEPTS_MAX = 16, REST_MS = 200, COMPLAINT_MS = 10000 };
 
 struct listener {
-	struct evconnlistener *ev;
+	struct loop *loop;
+	struct later grave;
+	int fd; /* -1: freed */
+	struct event *readable;
 	struct timer *rest;
 	int64_t complained_ms; /* when the log was told; 0: never */
 	listener_accept *accepted;
@@ -43,33 +49,18 @@ prepare(int fd)
 }
 
 static void
-on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *peer,
-    int len, void *arg)
-{
-	struct listener *listener = arg;
-	(void)ev;
-	if (listener->path == NULL) {
-		prepare(fd);
-		listener->accepted(fd, peer, (socklen_t)len, listener->arg);
-	} else
-		listener->accepted(fd, NULL, 0, listener->arg);
-}
-
-static void
 on_rested(void *arg)
 {
 	struct listener *listener = arg;
 
-	evconnlistener_enable(listener->ev);
+	event_add(listener->readable, NULL);
 }
 
 /* Most likely out of descriptors: leave the queue alone for a moment rather
  * than spin on it, and the log for longer. */
 static void
-on_accept_error(struct evconnlistener *ev, void *arg)
+rest(struct listener *listener, int fault)
 {
-	struct listener *listener = arg;
-	int fault = errno;
 	int64_t now = loop_now_ms();
 
 	if (listener->complained_ms == 0 ||
@@ -77,8 +68,43 @@ on_accept_error(struct evconnlistener *ev, void *arg)
 		log_error(NULL, "accept: %s", strerror(fault));
 		listener->complained_ms = now;
 	}
-	evconnlistener_disable(ev);
+	event_del(listener->readable);
 	timer_set(listener->rest, REST_MS);
+}
+
+/* False: there is none, or it cannot be had. */
+static bool
+accept_one(struct listener *listener)
+{
+	struct sockaddr_storage addr;
+	struct sockaddr *peer = (struct sockaddr *)&addr;
+	socklen_t len = sizeof(addr);
+	int fd = accept4(listener->fd, listener->path == NULL ? peer : NULL,
+	    &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd == -1) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			rest(listener, errno);
+		return false;
+	}
+	if (listener->path == NULL) {
+		prepare(fd);
+		listener->accepted(fd, peer, len, listener->arg);
+	} else
+		listener->accepted(fd, NULL, 0, listener->arg);
+	return true;
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+	int left = ACCEPTS_MAX;
+
+	(void)fd;
+	(void)what;
+	while (left > 0 && listener->fd != -1 && accept_one(listener))
+		left--;
 }
 
 /* Takes `fd` and `path`, also on failure. */
@@ -94,22 +120,22 @@ listen_on(
 		free(path);
 		return NULL;
 	}
+	listener->loop = loop;
+	listener->fd = fd;
 	listener->accepted = accepted;
 	listener->arg = arg;
 	listener->path = path;
 	listener->rest = timer_new(loop, on_rested, listener);
-	if (listener->rest != NULL)
-		listener->ev = evconnlistener_new(loop_base(loop), on_accept,
-		    listener, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-		    BACKLOG, fd);
-	if (listener->ev == NULL) {
+	listener->readable = event_new(
+	    loop_base(loop), fd, EV_READ | EV_PERSIST, on_readable, listener);
+	if (listener->rest == NULL || listener->readable == NULL ||
+	    listen(fd, BACKLOG) == -1 ||
+	    event_add(listener->readable, NULL) == -1) {
 		saved = errno;
-		close(fd);
 		listener_free(&listener);
 		errno = saved;
 		return NULL;
 	}
-	evconnlistener_set_error_cb(listener->ev, on_accept_error);
 	return listener;
 }
 
@@ -165,19 +191,35 @@ listener_unix(
 	return listen_on(loop, fd, kept, accepted, arg);
 }
 
-void
-listener_free(struct listener **listener)
+static void
+bury_listener(void *dead)
 {
-	if (*listener == NULL)
+	struct listener *listener = dead;
+
+	timer_free(&listener->rest);
+	if (listener->readable != NULL)
+		event_free(listener->readable);
+	free(listener->path);
+	free(listener);
+}
+
+void
+listener_free(struct listener **listenerp)
+{
+	struct listener *listener = *listenerp;
+
+	*listenerp = NULL;
+	if (listener == NULL)
 		return;
-	timer_free(&(*listener)->rest);
-	if ((*listener)->ev != NULL)
-		evconnlistener_free((*listener)->ev);
-	if ((*listener)->path != NULL)
-		unlink((*listener)->path);
-	free((*listener)->path);
-	free(*listener);
-	*listener = NULL;
+	if (listener->rest != NULL)
+		timer_stop(listener->rest);
+	if (listener->readable != NULL)
+		event_del(listener->readable);
+	close(listener->fd);
+	listener->fd = -1;
+	if (listener->path != NULL)
+		unlink(listener->path);
+	loop_bury(listener->loop, &listener->grave, bury_listener, listener);
 }
 
 uid_t

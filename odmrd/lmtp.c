@@ -46,7 +46,7 @@ lmtp_end(struct lmtp *lmtp)
 	lmtp->tx = NULL;
 	verdict_cancel(&lmtp->verdict);
 	ration_leave(lmtp);
-	loop_bury(c->server->loop, bury_lmtp, lmtp);
+	loop_bury(c->server->loop, &lmtp->grave, bury_lmtp, lmtp);
 	if (tx != NULL)
 		pipeline_withdraw(c, tx);
 	ration_share(c->server);

@@ -38,6 +38,7 @@ enum lmtp_state {
 enum { QUEUE_ID_SIZE = 64 };
 
 struct lmtp {
+	struct later grave;
 	TAILQ_ENTRY(lmtp) entry;
 	TAILQ_ENTRY(lmtp) queue; /* ration.c's */
 	bool hungry;             /* is in it */

@@ -10,12 +10,6 @@
 #include "clock.h"
 #include "loop.h"
 
-struct grave {
-	struct grave *next;
-	loop_call *bury;
-	void *dead;
-};
-
 struct handler {
 	struct handler *next;
 	struct event *event;
@@ -25,7 +19,7 @@ struct handler {
 
 struct loop {
 	struct event_base *base;
-	struct grave *graves;
+	STAILQ_HEAD(, later) later;
 	struct handler *handlers;
 	unsigned holds;
 	bool stopping;
@@ -57,18 +51,18 @@ loop_new(void)
 		free(loop);
 		return NULL;
 	}
+	STAILQ_INIT(&loop->later);
 	return loop;
 }
 
 static void
-dig(struct loop *loop)
+end_turn(struct loop *loop)
 {
-	struct grave *grave;
+	struct later *later;
 
-	while ((grave = loop->graves) != NULL) {
-		loop->graves = grave->next;
-		grave->bury(grave->dead);
-		free(grave);
+	while ((later = STAILQ_FIRST(&loop->later)) != NULL) {
+		STAILQ_REMOVE_HEAD(&loop->later, entry);
+		later->call(later->arg);
 	}
 }
 
@@ -79,7 +73,7 @@ loop_free(struct loop **loop)
 
 	if (*loop == NULL)
 		return;
-	dig(*loop);
+	end_turn(*loop);
 	while ((handler = (*loop)->handlers) != NULL) {
 		(*loop)->handlers = handler->next;
 		event_free(handler->event);
@@ -102,7 +96,7 @@ loop_run(struct loop *loop)
 	while (!loop->stopping && !(loop->finishing && loop->holds == 0)) {
 		if (event_base_loop(loop->base, EVLOOP_ONCE) == -1)
 			return -1;
-		dig(loop);
+		end_turn(loop);
 	}
 	return 0;
 }
@@ -133,15 +127,11 @@ loop_release(struct loop *loop)
 }
 
 void
-loop_bury(struct loop *loop, loop_call *bury, void *dead)
+loop_later(struct loop *loop, struct later *later, loop_call *call, void *arg)
 {
-	struct grave *grave = malloc(sizeof(*grave));
-
-	/* Leaking one object is better than freeing it under its callers. */
-	if (grave == NULL)
-		return;
-	*grave = (struct grave) { loop->graves, bury, dead };
-	loop->graves = grave;
+	later->call = call;
+	later->arg = arg;
+	STAILQ_INSERT_TAIL(&loop->later, later, entry);
 }
 
 int64_t

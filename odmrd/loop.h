@@ -11,6 +11,8 @@
 #ifndef LOOP_H
 #define LOOP_H
 
+#include <sys/queue.h>
+
 #include <stdint.h>
 
 struct event_base;
@@ -19,6 +21,14 @@ struct timer;
 struct wakeup;
 
 typedef void loop_call(void *arg);
+
+/* A call that is due. It lies in what the call is about, so that asking for it
+ * cannot fail; it is free again when the call begins. */
+struct later {
+	STAILQ_ENTRY(later) entry;
+	loop_call *call;
+	void *arg;
+};
 
 /* NULL when out of memory. */
 struct loop *loop_new(void);
@@ -36,8 +46,17 @@ void loop_finish(struct loop *loop);
 void loop_hold(struct loop *loop);
 void loop_release(struct loop *loop);
 
-/* Calls bury(dead) at the end of this turn. */
-void loop_bury(struct loop *loop, loop_call *bury, void *dead);
+/* Calls call(arg) at the end of this turn; in the order in which they were
+ * asked for. What an event is made active for there comes in the next turn,
+ * when the others had theirs. */
+void loop_later(
+    struct loop *loop, struct later *later, loop_call *call, void *arg);
+
+static inline void
+loop_bury(struct loop *loop, struct later *grave, loop_call *bury, void *dead)
+{
+	loop_later(loop, grave, bury, dead);
+}
 
 /* Monotonic. */
 int64_t loop_now_ms(void);

@@ -166,6 +166,21 @@ on_usr1(void *arg)
 	dismiss_marked(arg);
 }
 
+/* ---- the watchdog ------------------------------------------------------ */
+
+/* A loop that hangs says nothing more. */
+static void
+beat(void *arg)
+{
+	const struct server *server = arg;
+	int64_t ms = notify_watchdog_ms();
+
+	if (ms == 0)
+		return;
+	notify_alive();
+	timer_set(server->pulse, ms);
+}
+
 /* ---- the start --------------------------------------------------------- */
 
 static struct tls *
@@ -259,6 +274,7 @@ start_parts(struct server *server)
 	server->registry = registry_new(server);
 	server->peers = peers_new(server);
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
+	server->pulse = timer_new(server->loop, beat, server);
 	server->tls_client = tls_new_client();
 	server->budget.limit = (size_t)conf->total_buffer;
 	if (!ration_init(server) || server->tls_client == NULL ||
@@ -266,7 +282,7 @@ start_parts(struct server *server)
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
 	    server->registry == NULL || server->peers == NULL ||
-	    server->stop_timer == NULL ||
+	    server->stop_timer == NULL || server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGUSR1, on_usr1, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
@@ -285,6 +301,7 @@ free_parts(struct server *server)
 	flusher_free(&server->flusher);
 	registry_free(&server->registry);
 	timer_free(&server->stop_timer);
+	timer_free(&server->pulse);
 	ration_free(server);
 	gsasl_done(server->sasl);
 	tls_free(&server->tls);
@@ -364,6 +381,7 @@ main(int argc, char **argv)
 		    strerror(errno));
 	log_info(NULL, "started");
 	notify_ready();
+	beat(&server);
 	loop_run(server.loop);
 	stop_listening();
 	free_parts(&server);

@@ -9,11 +9,15 @@
  * been promised the rest of a message. With DATA there is no way back but to
  * drop the line: a dot would make half a message a whole one.
  */
+#include <string.h>
+#include <time.h>
+
 #include "customer.h"
 #include "lmtp.h"
 #include "log.h"
 #include "pipeline.h"
 #include "ration.h"
+#include "settle.h"
 #include "smtputf8.h"
 
 /* Each that is put off keeps a process of Postfix waiting. */
@@ -56,11 +60,26 @@ done(struct customer *c, struct transaction *tx)
 	}
 }
 
+/* Should the session end now, it is because of this one. */
+static void
+remember_refused(struct customer *c, const struct transaction *tx)
+{
+	const char *id = tx_id(tx);
+
+	if (tx_count(tx, 2) > 0 || tx->lmtp == NULL || id == NULL ||
+	    strlen(id) >= sizeof(c->refused.id))
+		return;
+	strcpy(c->refused.id, id);
+	strcpy(c->refused.domain, tx->lmtp->domain);
+}
+
 void
 pipeline_finish(struct customer *c, struct transaction *tx)
 {
 	tx_answer_rest(tx, false, 451, "4.3.0 The customer gave no answer");
 	c->pipeline.in_flight--;
+	if (c->state != CUSTOMER_ENDED)
+		remember_refused(c, tx);
 	pace_answered(c, tx);
 	done(c, tx);
 }
@@ -194,13 +213,20 @@ pipeline_run(struct customer *c)
 
 /* ---- what is put off ----------------------------------------------------- */
 
-/* Behind those that are as suspect as it is. */
+/* Where sessions end at some of them, each has its turn. */
+static bool
+goes_before(const struct transaction *a, const struct transaction *b)
+{
+	return a->suspicion != b->suspicion ? a->suspicion < b->suspicion
+					    : a->faulted < b->faulted;
+}
+
 static void
 put_off(struct pipeline *p, struct transaction *tx)
 {
 	struct transaction *before = TAILQ_LAST(&p->put_off, transactions);
 
-	while (before != NULL && before->suspicion > tx->suspicion)
+	while (before != NULL && goes_before(tx, before))
 		before = TAILQ_PREV(before, transactions, entry);
 	if (before != NULL)
 		TAILQ_INSERT_AFTER(&p->put_off, before, tx, entry);
@@ -257,7 +283,7 @@ pipeline_offer(struct customer *c, struct transaction *tx)
 {
 	if (tx->state == TX_FILLING) {
 		tx->state = TX_WAITING;
-		tx->suspicion = history_of(&c->history, tx);
+		history_recall(&c->history, tx);
 		if (is_put_off(c, tx)) {
 			place_suspect(c, tx);
 			drain_check(c);
@@ -370,20 +396,40 @@ fail_all(struct customer *c, struct transactions *list)
 	}
 }
 
+/* Many servers close behind a refusal, or some of them. */
+static bool
+blame_refused(struct customer *c)
+{
+	const struct settlement fault = {
+		.queue_id = c->refused.id,
+		.domain = c->refused.domain,
+		.session = c->who.id,
+		.when = time(NULL),
+		.fault = FAULT_REFUSED,
+	};
+
+	if (c->refused.id[0] == '\0')
+		return false;
+	settle_tx(c->server->settle, &fault);
+	return true;
+}
+
 void
 pipeline_blame(struct customer *c)
 {
 	struct pipeline *p = &c->pipeline;
+	bool found = blame_refused(c);
 	struct expected *e;
 
 	for (size_t i = 0; i < c->fifo_count; i++) {
 		e = &c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
-		if (e->tx != NULL && e->tx->fault == FAULT_NONE)
-			e->tx->fault = i == 0 ? FAULT_LIKELY : FAULT_NEAR;
+		if (e->tx == NULL || e->tx->fault != FAULT_NONE)
+			continue;
+		e->tx->fault = i == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
 	}
 	if (p->current != NULL && p->current->fault == FAULT_NONE)
 		p->current->fault =
-		    c->fifo_count == 0 ? FAULT_LIKELY : FAULT_NEAR;
+		    c->fifo_count == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
 }
 
 void

@@ -38,8 +38,7 @@ matters(const struct expected *e)
 
 /* 553 5.5.4 becomes 451 4.5.4. */
 static void
-soften(
-    const struct customer *c, const struct transaction *tx, struct reply *reply)
+soften(const struct customer *c, struct transaction *tx, struct reply *reply)
 {
 	log_warning(c->who.id,
 	    "no refusal of the message: queue_id=%s answer=\"%d %s\"",
@@ -47,6 +46,7 @@ soften(
 	reply->code = refusal_softened(reply->code);
 	if (strncmp(reply->text, "5.", 2) == 0)
 		reply->text[0] = '4';
+	tx->fault = FAULT_REFUSED;
 }
 
 static void

@@ -25,6 +25,11 @@ static const struct {
 	/* RFC 5321 4.2.4: not recognised. Whether it was our command, or a line
 	 * of a body, nobody knows. */
 	{ 500, 500, "", ANYWHERE, REFUSAL_OF_SESSION },
+	/* RFC 3030 4.2: an argument of BDAT can only be its size and LAST. */
+	{ 501, 501, "", AT(EXPECT_CHUNK) | AT(EXPECT_LAST),
+	    REFUSAL_OF_SESSION },
+	{ 504, 504, "", AT(EXPECT_CHUNK) | AT(EXPECT_LAST),
+	    REFUSAL_OF_SESSION },
 	/* RFC 5321 4.2.2: syntax of an argument. */
 	{ 501, 501, "", ANYWHERE, REFUSAL_FOR_NOW },
 	/* RFC 5321 4.2.4: not implemented. */

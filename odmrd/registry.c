@@ -142,6 +142,6 @@ registry_release(struct registry *registry, struct customer *customer)
 		TAILQ_REMOVE(&customer->claims, claim, entry);
 		tdelete(claim, &registry->claims, compare);
 		listener_free(&claim->listener);
-		loop_bury(registry->server->loop, free, claim);
+		loop_bury(registry->server->loop, &claim->grave, free, claim);
 	}
 }

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "domain.h"
+#include "loop.h"
 
 struct customer;
 struct listener;
@@ -19,6 +20,7 @@ struct registry;
 struct server;
 
 struct claim {
+	struct later grave;
 	TAILQ_ENTRY(claim) entry; /* in the customer */
 	struct customer *customer;
 	struct listener *listener;

@@ -47,6 +47,7 @@ struct server {
 	struct timer *ration_timer;
 	bool stopping;
 	struct timer *stop_timer;
+	struct timer *pulse; /* for the service manager's watchdog */
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, customer) customers;
 };

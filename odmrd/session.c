@@ -52,7 +52,7 @@ leave(struct session *s)
 	if (s->penalty != NULL)
 		timer_stop(s->penalty);
 	TAILQ_REMOVE(&s->server->sessions, s, entry);
-	loop_bury(s->server->loop, bury_session, s);
+	loop_bury(s->server->loop, &s->grave, bury_session, s);
 	server_one_less(s->server);
 }
 

@@ -36,6 +36,7 @@ enum session_state {
 };
 
 struct session {
+	struct later grave;
 	TAILQ_ENTRY(session) entry;
 	struct server *server;
 	struct link *link;

@@ -97,22 +97,22 @@ settle_ask_past(struct settle *settle, int64_t account, const char *domains,
 
 	if (note == NULL)
 		return NULL;
-	note->u.ask.question.past = answer;
-	note->u.ask.question.arg = arg;
-	return hand_in(settle, note) ? &note->u.ask.question : NULL;
+	note->u.question.past = answer;
+	note->u.question.arg = arg;
+	return hand_in(settle, note) ? &note->u.question : NULL;
 }
 
 struct question *
 settle_ask(struct settle *settle, const char *domains, const char *session,
     settle_answer *answer, void *arg)
 {
-	struct note *note = note_question(domains, session);
+	struct note *note = note_question(settle->conf, domains, session);
 
 	if (note == NULL)
 		return NULL;
-	note->u.ask.question.answer = answer;
-	note->u.ask.question.arg = arg;
-	return hand_in(settle, note) ? &note->u.ask.question : NULL;
+	note->u.question.answer = answer;
+	note->u.question.arg = arg;
+	return hand_in(settle, note) ? &note->u.question : NULL;
 }
 
 void
@@ -141,9 +141,9 @@ hear_back(void *arg)
 		settle->doubt(why, settle->doubt_arg);
 	for (; notes != NULL; notes = next) {
 		next = notes->next;
-		q = &notes->u.ask.question;
+		q = &notes->u.question;
 		if (notes->kind == NOTE_QUESTION && q->answer != NULL)
-			q->answer(q->result, q->arg);
+			q->answer(&q->tagged, q->arg);
 		if (notes->kind == NOTE_PAST && q->past != NULL)
 			q->past(&q->history, q->arg);
 		note_free(notes);

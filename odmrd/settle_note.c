@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "domain.h"
 #include "log.h"
+#include "reconcile.h"
 #include "settle_note.h"
 #include "workaround.h"
 
@@ -79,17 +80,34 @@ note_session(enum note_kind kind, const struct session_row *row)
 	return note;
 }
 
-struct note *
-note_question(const char *domains, const char *session)
+/* How many lines are in `list`? */
+static size_t
+count_lines(const char *list)
 {
+	size_t lines = 1;
+
+	for (; *list != '\0'; list++)
+		lines += *list == '\n';
+	return lines;
+}
+
+/* The counts stand before the strings, as they are aligned there. */
+struct note *
+note_question(const struct conf *conf, const char *domains, const char *session)
+{
+	size_t counts = count_lines(domains) * sizeof(long);
 	struct note *note =
-	    note_new(NOTE_QUESTION, room(domains) + room(session));
+	    note_new(NOTE_QUESTION, counts + room(domains) + room(session));
+	struct question *question;
 
 	if (note == NULL)
 		return NULL;
-	note->u.ask.domains = keep(note, domains);
-	note->u.ask.session = keep(note, session);
-	note->u.ask.question.result = -1;
+	question = &note->u.question;
+	question->conf = conf;
+	question->counts = (void *)note->fill;
+	note->fill += counts;
+	question->domains = keep(note, domains);
+	question->session = keep(note, session);
 	return note;
 }
 
@@ -115,8 +133,8 @@ note_past(int64_t account, const char *domains)
 
 	if (note == NULL)
 		return NULL;
-	note->u.ask.domains = keep(note, domains);
-	note->u.ask.account = account;
+	note->u.question.domains = keep(note, domains);
+	note->u.question.account = account;
 	return note;
 }
 
@@ -124,7 +142,7 @@ void
 note_free(struct note *note)
 {
 	if (note->kind == NOTE_PAST)
-		history_clear(&note->u.ask.question.history);
+		history_clear(&note->u.question.history);
 	free(note);
 }
 
@@ -153,9 +171,9 @@ learn(const struct note *note, struct store *store)
 }
 
 static void
-on_suspect(const char *id, enum suspicion suspicion, void *arg)
+on_suspect(const struct suspect *suspect, void *arg)
 {
-	history_add(arg, id, suspicion);
+	history_add(arg, suspect);
 }
 
 static void
@@ -170,15 +188,15 @@ on_workaround(const struct workaround *workaround, void *arg)
 static enum store_result
 recall(struct note *note, struct store *store)
 {
-	struct history *history = &note->u.ask.question.history;
-	const char *at = note->u.ask.domains;
+	struct history *history = &note->u.question.history;
+	const char *at = note->u.question.domains;
 	char name[DOMAIN_SIZE];
 	int64_t now = time(NULL);
 	enum store_result result;
 
 	history_clear(history);
 	result = store_workaround_each(
-	    store, note->u.ask.account, now, on_workaround, history);
+	    store, note->u.question.account, now, on_workaround, history);
 	while (result != STORE_FAILED && next_domain(&at, name))
 		result = store_suspects(store, name, now, on_suspect, history);
 	history_sort(history);
@@ -186,17 +204,26 @@ recall(struct note *note, struct store *store)
 }
 
 static enum store_result
-count(struct note *note, struct store *store)
+count(struct question *question, struct store *store)
 {
-	const char *at = note->u.ask.domains;
+	const char *at = question->domains;
+	struct tagged *tagged = &question->tagged;
 	char name[DOMAIN_SIZE];
-	int64_t total = 0;
+	int64_t total = 0, before, fresh;
 
-	while (next_domain(&at, name))
-		if (store_tag_count(store, name, note->u.ask.session, &total) ==
+	for (size_t i = 0; next_domain(&at, name); i++) {
+		before = total;
+		if (store_tag_count(store, name, question->session, &total) ==
 		    STORE_FAILED)
 			return STORE_FAILED;
-	note->u.ask.question.result = (long)total;
+		question->counts[i] = (long)(total - before);
+	}
+	if (reconcile_fresh(question->conf, store, &fresh) == STORE_FAILED)
+		return STORE_FAILED;
+	tagged->confirmed = fresh > 0;
+	tagged->messages = (long)total;
+	tagged->counts = question->counts;
+	tagged->known = true;
 	return STORE_OK;
 }
 
@@ -222,7 +249,7 @@ note_apply(struct note *note, struct store *store)
 	case NOTE_WORKAROUND:
 		return learn(note, store);
 	case NOTE_QUESTION:
-		return count(note, store);
+		return count(&note->u.question, store);
 	case NOTE_PAST:
 		return recall(note, store);
 	}

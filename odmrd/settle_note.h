@@ -21,9 +21,13 @@ enum note_kind {
 struct question {
 	settle_answer *answer; /* the loop's; NULL: nobody asks any more */
 	void *arg;
-	long result;       /* -1 until it is known */
-	settle_past *past; /* NOTE_PAST's answer, likewise */
+	struct tagged tagged;
+	long *counts; /* of the domains */
+	const struct conf *conf;
+	const char *domains, *session;
+	settle_past *past; /* NOTE_PAST: the loop's, instead of answer */
 	struct history history;
+	int64_t account;
 };
 
 struct note {
@@ -33,14 +37,10 @@ struct note {
 		struct settlement tx;
 		struct session_row session; /* NOTE_END: the last one */
 		struct {
-			struct question question;
-			const char *domains, *session;
-			int64_t account;
-		} ask;
-		struct {
 			struct workaround row;
 			bool sure;
 		} learnt;
+		struct question question;
 	} u;
 	int64_t since; /* clock_ms when it was made */
 	size_t bytes;
@@ -52,7 +52,8 @@ struct note {
 struct note *note_tx(const struct settlement *settlement);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
 struct note *note_workaround(const struct workaround *row, bool sure);
-struct note *note_question(const char *domains, const char *session);
+struct note *note_question(
+    const struct conf *conf, const char *domains, const char *session);
 struct note *note_past(int64_t account, const char *domains);
 void note_free(struct note *note);
 

@@ -59,6 +59,7 @@ struct transaction {
 	unsigned expected; /* replies outstanding */
 	enum plan plan;
 	enum suspicion suspicion; /* by what was before this session */
+	int64_t faulted;          /* when that was last */
 	enum fault fault;         /* and by how this session ended */
 	bool put_off;             /* in the pipeline's list of such */
 	bool body_begun;          /* some of the body is on the wire */

@@ -11,6 +11,7 @@
 enum { LOOK_MS = 200 };
 
 struct turn {
+	struct later grave;
 	struct session *session;
 	struct wanted *wanted;
 	size_t count;
@@ -35,7 +36,8 @@ turn_cancel(struct turn **turn)
 	if (*turn == NULL)
 		return;
 	timer_stop((*turn)->timer);
-	loop_bury((*turn)->session->server->loop, bury_turn, *turn);
+	loop_bury(
+	    (*turn)->session->server->loop, &(*turn)->grave, bury_turn, *turn);
 	*turn = NULL;
 }
 

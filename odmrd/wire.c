@@ -10,9 +10,9 @@
 
 #include "wire.h"
 
-/* What one call writes at most, so that one wire does not keep the others
- * waiting; what a TLS record carries. */
-enum { WRITE_MAX = 256 * 1024, RECORD_MAX = 16384 };
+/* What one call writes at most, and the TLS records that it reads or writes, so
+ * that one wire does not keep the others waiting; what a record carries. */
+enum { WRITE_MAX = 256 * 1024, RECORDS_MAX = 64, RECORD_MAX = 16384 };
 
 static enum wire_result
 failed(struct wire *wire, const char *fault)
@@ -29,6 +29,8 @@ tls_result(struct wire *wire, int returned)
 	unsigned long code;
 	const char *text;
 
+	if (flood_is_full(&wire->flood))
+		return failed(wire, "too many TLS records without data");
 	switch (SSL_get_error(wire->ssl, returned)) {
 	case SSL_ERROR_WANT_READ:
 		return WIRE_WANTS_INPUT;
@@ -66,13 +68,18 @@ static enum wire_result
 read_records(struct wire *wire, char *bytes, size_t size, size_t *n)
 {
 	size_t total = 0, got;
-	int ok = 1;
+	unsigned records = 0;
+	int ok = 0;
 
-	while (total < size && ok == 1) {
+	while (total < size && records < RECORDS_MAX) {
 		ERR_clear_error();
 		errno = 0;
 		ok = SSL_read_ex(wire->ssl, bytes + total, size - total, &got);
-		total += ok == 1 ? got : 0;
+		if (ok != 1)
+			break;
+		total += got;
+		records += wire->flood.seen;
+		wire->flood.seen = 0;
 	}
 	*n = total;
 	return total > 0 ? WIRE_OK : tls_result(wire, ok);
@@ -119,7 +126,9 @@ write_records(struct wire *wire, struct evbuffer *out)
 {
 	size_t total = 0, len, n;
 
-	while (total < WRITE_MAX && (len = record_length(wire, out)) > 0) {
+	for (int i = 0; i < RECORDS_MAX && total < WRITE_MAX &&
+	     (len = record_length(wire, out)) > 0;
+	     i++) {
 		const unsigned char *bytes =
 		    evbuffer_pullup(out, (ev_ssize_t)len);
 
@@ -153,7 +162,10 @@ wire_secure(struct wire *wire, SSL *ssl)
 	SSL_set_mode(ssl,
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	return SSL_set_fd(ssl, wire->fd) == 1;
+	if (SSL_set_fd(ssl, wire->fd) != 1)
+		return false;
+	flood_watch(&wire->flood, ssl);
+	return true;
 }
 
 enum wire_result
@@ -164,7 +176,10 @@ wire_handshake(struct wire *wire)
 	ERR_clear_error();
 	errno = 0;
 	done = SSL_do_handshake(wire->ssl);
-	return done == 1 ? WIRE_OK : tls_result(wire, done);
+	if (done != 1)
+		return tls_result(wire, done);
+	wire->flood.seen = 0;
+	return WIRE_OK;
 }
 
 void

@@ -2,6 +2,9 @@
 /*
  * A non-blocking stream socket, in clear or under TLS: moves bytes between it
  * and buffers, as many as it takes at the moment.
+ *
+ * Whatever the peer sends, a call returns soon: it moves a bounded share of
+ * bytes and of TLS records, and the socket's readiness tells of the rest.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -10,6 +13,8 @@
 #include <stddef.h>
 
 #include <openssl/ssl.h>
+
+#include "flood.h"
 
 struct evbuffer;
 
@@ -23,7 +28,8 @@ struct wire {
 	 * before the turn and after it.
 	 */
 	bool line_records;
-	const char *fault; /* of the last WIRE_FAILED */
+	struct flood flood; /* TLS records since the last data */
+	const char *fault;  /* of the last WIRE_FAILED */
 };
 
 enum wire_result {

@@ -229,6 +229,11 @@ class Odmrd:
         assert all(row.startswith(prefix) for row in rows), rows
         return [row[len(prefix):] for row in rows]
 
+    def wait_for_flushed(self, *domains):
+        """All of them, in any order, and no other."""
+        wait_for(lambda: sorted(self.flushed()) == sorted(domains), 10,
+                 f"flushed: {domains}")
+
     def sql(self, statement, *values, database="state.db"):
         db = sqlite3.connect(self.dir / database, timeout=20)
         try:

@@ -15,7 +15,7 @@ def test_tags_without_mail_are_flushed_once_more_then_the_session_ends(
     customer.join()
     assert customer.quit
     daemon.ended("tags-without-mail", delivered=0)
-    assert daemon.flushed() == ["example.org"] * 2
+    daemon.wait_for_flushed("example.org", "example.org")
     assert len(daemon.logged(AGAIN)) == 1
     assert daemon.tag_state("Q1") == "held"
 
@@ -28,7 +28,7 @@ def test_tags_that_vanish_are_waited_for_no_longer(daemon, collect):
     daemon.postfix().deliver("Q1", [A])
     customer.join()
     daemon.ended("drained", delivered=1)
-    assert daemon.flushed() == ["example.org"]
+    daemon.wait_for_flushed("example.org")
 
 
 def test_second_flush_brings_the_rest(daemon, collect):
@@ -41,7 +41,7 @@ def test_second_flush_brings_the_rest(daemon, collect):
     postfix.deliver("Q1", [A])
     customer.join()
     daemon.ended("drained", delivered=2)
-    assert daemon.flushed() == ["example.org"] * 2
+    daemon.wait_for_flushed("example.org", "example.org")
 
 
 def test_mail_that_arrives_during_the_session_is_delivered_in_it(
@@ -62,7 +62,7 @@ def test_mail_that_arrives_during_the_session_is_delivered_in_it(
         postfix.deliver(f"new{i}", [A])
     customer.join()
     daemon.ended("drained", delivered=6)
-    assert daemon.flushed() == ["example.org"]
+    daemon.wait_for_flushed("example.org")
 
 
 def test_message_that_takes_its_time_is_waited_for(daemon, collect):
@@ -97,8 +97,7 @@ def test_domains_of_a_session_are_flushed_one_by_one(daemon, collect):
     customer = collect(domains="example.org,example.net,shared.test")
     daemon.postfix("example.net").deliver("Q1", ["a@example.net"])
     customer.join()
-    assert sorted(daemon.flushed()) == ["example.net", "example.org",
-                                        "shared.test"]
+    daemon.wait_for_flushed("example.net", "example.org", "shared.test")
 
 
 # ---- postqueue -------------------------------------------------------------

@@ -76,8 +76,7 @@ class Provider:
             return 0
 
     def wait_for_flushed(self, *domains):
-        wait_for(lambda: sorted(self.odmrd.flushed()) == sorted(domains), 10,
-                 f"flushed: {domains}")
+        self.odmrd.wait_for_flushed(*domains)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_atrn_without_mail_is_250_for_an_account_that_lingers(make_daemon):
     daemon = lingering(make_daemon)
     customer = Customer(daemon.turned())
     wait_for_state(daemon, "lingering")
-    assert daemon.flushed() == ["example.org"]
+    daemon.wait_for_flushed("example.org")
     assert not customer.quit
 
 
@@ -93,7 +93,7 @@ def test_tags_without_mail_do_not_end_a_lingering_session(make_daemon):
     daemon.tag("Q1", "example.org")
     customer = Customer(daemon.turned())
     wait_for_state(daemon, "lingering")
-    assert daemon.flushed() == ["example.org"] * 2
+    daemon.wait_for_flushed("example.org", "example.org")
     assert not customer.quit
 
 

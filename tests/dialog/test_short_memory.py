@@ -4,6 +4,7 @@ lives, and Postfix hears 250 only for what the customer took."""
 
 import contextlib
 import itertools
+import os
 import socket
 
 import pytest
@@ -75,3 +76,27 @@ def test_no_shortage_of_memory_makes_an_answer_another_ones(
         if not run_short(daemon, shortage, number):
             break
     assert number > 30, "nothing was refused"
+
+
+def sockets(daemon):
+    count, directory = 0, f"/proc/{daemon.process.pid}/fd"
+    for name in os.listdir(directory):
+        with contextlib.suppress(FileNotFoundError):
+            count += os.readlink(f"{directory}/{name}").startswith("socket:")
+    return count
+
+
+def test_no_shortage_of_memory_keeps_a_connection_open(make_daemon, tmp_path):
+    """Whatever is refused to the end of a session, it ends."""
+    shortage = Shortage(tmp_path)
+    daemon = make_daemon(environment=shortage.environment)
+    before = sockets(daemon)
+    for number in itertools.count(1):
+        line = daemon.greeted()
+        shortage.begin(number)
+        line.hang_up()
+        wait_for(lambda: sockets(daemon) <= before, 15,
+                 f"the end of the connection, without piece {number}")
+        if not shortage.end():
+            break
+    assert number > 3, "nothing was refused"

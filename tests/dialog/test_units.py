@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from odmr.sandbox import BUILD
+from odmr.wait import wait_for
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
 UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service",
@@ -111,9 +112,9 @@ def test_service_manager_hears_when_odmrd_answers_reloads_and_stops(
     odmrd.wait_for_exit()
 
 
-@needs_libsystemd
-def test_service_manager_hears_when_the_milter_answers_and_stops(
-        tmp_path, manager):
+@pytest.fixture
+def start_milter(tmp_path):
+    """A function that starts odmr-milter."""
     conf = tmp_path / "odmr.conf"
     conf.write_text(f"""\
 milter_socket = unix:{tmp_path}/milter
@@ -123,14 +124,44 @@ state_database = {tmp_path}/state.db
 user = {getpass.getuser()}
 postfix_user = {getpass.getuser()}
 """)
-    milter = subprocess.Popen([BUILD / "odmr-milter", "-f", "-c", conf],
-                              stdin=subprocess.DEVNULL)
-    try:
-        assert manager() == "READY=1"
-        socket.socket(socket.AF_UNIX).connect(str(tmp_path / "milter"))
-        milter.terminate()
-        assert manager() == "STOPPING=1"
-        assert milter.wait(20) == 0
-    finally:
+    started = []
+
+    def start():
+        started.append(subprocess.Popen(
+            [BUILD / "odmr-milter", "-f", "-c", conf],
+            stdin=subprocess.DEVNULL))
+        return started[-1]
+    yield start
+    for milter in started:
         milter.kill()
         milter.wait()
+
+
+@needs_libsystemd
+def test_service_manager_hears_when_the_milter_answers_and_stops(
+        tmp_path, manager, start_milter):
+    milter = start_milter()
+    assert manager() == "READY=1"
+    socket.socket(socket.AF_UNIX).connect(str(tmp_path / "milter"))
+    milter.terminate()
+    assert manager() == "STOPPING=1"
+    assert milter.wait(20) == 0
+
+
+@needs_libsystemd
+def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
+        make_daemon, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    odmrd = make_daemon()
+    assert [manager() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
+    odmrd.terminate()
+    wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
+
+
+@needs_libsystemd
+def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    milter = start_milter()
+    assert [manager() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
+    milter.terminate()
+    wait_for(lambda: manager() == "STOPPING=1", 20, "the end")

@@ -49,14 +49,30 @@ what_is_out_of_step_or_barred_ends_the_session(void **state)
 static void
 what_is_about_our_command_or_the_system_is_for_now(void **state)
 {
-	static const char *const lines[] = { "501 5.1.3 bad", "501 syntax",
-		"504 5.5.4 no", "555 5.5.4 no", "555 what", "550 5.5.0 no",
-		"554 5.5.1 no", "553 5.5.4 no", "550 5.7.0 no", "554 5.7.0",
-		"552 5.3.1 full", "554 5.3.2 closed", "554 5.3.5 loop" };
+	static const char *const lines[] = { "555 5.5.4 no", "555 what",
+		"550 5.5.0 no", "554 5.5.1 no", "553 5.5.4 no", "550 5.7.0 no",
+		"554 5.7.0", "552 5.3.1 full", "554 5.3.2 closed",
+		"554 5.3.5 loop" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		at_every_stage(lines[i], REFUSAL_FOR_NOW);
+}
+
+static void
+arguments_are_for_now_but_bdat_has_none_to_refuse(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < STAGES; i++) {
+		enum refusal wanted =
+		    stages[i] == EXPECT_CHUNK || stages[i] == EXPECT_LAST
+		    ? REFUSAL_OF_SESSION
+		    : REFUSAL_FOR_NOW;
+
+		assert_int_equal(of(stages[i], "501 5.1.3 bad"), wanted);
+		assert_int_equal(of(stages[i], "501 syntax"), wanted);
+		assert_int_equal(of(stages[i], "504 5.5.4 no"), wanted);
+	}
 }
 
 static void
@@ -112,6 +128,8 @@ main(void)
 		    what_is_out_of_step_or_barred_ends_the_session),
 		cmocka_unit_test(
 		    what_is_about_our_command_or_the_system_is_for_now),
+		cmocka_unit_test(
+		    arguments_are_for_now_but_bdat_has_none_to_refuse),
 		cmocka_unit_test(what_is_about_the_message_is_a_verdict),
 		cmocka_unit_test(too_many_recipients_is_for_now_at_rcpt_alone),
 		cmocka_unit_test(what_is_softened_has_a_code_of_smtp),

@@ -84,9 +84,9 @@ on_doubt(const char *why, void *arg)
 }
 
 static void
-on_answer(long unattempted, void *arg)
+on_answer(const struct tagged *tagged, void *arg)
 {
-	*(long *)arg = unattempted;
+	*(long *)arg = tagged->known ? tagged->messages : -1;
 }
 
 static struct settle *
