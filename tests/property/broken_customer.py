@@ -147,6 +147,7 @@ class BrokenCustomer(Customer):
         if server.poison_way != "500s":
             await self._drop(server.poison_way)
         self.surplus = True
+        self.closing = 0
         answer = await self._give_of_session("Line too long", 500)
         for _ in range(3):
             await self._give_of_session("Line too long", 500)

@@ -14,9 +14,22 @@ def in_flight(customer, messages):
                                                       by_sender[sender])]
 
 
+def was_due(customer, sender):
+    """Surely a reply to this message was the next one for odmrd to come, and
+    no refusal just before it: where the line broke, replies may be lost."""
+    said = customer.said[sender]
+    if said.refused():
+        return False
+    return len(customer.said) == 1 or \
+        (customer.end == "closed" and said.mail is not None)
+
+
 def was_judged(customer, message):
     """By the customer's server, for all recipients. If Postfix had not yet said
     all of it, nobody heard."""
+    said = customer.said.get(message.sender)
+    if said and said.is_crowded() and customer.end == "quit":
+        return True     # some recipients were not even named
     answers = [answer_of(customer, message, r) for r in message.recipients]
     if not all(answer and (answer.verdict or customer.end == "quit")
                for answer in answers):
@@ -48,6 +61,7 @@ class History:
         if self.due and customer.struck and self.hits == 0:
             self.due = max(self.due, number + 1 + self.cost)
         self.hits += customer.struck and customer.end != "quit" and \
+            self.server.poison in self.suspects and \
             (self.hits == 0 or customer.taken > 0)
         self.copies = sum(count - 1 for count in self.server.taken.values())
         if self.due and number + 1 >= self.due:
@@ -66,9 +80,7 @@ class History:
         if any(message.vanished for message in offered):
             return      # it may have been odmrd's own end
         self.careful = bool(doubtful)
-        # If replies were lost it may have been the one to RSET that was due.
-        if doubtful and (customer.end == "closed" or
-                         doubtful[0] not in customer.behind_rset):
+        if doubtful and was_due(customer, doubtful[0]):
             self.suspects.add(doubtful[0])
 
     @staticmethod

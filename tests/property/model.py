@@ -135,7 +135,7 @@ def may_say(customer, message, code, text, answer):
 
 def needs_more(customer, message):
     """It cannot go to this server as it is."""
-    return message.utf8 and "SMTPUTF8" not in customer.offered
+    return message.utf8 == "needed" and "SMTPUTF8" not in customer.offered
 
 
 def check_order(customer, messages):

@@ -51,8 +51,6 @@ class Customer:
         self.wasted = set()  # senders whose recipients were all refused,
                              # and whose bodies came all the same
         self.open = None     # sender of the open transaction
-        self.behind_rset = set()    # senders whose MAIL came right after RSET
-        self.was_rset = False
         self.chunks = b""
         self.broken = False
         self.offered = set()
@@ -204,7 +202,6 @@ class Customer:
                    "DATA": self._data, "BDAT": self._bdat,
                    "QUIT": self._quit}.get(verb)
         await (handler(argument) if handler else self._unknown(text))
-        self.was_rset = verb == "RSET"
 
     async def _unknown(self, text):
         """A command that is none."""
@@ -277,8 +274,6 @@ class Customer:
                 self.messages >= self.server.message_limit:
             self.said[sender] = Said()
             await self._close()
-        if self.was_rset:
-            self.behind_rset.add(sender)
         self._check_parameters(argument)
         self._count_flight(sender)
         said = self.said[sender] = Said()

@@ -122,6 +122,8 @@ class Server:
             if more > 3:
                 return None
             cost += more
+        if self.message_limit and any(m.arrives for m in messages):
+            return None
         if self.message_limit:
             cost += -(-len(messages) // self.message_limit)
         return cost

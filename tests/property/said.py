@@ -42,6 +42,11 @@ class Said:
             return None
         return self.body
 
+    def refused(self):
+        """Any part of it."""
+        return any(answer and answer.refuses() for answer in
+                   (self.mail, self.body, *self.recipients.values()))
+
     def other_tokens(self):
         """Of the replies that are no verdict, each of which may stand for all
         recipients."""

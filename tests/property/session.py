@@ -123,7 +123,8 @@ class Session:
                 if tag != wanted and not (message.bad_ends >= TRIES and tag and
                                           tag[:3] == wanted[:3]):
                     return f"the tag of {message.sender} is {tag}, not {wanted}"
-            elif tag and tag[0] != "held" and not self._said_so(message, tag):
+            elif tag and tag[0] != "held" and not (
+                    message.vanished and self._said_so(message, tag)):
                 return f"the tag of {message.sender} is {tag}, for nothing"
         return None
 
