@@ -11,6 +11,7 @@ import re
 
 DOUBTED = "(kept for a second opinion)"
 TRIES = 3   # sessions that a message may end
+KEPT = (450, 451, 452, 455)     # RFC 5321 4.2.3
 
 
 class Wrong(Exception):
@@ -107,11 +108,11 @@ def check_answer(customer, message, recipient, doubting):
 def fits(code, text, answer, doubting):
     """The customer's words with this code: is it what he meant?"""
     if not answer.verdict:
-        return code // 100 == 4
+        return code in KEPT
     if answer.crowd:
         return code == 452
     return code == answer.code or (
-        doubting and answer.code // 100 == 5 and code // 100 == 4 and
+        doubting and answer.code // 100 == 5 and code in KEPT and
         DOUBTED in text)
 
 
