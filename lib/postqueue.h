@@ -11,7 +11,8 @@
 #include "program.h"
 
 /*
- * Runs "postqueue -c DIRECTORY OPTION [OPERAND]"; `operand` may be NULL. From
+ * Runs "postqueue -c DIRECTORY OPTION [OPERAND]": "-s" with a canonical domain,
+ * "-i" with a queue id (EINVAL if it is none), "-j" with NULL. From
  * `*output`, which is non-blocking, comes what it writes to standard output,
  * and, but for "-j", to standard error: there Postfix's complaints about its
  * configuration, which it logs as well, are no part of the list. Returns 0 or

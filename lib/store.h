@@ -311,6 +311,10 @@ enum store_result store_tag_leave(
 enum store_result store_tag_count(
     struct store *, const char *domain, const char *session, int64_t *count);
 
+/* The queue ids of those, oldest first, up to `limit`. */
+enum store_result store_tag_unattempted(struct store *, const char *domain,
+    const char *session, int64_t limit, name_visit *visit, void *arg);
+
 /* STORE_OK: a session other than `session` was told 5xx for the message and did
  * not believe it, first *age seconds ago: by the time of day or by the uptime,
  * whichever is less, as somebody may have set the time, and the uptime begins

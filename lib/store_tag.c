@@ -39,6 +39,9 @@ store_tag_add(struct store *store, const struct tag *tag)
 	return query_run(&query);
 }
 
+/* ?2 is the session. */
+#define UNATTEMPTED "state = 'held' AND (session IS NOT ?2 OR tried < open) "
+
 enum store_result
 store_tag_count(struct store *store, const char *domain, const char *session,
     int64_t *count)
@@ -46,8 +49,7 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 	static const char all[] =
 	    "SELECT count(*) FROM tag WHERE domain = ?1 AND state = 'held'";
 	static const char unattempted[] =
-	    "SELECT count(*) FROM tag WHERE domain = ?1 AND state = 'held' "
-	    "AND (session IS NOT ?2 OR tried < open)";
+	    "SELECT count(*) FROM tag WHERE domain = ?1 AND " UNATTEMPTED;
 	enum store_result result;
 	struct query query;
 
@@ -60,6 +62,27 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 	result = query_row(&query);
 	if (result == STORE_OK)
 		*count += query_int_at(&query, 0);
+	return query_end(&query, result);
+}
+
+enum store_result
+store_tag_unattempted(struct store *store, const char *domain,
+    const char *session, int64_t limit, name_visit *visit, void *arg)
+{
+	enum store_result result;
+	struct query query;
+	const char *id;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT queue_id FROM tag WHERE domain = ?1 AND " UNATTEMPTED
+		"ORDER BY arrived LIMIT ?3"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_text(&query, session);
+	query_int(&query, limit);
+	while ((result = query_row(&query)) == STORE_OK)
+		if ((id = query_text_at(&query, 0)) != NULL)
+			visit(id, arg);
 	return query_end(&query, result);
 }
 

@@ -16,6 +16,7 @@ TAILQ_HEAD(questions, census_question);
 struct census {
 	struct loop *loop;
 	const struct conf *conf;
+	int64_t limit_ms;
 	struct questions waiting; /* for the next listing */
 	struct questions asked;   /* of the one that runs */
 	struct timer *timer;
@@ -62,7 +63,7 @@ count_recipient(struct census *census, const char *domain)
 }
 
 static void
-count_message(struct census_question *question)
+count_message(struct census_question *question, enum census_place place)
 {
 	bool counted = false;
 
@@ -74,18 +75,58 @@ count_message(struct census_question *question)
 		domain->counted = false;
 	}
 	question->messages += counted;
+	question->coming +=
+	    counted && (place == CENSUS_ACTIVE || place == CENSUS_INCOMING);
+}
+
+static enum census_place
+place_of(const struct queued *message)
+{
+	static const char *const names[] = {
+		[CENSUS_INCOMING] = "incoming",
+		[CENSUS_ACTIVE] = "active",
+		[CENSUS_DEFERRED] = "deferred",
+		[CENSUS_ON_HOLD] = "hold",
+	};
+
+	for (int i = CENSUS_INCOMING; i <= CENSUS_ON_HOLD; i++)
+		if (strcmp(message->queue, names[i]) == 0)
+			return (enum census_place)i;
+	return CENSUS_GONE;
+}
+
+static int
+compare_id(const void *id, const void *element)
+{
+	return strcmp(id, ((const struct census_message *)element)->id);
+}
+
+static void
+find_id(
+    struct census_question *question, const char *id, enum census_place place)
+{
+	struct census_message *found = NULL;
+
+	if (question->id_count > 0)
+		found = bsearch(id, question->ids, question->id_count,
+		    sizeof(question->ids[0]), compare_id);
+	if (found != NULL)
+		found->place = place;
 }
 
 static bool
 on_message(void *arg, const struct queued *message)
 {
+	enum census_place place = place_of(message);
 	struct census *census = arg;
 	struct census_question *question;
 
 	for (size_t i = 0; i < message->recipients.count; i++)
 		count_recipient(census, message->recipients.all[i].domain);
-	TAILQ_FOREACH(question, &census->asked, entry)
-		count_message(question);
+	TAILQ_FOREACH(question, &census->asked, entry) {
+		count_message(question, place);
+		find_id(question, message->queue_id, place);
+	}
 	return true;
 }
 
@@ -162,6 +203,10 @@ on_timeout(void *arg)
 {
 	struct census *census = arg;
 
+	if (census->pid == 0 && census->output == NULL) {
+		answer(&census->asked, false); /* it could not be started */
+		return;
+	}
 	census->cut = true;
 	if (census->pid != 0)
 		kill(census->pid, SIGKILL);
@@ -185,12 +230,12 @@ start(struct census *census)
 		census->pid = 0;
 		log_error(census->id, "%s: %s", census->conf->postqueue_path,
 		    strerror(error));
-		answer(&census->asked, false);
+		timer_set(census->timer, 0);
 		return;
 	}
 	census->output = link_new(census->loop, output, &output_role, census);
 	census->cut = census->output == NULL;
-	timer_set(census->timer, CENSUS_MS);
+	timer_set(census->timer, census->limit_ms);
 }
 
 void
@@ -204,7 +249,7 @@ census_ask(
 }
 
 struct census *
-census_new(struct loop *loop, const struct conf *conf)
+census_new(struct loop *loop, const struct conf *conf, int64_t limit_ms)
 {
 	struct census *census = calloc(1, sizeof(*census));
 
@@ -212,6 +257,7 @@ census_new(struct loop *loop, const struct conf *conf)
 		return NULL;
 	census->loop = loop;
 	census->conf = conf;
+	census->limit_ms = limit_ms;
 	TAILQ_INIT(&census->waiting);
 	TAILQ_INIT(&census->asked);
 	census->timer = timer_new(loop, on_timeout, census);

@@ -8,10 +8,19 @@
 #include "log.h"
 #include "registry.h"
 #include "settle.h"
+#include "strays.h"
 
 /* Postfix sends the next message within a millisecond of an answer; the tags
  * are asked only when it has been quiet for longer. */
 enum { QUIET_MS = 30 };
+
+/* Postfix is waited for so many times drain_wait, with pauses of so many times
+ * drain_wait at most: that is 330 s and 30 s. Mail that another flush met while
+ * it was being delivered stays in its incoming queue for 300 s. */
+enum { PATIENCE = 66, PAUSES = 6 };
+/* So often it is asked by id for mail that waits beside what it is about to
+ * deliver. */
+enum { LOOKS = 3 };
 
 static const struct tagged unknown;
 
@@ -40,6 +49,8 @@ be_patient(struct customer *c)
 	d->waits = !flush_line_is_idle(d->line);
 	if (d->waits)
 		timer_stop(d->timer);
+	else if (d->until_ms != 0)
+		timer_set(d->timer, d->pause_ms);
 	else
 		timer_set(d->timer, d->again ? wait_ms(c) : wait_ms(c) / 5);
 }
@@ -95,6 +106,7 @@ go_on_or_linger(struct customer *c)
 	else
 		linger_begin(c);
 }
+static void ask(struct customer *c, bool silent);
 
 static void
 give_up(struct customer *c)
@@ -110,22 +122,103 @@ give_up(struct customer *c)
 		customer_quit(c, "tags-without-mail");
 }
 
+/* Postfix has the mail, or may have it: it is slow, as when all its processes
+ * are taken or it has just been started. It is looked at ever more rarely. */
+static void
+wait_for_postfix(struct customer *c, const char *why)
+{
+	struct drain *d = &c->drain;
+	int64_t now = loop_now_ms();
+
+	if (d->until_ms == 0) {
+		d->until_ms = now + PATIENCE * wait_ms(c);
+		d->pause_ms = wait_ms(c) / 2;
+	}
+	if (now >= d->until_ms) {
+		give_up(c);
+		return;
+	}
+	if (!d->told)
+		log_info(c->who.id, "waits for Postfix: %s", why);
+	d->told = true;
+	d->pause_ms = d->pause_ms * 2 < PAUSES * wait_ms(c)
+	    ? d->pause_ms * 2
+	    : PAUSES * wait_ms(c);
+	be_patient(c);
+}
+
+static bool
+once_more(struct customer *c)
+{
+	struct drain *d = &c->drain;
+	bool first = !d->again;
+
+	if (first)
+		log_info(c->who.id,
+		    "mail remains but Postfix is silent, flushing once more");
+	d->again = true;
+	return first;
+}
+
+/* What Postfix is about to deliver is not flushed: that would take what is
+ * deferred meanwhile off flush(8)'s list. */
+static void
+decide(struct customer *c, const struct strays *strays, bool known)
+{
+	struct drain *d = &c->drain;
+
+	if (known && strays->question.coming > c->pipeline.put_off_count) {
+		if (d->looks++ < LOOKS)
+			strays_flush_messages(strays, d->line);
+		wait_for_postfix(c, "it has mail that it does not send yet");
+	} else if (once_more(c)) {
+		strays_flush_domains(strays, d->line);
+		strays_flush_messages(strays, d->line);
+		be_patient(c);
+	} else if (!known && flush_line_works(d->line))
+		wait_for_postfix(c, "its queue cannot be listed");
+	else
+		give_up(c);
+}
+
+static void
+on_strays(struct customer *c, const struct strays *strays, bool known)
+{
+	struct drain *d = &c->drain;
+
+	d->strays = NULL;
+	if (is_busy(c))
+		return;
+	if (d->stale) {
+		ask(c, false);
+		return;
+	}
+	if (c->state == CUSTOMER_READY)
+		decide(c, strays, known);
+	else if (c->state == CUSTOMER_LINGERING) {
+		strays_flush_domains(strays, d->line);
+		strays_flush_messages(strays, d->line);
+	}
+}
+
 /* Postfix brings nothing, though there are tags, or nobody knows. */
 static void
 on_silence(struct customer *c, const struct tagged *tagged)
 {
-	if (c->drain.again) {
-		give_up(c);
-		return;
-	}
-	c->drain.again = true;
-	log_info(c->who.id,
-	    "mail remains but Postfix is silent, flushing once more");
-	flush(c, tagged->counts, tagged->known);
-	be_patient(c);
-}
+	struct drain *d = &c->drain;
 
-static void ask(struct customer *c, bool silent);
+	if (d->strays != NULL)
+		return;
+	if (tagged->known)
+		d->strays = strays_seek(c, tagged, on_strays);
+	if (d->strays != NULL)
+		timer_stop(d->timer);
+	else if (once_more(c)) {
+		flush(c, tagged->counts, tagged->known);
+		be_patient(c);
+	} else
+		give_up(c);
+}
 
 static void
 on_tags(const struct tagged *tagged, void *arg)
@@ -142,8 +235,8 @@ on_tags(const struct tagged *tagged, void *arg)
 		ask(c, false);
 		return;
 	}
-	if (c->state == CUSTOMER_LINGERING)
-		flush(c, tagged->counts, true);
+	if (c->state == CUSTOMER_LINGERING && tagged->messages > 0)
+		on_silence(c, tagged);
 	if (c->state != CUSTOMER_READY)
 		return;
 	if (tagged->known &&
@@ -164,8 +257,8 @@ ask(struct customer *c, bool silent)
 	if (!asked) {
 		d->stale = false;
 		d->silent = silent;
-		d->question = settle_ask(
-		    c->server->settle, c->domains, c->who.id, on_tags, c);
+		d->question = settle_ask(c->server->settle, c->domains,
+		    c->who.id, silent ? STRAYS_MAX : 0, on_tags, c);
 	}
 	/* No answer yet, or no room for the question: patience has an end. */
 	if (silent && (asked || d->question == NULL))
@@ -202,6 +295,7 @@ void
 drain_stop(struct drain *d)
 {
 	timer_stop(d->timer);
+	strays_forget(&d->strays);
 	flush_line_free(&d->line);
 	if (d->question != NULL)
 		question_forget(&d->question);
@@ -212,6 +306,7 @@ drain_free(struct drain *d)
 {
 	if (d->question != NULL)
 		question_forget(&d->question);
+	strays_forget(&d->strays);
 	flush_line_free(&d->line);
 	timer_free(&d->timer);
 }
@@ -229,14 +324,16 @@ drain_begin(struct customer *c)
 void
 drain_look(struct customer *c)
 {
-	if (!is_busy(c))
-		ask(c, false);
+	if (!is_busy(c) && c->drain.question == NULL)
+		ask(c, true);
 }
 
 void
 drain_progress(struct customer *c)
 {
 	c->drain.again = false;
+	c->drain.looks = 0;
+	c->drain.until_ms = 0;
 }
 
 void

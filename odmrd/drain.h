@@ -3,25 +3,33 @@
  * When is a session done? When nothing is in flight and the tags show no held
  * message of its domains that it has not attempted. Postfix is asked to deliver
  * (postqueue -s) at the start, for the domains that have tags, then, unless the
- * tags are confirmed, for the others. Once that has run it is asked once more
- * if tags remain while nothing comes; if that brings nothing either, the
- * session ends all the same.
+ * tags are confirmed, for the others. If tags remain while nothing comes, once
+ * that has run, the queue is looked at. What is active or incoming is waited
+ * for, for minutes; else Postfix is asked once more, also by queue id, and if
+ * that brings nothing either, the session ends all the same.
  */
 #ifndef DRAIN_H
 #define DRAIN_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct customer;
 struct flush_line;
 struct question;
+struct strays;
 struct timer;
 
 struct drain {
 	struct timer *timer;
 	struct flush_line *line;
 	struct question *question; /* asked, not answered yet */
-	bool begun;                /* Postfix was asked for the first time */
+	struct strays *strays;     /* looked for, not found yet */
+	int64_t until_ms;          /* Postfix is waited for; 0: not yet */
+	int64_t pause_ms;          /* before the next look */
+	int looks;   /* that found mail on its way, since a message left */
+	bool told;   /* the log knows that it is waited for */
+	bool begun;  /* Postfix was asked for the first time */
 	bool stale;  /* a message was answered since the question was asked */
 	bool again;  /* flushed once more since a message left the queue */
 	bool ask;    /* the timer asks the tags, Postfix may still be busy */

@@ -25,7 +25,8 @@ struct flush {
 	bool rests;              /* before it is tried again */
 	int output; /* what the child says, read when it has ended */
 	struct timer *timer;
-	char domain[DOMAIN_SIZE];
+	const char *option; /* of postqueue */
+	char operand[DOMAIN_SIZE];
 	char id[16];
 };
 
@@ -38,6 +39,7 @@ struct flush_line {
 	struct flushes waiting;
 	int running;
 	struct timer *timer; /* tells its owner; NULL: nobody's */
+	bool failed;         /* the last that was started could not be */
 	loop_call *ran;
 	void *arg;
 	const char *id;
@@ -58,6 +60,12 @@ bool
 flush_line_is_idle(const struct flush_line *line)
 {
 	return line->running == 0 && TAILQ_EMPTY(&line->waiting);
+}
+
+bool
+flush_line_works(const struct flush_line *line)
+{
+	return !line->failed;
 }
 
 static void
@@ -141,8 +149,8 @@ report(const struct flush *flush, int status)
 		n = 0;
 	said[n] = '\0';
 	said[strcspn(said, "\n")] = '\0';
-	log_warning(flush->id, "postqueue -s %s: %s %d: %s", flush->domain,
-	    WIFEXITED(status) ? "exit status" : "signal",
+	log_warning(flush->id, "postqueue %s %s: %s %d: %s", flush->option,
+	    flush->operand, WIFEXITED(status) ? "exit status" : "signal",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), said);
 	return true;
 }
@@ -198,18 +206,19 @@ on_timeout(void *arg)
 		start_more(flush->flusher);
 		return;
 	}
-	log_warning(flush->id, "postqueue -s %s: no end after %lds, killed",
-	    flush->domain, flush->flusher->conf->flush_timeout);
+	log_warning(flush->id, "postqueue %s %s: no end after %lds, killed",
+	    flush->option, flush->operand, flush->flusher->conf->flush_timeout);
 	kill(flush->pid, SIGKILL);
 }
 
 static bool
-runs(const struct flusher *flusher, const char *domain)
+among(const struct flushes *flushes, const char *option, const char *operand)
 {
 	const struct flush *flush;
 
-	TAILQ_FOREACH(flush, &flusher->flushes, entry)
-		if (strcmp(flush->domain, domain) == 0)
+	TAILQ_FOREACH(flush, flushes, entry)
+		if (strcmp(flush->option, option) == 0 &&
+		    strcmp(flush->operand, operand) == 0)
 			return true;
 	return false;
 }
@@ -219,10 +228,11 @@ static bool
 start(struct flush *flush)
 {
 	struct flusher *flusher = flush->flusher;
-	int error = postqueue_spawn(
-	    flusher->conf, "-s", flush->domain, &flush->pid, &flush->output);
+	int error = postqueue_spawn(flusher->conf, flush->option,
+	    flush->operand, &flush->pid, &flush->output);
 
 	leave(flush->line, flush);
+	flush->line->failed = error != 0;
 	if (error != 0) {
 		log_error(flush->id, "%s: %s", flusher->conf->postqueue_path,
 		    strerror(error));
@@ -242,7 +252,7 @@ static bool
 may_start(const struct flush *flush)
 {
 	return !flush->rests && flush->flusher->running < AT_ONCE &&
-	    !runs(flush->flusher, flush->domain);
+	    !among(&flush->flusher->flushes, flush->option, flush->operand);
 }
 
 /* The first that may start, of the line whose turn it is. */
@@ -274,20 +284,9 @@ start_more(struct flusher *flusher)
 
 /* ---- asking -------------------------------------------------------------- */
 
-/* One that waits will see all mail that is there now. */
-static bool
-waits(const struct flush_line *line, const char *domain)
-{
-	const struct flush *flush;
-
-	TAILQ_FOREACH(flush, &line->waiting, entry)
-		if (strcmp(flush->domain, domain) == 0)
-			return true;
-	return false;
-}
-
 static struct flush *
-flush_new(struct flush_line *line, const char *domain, const char *id)
+flush_new(struct flush_line *line, const char *option, const char *operand,
+    const char *id)
 {
 	struct flush *flush = calloc(1, sizeof(*flush));
 
@@ -295,26 +294,30 @@ flush_new(struct flush_line *line, const char *domain, const char *id)
 		flush->timer =
 		    timer_new(line->flusher->loop, on_timeout, flush);
 	if (flush == NULL || flush->timer == NULL) {
-		log_error(id, "postqueue -s %s: out of memory", domain);
+		log_error(
+		    id, "postqueue %s %s: out of memory", option, operand);
 		free(flush);
 		return NULL;
 	}
 	flush->flusher = line->flusher;
 	flush->line = line;
 	flush->output = -1;
-	strcpy(flush->domain, domain);
+	flush->option = option;
+	strlcpy(flush->operand, operand, sizeof(flush->operand));
 	strlcpy(flush->id, id, sizeof(flush->id));
 	return flush;
 }
 
+/* One that waits will see all mail that is there now. */
 static bool
-add(struct flush_line *line, const char *domain, const char *id)
+add(struct flush_line *line, const char *option, const char *operand,
+    const char *id)
 {
 	struct flush *flush;
 
-	if (waits(line, domain))
+	if (among(&line->waiting, option, operand))
 		return true;
-	flush = flush_new(line, domain, id);
+	flush = flush_new(line, option, operand, id);
 	if (flush == NULL) {
 		tell(line);
 		return false;
@@ -326,13 +329,19 @@ add(struct flush_line *line, const char *domain, const char *id)
 bool
 flusher_flush(struct flusher *flusher, const char *domain, const char *id)
 {
-	return add(&flusher->common, domain, id);
+	return add(&flusher->common, "-s", domain, id);
 }
 
 bool
 flush_line_add(struct flush_line *line, const char *domain)
 {
-	return add(line, domain, line->id);
+	return add(line, "-s", domain, line->id);
+}
+
+bool
+flush_line_add_message(struct flush_line *line, const char *queue_id)
+{
+	return add(line, "-i", queue_id, line->id);
 }
 
 struct flush_line *

@@ -270,7 +270,9 @@ start_parts(struct server *server)
 	server->audit = audit_new(server->loop, conf);
 	server->settle = settle_new(server->loop, conf, on_doubt, server);
 	server->flusher = flusher_new(server->loop, conf);
-	server->census = census_new(server->loop, conf);
+	server->census = census_new(server->loop, conf, CENSUS_MS);
+	server->patient_census =
+	    census_new(server->loop, conf, CENSUS_PATIENT_MS);
 	server->registry = registry_new(server);
 	server->peers = peers_new(server);
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
@@ -281,8 +283,9 @@ start_parts(struct server *server)
 	    server->worker == NULL || server->hasher == NULL ||
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
-	    server->registry == NULL || server->peers == NULL ||
-	    server->stop_timer == NULL || server->pulse == NULL ||
+	    server->patient_census == NULL || server->registry == NULL ||
+	    server->peers == NULL || server->stop_timer == NULL ||
+	    server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGUSR1, on_usr1, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
@@ -298,6 +301,7 @@ free_parts(struct server *server)
 	worker_free(&server->hasher);
 	settle_free(&server->settle);
 	census_free(&server->census);
+	census_free(&server->patient_census);
 	flusher_free(&server->flusher);
 	registry_free(&server->registry);
 	timer_free(&server->stop_timer);

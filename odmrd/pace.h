@@ -3,9 +3,9 @@
  * How many messages may be in flight. A server that has taken none in this
  * session gets few, and no body behind recipients that it may all refuse: each
  * would be an error more, and many servers close after some. After a session
- * that broke with messages in flight the next one begins with a single
- * message, in lock step, and has one more in flight for each that is taken:
- * what was in flight may come twice.
+ * that broke with messages in flight, which may come twice, the next one has
+ * one in flight, the first in lock step. When some were taken in a row it has
+ * one more for each, until a refusal: many servers close behind those.
  */
 #ifndef PACE_H
 #define PACE_H
@@ -18,6 +18,7 @@ struct transaction;
 struct pace {
 	unsigned most;    /* in flight */
 	unsigned by_plan; /* taken by the plan of the session */
+	unsigned calm;    /* taken in a row */
 	bool cautious;    /* the session before broke */
 	bool wary; /* all recipients were refused, and nothing taken since */
 	bool one_by_one; /* RSET is counted: none in flight behind another */

@@ -122,6 +122,9 @@ pipeline_weigh(
 	if (reply_class(reply) != 5 || !matters(e))
 		return REFUSAL_OF_MESSAGE;
 	refusal = refusal_of(e->what, reply);
+	/* Said of all, by a server that had enough recipients. */
+	if (refusal == REFUSAL_OF_MESSAGE && e->tx->enough)
+		refusal = REFUSAL_FOR_NOW;
 	if (refusal != REFUSAL_OF_MESSAGE)
 		soften(c, e->tx, reply);
 	return refusal;

@@ -36,6 +36,7 @@ struct server {
 	struct flusher *flusher;
 	struct audit *audit;
 	struct census *census;
+	struct census *patient_census; /* for sessions, not for clients */
 	struct registry *registry;
 	struct peers *peers;
 	struct tls *tls_client; /* towards customers' servers */

@@ -104,9 +104,9 @@ settle_ask_past(struct settle *settle, int64_t account, const char *domains,
 
 struct question *
 settle_ask(struct settle *settle, const char *domains, const char *session,
-    settle_answer *answer, void *arg)
+    size_t ids, settle_answer *answer, void *arg)
 {
-	struct note *note = note_question(settle->conf, domains, session);
+	struct note *note = note_question(settle->conf, domains, session, ids);
 
 	if (note == NULL)
 		return NULL;

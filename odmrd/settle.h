@@ -41,21 +41,21 @@ void settle_end(struct settle *settle, const struct session_row *row);
 
 /* What the tags say of a session's domains. */
 struct tagged {
-	bool known;     /* false: it cannot be known now */
-	bool confirmed; /* see reconcile_fresh */
-	long messages;  /* held that the session has not attempted */
-	const long
-	    *counts; /* of each domain, in the order asked; NULL: unknown */
+	bool known;         /* false: it cannot be known now */
+	bool confirmed;     /* see reconcile_fresh */
+	long messages;      /* held that the session has not attempted */
+	const long *counts; /* of each domain, as asked; NULL: unknown */
+	const char *ids;    /* queue ids of messages, one a line */
 };
 
 /*
  * Asks that of the domains (one a line), after all that was told before is
- * written. The answer is borrowed for the call. The asker forgets the question
- * if it ends first. NULL: no room for it.
+ * written, and for up to so many `ids`. The answer is borrowed for the call.
+ * The asker forgets the question if it ends first. NULL: no room for it.
  */
 typedef void settle_answer(const struct tagged *tagged, void *arg);
 struct question *settle_ask(struct settle *settle, const char *domains,
-    const char *session, settle_answer *answer, void *arg);
+    const char *session, size_t ids, settle_answer *answer, void *arg);
 /* Likewise, what earlier sessions have taught (history.h). The answer may take
  * what `history` has, and leave it empty. */
 typedef void settle_past(struct history *history, void *arg);

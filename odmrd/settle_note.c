@@ -6,9 +6,12 @@
 #include "clock.h"
 #include "domain.h"
 #include "log.h"
+#include "queue_id.h"
 #include "reconcile.h"
 #include "settle_note.h"
 #include "workaround.h"
+
+enum { ID_ROOM = QUEUE_ID_MAX + 1 };
 
 static struct note *
 note_new(enum note_kind kind, size_t text)
@@ -93,11 +96,12 @@ count_lines(const char *list)
 
 /* The counts stand before the strings, as they are aligned there. */
 struct note *
-note_question(const struct conf *conf, const char *domains, const char *session)
+note_question(const struct conf *conf, const char *domains, const char *session,
+    size_t ids)
 {
 	size_t counts = count_lines(domains) * sizeof(long);
-	struct note *note =
-	    note_new(NOTE_QUESTION, counts + room(domains) + room(session));
+	struct note *note = note_new(NOTE_QUESTION,
+	    counts + room(domains) + room(session) + ids * ID_ROOM + 1);
 	struct question *question;
 
 	if (note == NULL)
@@ -108,6 +112,8 @@ note_question(const struct conf *conf, const char *domains, const char *session)
 	note->fill += counts;
 	question->domains = keep(note, domains);
 	question->session = keep(note, session);
+	question->ids = note->fill;
+	question->ids_max = ids;
 	return note;
 }
 
@@ -203,26 +209,55 @@ recall(struct note *note, struct store *store)
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
+/* Postfix could not be asked for what is no queue id. */
+static void
+on_id(const char *id, void *arg)
+{
+	struct question *question = arg;
+
+	if (!queue_id_valid(id))
+		return;
+	question->ids_end = stpcpy(stpcpy(question->ids_end, id), "\n");
+	question->ids_left--;
+}
+
 static enum store_result
-count(struct question *question, struct store *store)
+look_at(
+    struct question *question, size_t i, const char *name, struct store *store)
+{
+	int64_t count = 0;
+	enum store_result result =
+	    store_tag_count(store, name, question->session, &count);
+
+	question->counts[i] = (long)count;
+	question->tagged.messages += (long)count;
+	if (result == STORE_OK && count > 0 && question->ids_left > 0)
+		result = store_tag_unattempted(store, name, question->session,
+		    (int64_t)question->ids_left, on_id, question);
+	return result;
+}
+
+static enum store_result
+answer(struct question *question, struct store *store)
 {
 	const char *at = question->domains;
 	struct tagged *tagged = &question->tagged;
 	char name[DOMAIN_SIZE];
-	int64_t total = 0, before, fresh;
+	int64_t fresh;
 
+	*tagged = (struct tagged) { 0 };
+	question->ids_end = question->ids;
+	question->ids_left = question->ids_max;
 	for (size_t i = 0; next_domain(&at, name); i++) {
-		before = total;
-		if (store_tag_count(store, name, question->session, &total) ==
-		    STORE_FAILED)
+		if (look_at(question, i, name, store) == STORE_FAILED)
 			return STORE_FAILED;
-		question->counts[i] = (long)(total - before);
 	}
+	*question->ids_end = '\0';
 	if (reconcile_fresh(question->conf, store, &fresh) == STORE_FAILED)
 		return STORE_FAILED;
 	tagged->confirmed = fresh > 0;
-	tagged->messages = (long)total;
 	tagged->counts = question->counts;
+	tagged->ids = question->ids;
 	tagged->known = true;
 	return STORE_OK;
 }
@@ -249,7 +284,7 @@ note_apply(struct note *note, struct store *store)
 	case NOTE_WORKAROUND:
 		return learn(note, store);
 	case NOTE_QUESTION:
-		return count(&note->u.question, store);
+		return answer(&note->u.question, store);
 	case NOTE_PAST:
 		return recall(note, store);
 	}

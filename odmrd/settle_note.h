@@ -23,6 +23,8 @@ struct question {
 	void *arg;
 	struct tagged tagged;
 	long *counts; /* of the domains */
+	char *ids, *ids_end;
+	size_t ids_max, ids_left;
 	const struct conf *conf;
 	const char *domains, *session;
 	settle_past *past; /* NOTE_PAST: the loop's, instead of answer */
@@ -52,8 +54,8 @@ struct note {
 struct note *note_tx(const struct settlement *settlement);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
 struct note *note_workaround(const struct workaround *row, bool sure);
-struct note *note_question(
-    const struct conf *conf, const char *domains, const char *session);
+struct note *note_question(const struct conf *conf, const char *domains,
+    const char *session, size_t ids);
 struct note *note_past(int64_t account, const char *domains);
 void note_free(struct note *note);
 

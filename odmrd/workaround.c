@@ -64,7 +64,8 @@ way_is_suspect(const struct customer *c, const struct transaction *tx)
 {
 	const struct pace *pace = &c->pipeline.pace;
 
-	return !was_refused(tx) && tx->suspicion == SUSPECT_NOT &&
+	return c->refused.id[0] == '\0' && !was_refused(tx) &&
+	    tx->suspicion == SUSPECT_NOT &&
 	    (pace->by_plan == 0 || pace->cautious);
 }
 

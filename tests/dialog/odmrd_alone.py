@@ -7,6 +7,7 @@ import getpass
 import grp
 import hashlib
 import hmac
+import json
 import os
 import re
 import shutil
@@ -64,9 +65,13 @@ auth_failure_delay = 0
 reconcile_interval = 0
 """
 
+# Lists what Odmrd.queue says, and notes all else.
 POSTQUEUE = """\
 #!/bin/sh
-echo "$@" >>{dir}/flushed
+case "$*" in
+*" -j") cat {dir}/queue ;;
+*) echo "$@" >>{dir}/flushed ;;
+esac
 """
 
 # How long Postfix keeps mail, and bounces.
@@ -124,6 +129,7 @@ class Odmrd:
         for name in ("odmr", "postfix"):
             (self.dir / name).mkdir()
         self.postqueue(POSTQUEUE)
+        self.queue()
         self.script("postconf", POSTCONF)
         self.port, self.tls_port = free_ports(2)
         self.ca = self.dir / "server.pem"
@@ -219,15 +225,28 @@ class Odmrd:
     def postqueue(self, text):
         self.script("postqueue", text)
 
-    def flushed(self):
-        """The domains that postqueue -s was called for."""
+    def queue(self, *messages):
+        """What postqueue -j shows: queue id, queue name, recipient."""
+        (self.dir / "queue.new").write_text("".join(json.dumps({
+            "queue_name": name, "queue_id": queue_id, "arrival_time": 1,
+            "message_size": 1000, "forced_expire": False, "sender": "s@s.test",
+            "recipients": [{"address": recipient}]}) + "\n"
+            for queue_id, name, recipient in messages))
+        (self.dir / "queue.new").rename(self.dir / "queue")
+
+    def asked_for(self, option):
+        """What postqueue was called for with `option`, -s or -i."""
         try:
             rows = (self.dir / "flushed").read_text().splitlines()
         except FileNotFoundError:
             return []
-        prefix = f"-c {self.dir}/postfix -s "
+        prefix = f"-c {self.dir}/postfix -"
         assert all(row.startswith(prefix) for row in rows), rows
-        return [row[len(prefix):] for row in rows]
+        return [row.split()[3] for row in rows if row.split()[2] == option]
+
+    def flushed(self):
+        """The domains that postqueue -s was called for."""
+        return self.asked_for("-s")
 
     def wait_for_flushed(self, *domains):
         """All of them, in any order, and no other."""
@@ -328,6 +347,7 @@ class Odmrd:
         self.sql("DELETE FROM collected")
         self.sql("DELETE FROM workaround")
         self.postqueue(POSTQUEUE)
+        self.queue()
         (self.dir / "flushed").unlink(missing_ok=True)
         self.transcript.clear()
         self.log_start = self.log.stat().st_size

@@ -106,7 +106,8 @@ unattempted(struct settle *settle, int64_t ago_ms)
 	long answer = -2;
 
 	behind_ms = ago_ms;
-	assert_non_null(settle_ask(settle, "a.org", "two", on_answer, &answer));
+	assert_non_null(
+	    settle_ask(settle, "a.org", "two", 0, on_answer, &answer));
 	behind_ms = 0;
 	while (answer == -2)
 		turn();
