@@ -14,6 +14,7 @@ from said import OF_THE_SESSION, PERMANENT, TEMPORARY, Answer, Said, address
 from wire import Closed, Wire
 
 FLIGHT_FIRST = 4    # messages on the wire until one is taken
+CALM = 15           # taken behind a broken session: then one more for each
 
 
 class Farewell(Exception):
@@ -175,7 +176,7 @@ class Customer:
             self.wire.buffer.count(b"MAIL FROM:<")
         limit = None
         if self.careful:
-            limit = 1 + self.taken_sent
+            limit = 1 + max(0, self.taken_sent - CALM)
         elif not self.taken_sent:
             limit = FLIGHT_FIRST
         if sender in self.suspects:

@@ -3,7 +3,9 @@
 session, until nothing is queued or it was time enough. The number of the run
 and the seed make all its choices; only time is not in our hands."""
 
+import asyncio
 import random
+import time
 
 from history import History
 from random_mail import random_message
@@ -61,6 +63,8 @@ class Run:
                   if m.arrives <= tick and m.recipients and not m.gone]
         if not queued:
             return
+        if history.careful:     # tags know whole seconds only
+            await asyncio.sleep(1 - time.time() % 1)
         number = len(self.ends)
         self.dialogue.append(f"---- session {number + 1} of run {self.name}")
         session = Session(
