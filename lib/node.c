@@ -196,7 +196,7 @@ look_up(struct node_domain *domain, struct store *store,
 		    store_domain_get(store, domain->name, take_mode, domain);
 	if (result == STORE_OK)
 		result =
-		    store_tag_count(store, domain->name, NULL, &domain->held);
+		    store_tag_count(store, domain->name, "", &domain->held);
 	return result;
 }
 

@@ -70,6 +70,7 @@ add_share(
 		.size = message->size,
 		.arrived = message->arrived,
 		.last_answer = first_reason(share),
+		.on_hold = strcmp(message->queue, "hold") == 0,
 	};
 	char *addresses = share_addresses(share);
 	bool ok;

@@ -286,7 +286,10 @@ struct tag {
 	const char *session;     /* the last that attempted it, or NULL */
 	const char *last_answer; /* or NULL */
 	int64_t doubted; /* when a 5xx was first not believed; 0: never */
+	long faults;     /* sessions that broke at it */
+	bool apart;      /* set apart for them */
 	int64_t settled; /* 0: held */
+	bool on_hold;    /* of those held: Postfix will not try it */
 };
 
 typedef void tag_visit(const struct tag *tag, void *arg);
@@ -306,14 +309,18 @@ enum store_result store_tag_find(
  * `why` its last answer. STORE_NONE: nothing was held. */
 enum store_result store_tag_leave(
     struct store *, const char *queue_id, int64_t when, const char *why);
-/* Adds to *count the held tags of `domain`; with `session`, only those that
- * still have a recipient which that session has not attempted. */
+/* Adds to *count the held tags of `domain`; with `session`, only those that are
+ * not on hold and still have a recipient which that session has not attempted
+ * ("" has attempted none). */
 enum store_result store_tag_count(
     struct store *, const char *domain, const char *session, int64_t *count);
 
 /* The queue ids of those, oldest first, up to `limit`. */
 enum store_result store_tag_unattempted(struct store *, const char *domain,
     const char *session, int64_t limit, name_visit *visit, void *arg);
+
+/* The message is on hold in the queue. STORE_NONE: nothing is held of it. */
+enum store_result store_tag_hold(struct store *, const char *queue_id);
 
 /* STORE_OK: a session other than `session` was told 5xx for the message and did
  * not believe it, first *age seconds ago: by the time of day or by the uptime,
@@ -378,8 +385,8 @@ enum store_result store_workaround_forget(
 enum store_result store_workaround_each(struct store *, int64_t account,
     int64_t now, workaround_visit *visit, void *arg);
 /* The held messages of `domain` that sessions may have ended at. */
-enum store_result store_suspects(struct store *, const char *domain,
-    int64_t now, suspect_visit *visit, void *arg);
+enum store_result store_suspects(
+    struct store *, const char *domain, suspect_visit *visit, void *arg);
 
 /* ---- usage (state.db) ------------------------------------------------ */
 
@@ -550,6 +557,8 @@ struct domain_status {
 	int64_t last_collected; /* 0: never */
 	int64_t delivered;
 	int64_t doubted; /* of those held: the customer refused them once */
+	int64_t apart;   /* of those held: sessions broke at them */
+	int64_t on_hold; /* of those held: Postfix does not try them */
 };
 
 typedef void status_visit(const struct domain_status *status, void *arg);

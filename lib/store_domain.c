@@ -241,7 +241,11 @@ read_held(struct store *store, struct domain_status *status)
 		"SELECT held, bytes, coalesce((SELECT min(arrived) FROM tag "
 		"WHERE domain = ?1 AND state = 'held'), 0), "
 		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND doubted IS NOT NULL) "
+		"AND state = 'held' AND doubted IS NOT NULL), "
+		"(SELECT count(*) FROM tag WHERE domain = ?1 "
+		"AND state = 'held' AND suspect > 0 AND " SET_APART "), "
+		"(SELECT count(*) FROM tag WHERE domain = ?1 "
+		"AND state = 'held' AND on_hold) "
 		"FROM waiting WHERE domain = ?1"))
 		return STORE_FAILED;
 	query_text(&query, status->domain.name);
@@ -251,6 +255,8 @@ read_held(struct store *store, struct domain_status *status)
 		status->bytes = query_int_at(&query, 1);
 		status->oldest = query_int_at(&query, 2);
 		status->doubted = query_int_at(&query, 3);
+		status->apart = query_int_at(&query, 4);
+		status->on_hold = query_int_at(&query, 5);
 	}
 	return query_end(&query, result);
 }

@@ -9,8 +9,6 @@
  * customer does not answer. A session that ended at a message counts again
  * only if it took others: a server that is down breaks all of them. */
 enum {
-	APART_SESSIONS = 3,
-	APART_SECONDS = 6 * 3600,
 	GUESS_SECONDS = 3600,
 	SURE_SECONDS = 24 * 3600,
 };
@@ -79,25 +77,19 @@ store_workaround_each(struct store *store, int64_t account, int64_t now,
 }
 
 enum store_result
-store_suspects(struct store *store, const char *domain, int64_t now,
-    suspect_visit *visit, void *arg)
+store_suspects(
+    struct store *store, const char *domain, suspect_visit *visit, void *arg)
 {
 	enum store_result result;
 	struct suspect suspect;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"SELECT queue_id, iif(suspect = ?3 AND faults >= ?4 "
-		"AND faulted BETWEEN ?2 - ?5 AND ?2, ?6, suspect), "
-		"coalesce(faulted, 0) "
-		"FROM tag WHERE domain = ?1 AND state = 'held' "
-		"AND suspect > 0"))
+		"SELECT queue_id, iif(" SET_APART ", ?2, suspect), "
+		"coalesce(faulted, 0) FROM tag "
+		"WHERE domain = ?1 AND state = 'held' AND suspect > 0"))
 		return STORE_FAILED;
 	query_text(&query, domain);
-	query_int(&query, now);
-	query_int(&query, SUSPECT_LIKELY);
-	query_int(&query, APART_SESSIONS);
-	query_int(&query, APART_SECONDS);
 	query_int(&query, SUSPECT_APART);
 	while ((result = query_row(&query)) == STORE_OK) {
 		suspect.queue_id = query_text_at(&query, 0);

@@ -67,6 +67,14 @@ void base_complain(struct store *, struct base *, const char *fmt, ...)
  * as root gives the file owner, group and mode. */
 bool file_prepare(struct store *, enum base_name);
 
+/* ---- store_history.c ---- */
+
+/* Is the tag of a message set apart? Three sessions broke at it, the last one
+ * within six hours. */
+#define SET_APART                                                              \
+	"(suspect = 3 AND faults >= 3 AND state = 'held' "                     \
+	"AND faulted BETWEEN unixepoch() - 6 * 3600 AND unixepoch())"
+
 /* ---- store_query.c ---- */
 
 struct query {

@@ -14,7 +14,7 @@ static const char schema[] =
     "CREATE TEMP TABLE IF NOT EXISTS listed ("
     "n INTEGER PRIMARY KEY, queue_id TEXT, domain TEXT, sender TEXT, "
     "recipients TEXT, open INTEGER, size INTEGER, arrived INTEGER, "
-    "answer TEXT, UNIQUE (queue_id, domain));"
+    "answer TEXT, on_hold INTEGER, UNIQUE (queue_id, domain));"
     "CREATE TEMP TABLE IF NOT EXISTS relay ("
     "domain TEXT PRIMARY KEY, collected INTEGER) WITHOUT ROWID;"
     "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
@@ -151,8 +151,8 @@ store_listing_add(struct store *store, const struct tag *tag)
 
 	if (!query_open(&query, store, STATE,
 		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
-		"recipients, open, size, arrived, answer) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))
+		"recipients, open, size, arrived, answer, on_hold) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"))
 		return STORE_FAILED;
 	query_text(&query, tag->queue_id);
 	query_text(&query, tag->domain);
@@ -162,5 +162,6 @@ store_listing_add(struct store *store, const struct tag *tag)
 	query_int(&query, tag->size);
 	query_int(&query, tag->arrived);
 	query_text(&query, tag->last_answer);
+	query_int(&query, tag->on_hold);
 	return query_run(&query);
 }

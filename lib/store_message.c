@@ -20,7 +20,8 @@ count_lines(const char *text)
 #define SELECT_TAG                                                             \
 	"SELECT queue_id, domain, sender, recipients, size, client, "          \
 	"arrived, state, open, delivered, attempts, session, last_answer, "    \
-	"coalesce(doubted, 0), coalesce(settled, 0) FROM tag "
+	"coalesce(doubted, 0), coalesce(settled, 0), faults, " SET_APART       \
+	", on_hold AND state = 'held' FROM tag "
 
 #define OLDEST_FIRST "ORDER BY arrived, id"
 
@@ -42,6 +43,9 @@ read_tag(struct query *query, struct tag *tag)
 	tag->last_answer = query_text_at(query, 12);
 	tag->doubted = query_int_at(query, 13);
 	tag->settled = query_int_at(query, 14);
+	tag->faults = (long)query_int_at(query, 15);
+	tag->apart = query_int_at(query, 16) != 0;
+	tag->on_hold = query_int_at(query, 17) != 0;
 	if (!query_sound(query))
 		return false;
 	tag->recipient_count = count_lines(tag->recipients);

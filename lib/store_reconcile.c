@@ -22,10 +22,12 @@
 	"open = iif(within(listed.recipients, tag.recipients) "                \
 	"AND NOT " ARE_FEWER ", tag.open, listed.open), "                      \
 	"recipients = iif(within(listed.recipients, tag.recipients), "         \
-	"tag.recipients, listed.recipients), last_answer = " NEW_ANSWER " "
+	"tag.recipients, listed.recipients), on_hold = listed.on_hold, "       \
+	"last_answer = " NEW_ANSWER " "
 
 #define IS_WRONG                                                               \
 	"tag.state = 'held' AND (tag.size != listed.size "                     \
+	"OR tag.on_hold != listed.on_hold "                                    \
 	"OR " ARE_FEWER "OR NOT within(listed.recipients, tag.recipients) "    \
 	"OR tag.last_answer IS NOT " NEW_ANSWER ") "
 
@@ -98,6 +100,7 @@ hold_again(struct store *store, const struct batch *batch,
 	if (!open_listed(&query, store, batch, application,
 		"UPDATE tag SET state = 'held', settled = NULL, "
 		"size = listed.size, open = listed.open, tried = 0, "
+		"on_hold = listed.on_hold, "
 		"delivered = max(0, tag.delivered - listed.open), "
 		"recipients = iif(within(listed.recipients, tag.recipients), "
 		"tag.recipients, listed.recipients) " LISTED_IN_BATCH
@@ -114,9 +117,10 @@ add_untagged(struct store *store, const struct batch *batch,
 
 	if (!open_listed(&query, store, batch, application,
 		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
-		"size, client, arrived, last_answer) "
+		"size, client, arrived, on_hold, last_answer) "
 		"SELECT queue_id, listed.domain, sender, recipients, open, "
-		"size, '', arrived, iif(relay.collected, NULL, answer) "
+		"size, '', arrived, on_hold, iif(relay.collected, NULL, "
+		"answer) "
 		"FROM temp.differing JOIN temp.listed USING (n) "
 		"JOIN temp.relay ON relay.domain = listed.domain "
 		"WHERE n > ?2 AND n <= ?3 "

@@ -40,7 +40,9 @@ store_tag_add(struct store *store, const struct tag *tag)
 }
 
 /* ?2 is the session. */
-#define UNATTEMPTED "state = 'held' AND (session IS NOT ?2 OR tried < open) "
+#define UNATTEMPTED                                                            \
+	"state = 'held' AND NOT on_hold "                                      \
+	"AND (session IS NOT ?2 OR tried < open) "
 
 enum store_result
 store_tag_count(struct store *store, const char *domain, const char *session,
@@ -84,6 +86,19 @@ store_tag_unattempted(struct store *store, const char *domain,
 		if ((id = query_text_at(&query, 0)) != NULL)
 			visit(id, arg);
 	return query_end(&query, result);
+}
+
+enum store_result
+store_tag_hold(struct store *store, const char *queue_id)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET on_hold = 1 "
+		"WHERE queue_id = ?1 AND state = 'held'"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	return query_change(&query);
 }
 
 enum store_result
@@ -143,7 +158,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 		"UPDATE tag SET "
 		"attempts = attempts + (session IS NOT ?1), "
 		"tried = iif(session IS ?1, tried, 0) + ?2, "
-		"session = ?1, "
+		"session = ?1, on_hold = 0, "
 		"open = max(0, open - ?3 - ?4), "
 		"delivered = delivered + ?3, "
 		"last_answer = coalesce(?5, last_answer), "

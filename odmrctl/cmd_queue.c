@@ -86,6 +86,11 @@ print_answer(FILE *out, const struct tag *tag)
 	if (tag->settled != 0)
 		fprintf(out, "    %s %s\n", tag->state,
 		    table_time(tag->settled, when));
+	if (tag->faults > 0)
+		fprintf(out, "    %ld sessions broke at it%s\n", tag->faults,
+		    tag->apart ? ", set apart" : "");
+	if (tag->on_hold)
+		fprintf(out, "    on hold in the Postfix queue\n");
 	if (tag->last_answer != NULL && tag->last_answer[0] != '\0')
 		table_paragraph(out, tag->last_answer, "    | ");
 }

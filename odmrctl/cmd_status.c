@@ -27,6 +27,8 @@ json_domain(const struct domain_status *status, void *arg)
 	json_time(json, "last_collected", status->last_collected);
 	json_int(json, "delivered", status->delivered);
 	json_int(json, "doubted", status->doubted);
+	json_int(json, "set_apart", status->apart);
+	json_int(json, "on_hold", status->on_hold);
 	json_close(json, '}');
 }
 
@@ -72,6 +74,15 @@ print_domain(const struct domain_status *status, void *arg)
 		    "    %" PRId64 " refused by the customer, kept for a "
 		    "second opinion\n",
 		    status->doubted);
+	if (status->apart > 0)
+		fprintf(out,
+		    "    %" PRId64 " set apart: sessions broke at them\n",
+		    status->apart);
+	if (status->on_hold > 0)
+		fprintf(out,
+		    "    %" PRId64 " on hold in the Postfix queue, until "
+		    "\"postsuper -H\"\n",
+		    status->on_hold);
 }
 
 static int

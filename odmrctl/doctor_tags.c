@@ -165,6 +165,19 @@ check_reconciled(struct doctor *doctor, const struct roster *roster)
 	    (now - began) / 60);
 }
 
+static void
+on_status(const struct domain_status *status, void *arg)
+{
+	struct doctor *doctor = arg;
+
+	if (status->apart > 0)
+		doctor_find(doctor, SET_APART_MAIL, status->domain.name,
+		    doctor_odmrctl(doctor, "queue %s", status->domain.name),
+		    "sessions with the customer's server broke at %" PRId64
+		    " of its messages, each time",
+		    status->apart);
+}
+
 void
 check_tags(struct doctor *doctor)
 {
@@ -172,6 +185,7 @@ check_tags(struct doctor *doctor)
 
 	if (doctor->store == NULL || doctor->postfix == NULL)
 		return;
+	store_status_each(doctor->store, on_status, doctor);
 	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
 	    count.roster.count > 0) {
 		check_reconciled(doctor, &count.roster);

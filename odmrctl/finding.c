@@ -224,6 +224,8 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	[TAGS_DISAGREE] = { "tags-disagree", WARNING,
 	    "Customers may hear that nothing waits, or sessions look for mail "
 	    "that is gone." },
+	[SET_APART_MAIL] = { "set-apart", WARNING,
+	    "These messages wait until they are returned to their senders." },
 	[POSTQUEUE_WARNS] = { "postqueue-warns", NOTE,
 	    "Postfix may not do what main.cf seems to say." },
 	[QUEUE_UNREADABLE] = { "queue-unreadable", WARNING,

@@ -21,9 +21,12 @@ message_json(const struct tag *tag, void *arg)
 	json_int(json, "attempts", tag->attempts);
 	json_text(json, "last_answer", tag->last_answer);
 	json_time(json, "doubted", tag->doubted);
+	json_int(json, "faults", tag->faults);
+	json_bool(json, "set_apart", tag->apart);
 	json_text(json, "state", tag->state);
 	json_time(json, "settled", tag->settled);
 	json_text(json, "session", tag->session);
+	json_bool(json, "on_hold", tag->on_hold);
 	json_close(json, '}');
 }
 
@@ -41,6 +44,8 @@ state_text(const struct tag *tag)
 		{ "left", "gone from the queue; the last answer may tell how" },
 	};
 
+	if (tag->on_hold)
+		return "is on hold in the Postfix queue, see postsuper(1)";
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (strcmp(texts[i].state, tag->state) == 0)
 			return texts[i].text;
@@ -78,6 +83,9 @@ print_state(const struct tag *tag, FILE *out)
 		table_paragraph(out, tag->last_answer, "            ");
 	}
 	print_time(out, "doubted", tag->doubted);
+	if (tag->faults > 0)
+		fprintf(out, "%-12s%ld sessions broke at it%s\n", "faults",
+		    tag->faults, tag->apart ? ", set apart" : "");
 }
 
 void

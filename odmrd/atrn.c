@@ -135,7 +135,7 @@ work(struct job *job, struct store *store)
 
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
 		result = store_tag_count(
-		    store, atrn->wanted[i].name, NULL, &atrn->held);
+		    store, atrn->wanted[i].name, "", &atrn->held);
 	atrn->result = atrn->out_of_memory ? STORE_FAILED : result;
 	if (atrn->result == STORE_FAILED)
 		snprintf(atrn->error, sizeof(atrn->error), "%s",

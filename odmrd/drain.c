@@ -189,6 +189,11 @@ on_strays(struct customer *c, const struct strays *strays, bool known)
 	d->strays = NULL;
 	if (is_busy(c))
 		return;
+	/* What is on hold counts no more. */
+	if (known && strays_hold(strays)) {
+		ask(c, true);
+		return;
+	}
 	if (d->stale) {
 		ask(c, false);
 		return;

@@ -71,6 +71,12 @@ settle_tx(struct settle *settle, const struct settlement *settlement)
 }
 
 void
+settle_hold(struct settle *settle, const char *ids)
+{
+	hand_in(settle, note_hold(ids));
+}
+
+void
 settle_session(struct settle *settle, const struct session_row *row)
 {
 	hand_in(settle, note_session(NOTE_SESSION, row));

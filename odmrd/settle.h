@@ -29,8 +29,10 @@ struct settle *settle_new(
     struct loop *loop, const struct conf *conf, settle_doubt *doubt, void *arg);
 void settle_free(struct settle **settle);
 
-/* All of these copy what they are given. */
+/* All copy what they are given. */
 void settle_tx(struct settle *settle, const struct settlement *settlement);
+/* These messages, each id with a newline, are on hold in the queue. */
+void settle_hold(struct settle *settle, const char *ids);
 /* Only news: while the database cannot be used, it may be left out. */
 void settle_session(struct settle *settle, const struct session_row *row);
 /* Learnt, see store_workaround_put; or, with `why` NULL, forgotten. */
@@ -41,9 +43,9 @@ void settle_end(struct settle *settle, const struct session_row *row);
 
 /* What the tags say of a session's domains. */
 struct tagged {
-	bool known;         /* false: it cannot be known now */
-	bool confirmed;     /* see reconcile_fresh */
-	long messages;      /* held that the session has not attempted */
+	bool known;     /* false: it cannot be known now */
+	bool confirmed; /* see reconcile_fresh */
+	long messages;  /* held, not on hold, not attempted by the session */
 	const long *counts; /* of each domain, as asked; NULL: unknown */
 	const char *ids;    /* queue ids of messages, one a line */
 };

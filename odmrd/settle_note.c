@@ -66,6 +66,16 @@ note_tx(const struct settlement *s)
 }
 
 struct note *
+note_hold(const char *ids)
+{
+	struct note *note = note_new(NOTE_HOLD, room(ids));
+
+	if (note != NULL)
+		note->u.on_hold = keep(note, ids);
+	return note;
+}
+
+struct note *
 note_session(enum note_kind kind, const struct session_row *row)
 {
 	struct note *note = note_new(kind,
@@ -197,14 +207,13 @@ recall(struct note *note, struct store *store)
 	struct history *history = &note->u.question.history;
 	const char *at = note->u.question.domains;
 	char name[DOMAIN_SIZE];
-	int64_t now = time(NULL);
 	enum store_result result;
 
 	history_clear(history);
-	result = store_workaround_each(
-	    store, note->u.question.account, now, on_workaround, history);
+	result = store_workaround_each(store, note->u.question.account,
+	    time(NULL), on_workaround, history);
 	while (result != STORE_FAILED && next_domain(&at, name))
-		result = store_suspects(store, name, now, on_suspect, history);
+		result = store_suspects(store, name, on_suspect, history);
 	history_sort(history);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
@@ -262,6 +271,22 @@ answer(struct question *question, struct store *store)
 	return STORE_OK;
 }
 
+static enum store_result
+hold(const char *at, struct store *store)
+{
+	char id[QUEUE_ID_MAX + 1];
+	size_t len;
+
+	for (; *at != '\0'; at += len + 1) {
+		len = strcspn(at, "\n");
+		memcpy(id, at, len);
+		id[len] = '\0';
+		if (store_tag_hold(store, id) == STORE_FAILED)
+			return STORE_FAILED;
+	}
+	return STORE_OK;
+}
+
 /* With the last row once more: the ones before may have found no room. */
 static enum store_result
 end_session(const struct session_row *row, struct store *store)
@@ -277,6 +302,8 @@ note_apply(struct note *note, struct store *store)
 	switch (note->kind) {
 	case NOTE_TX:
 		return store_settle(store, &note->u.tx);
+	case NOTE_HOLD:
+		return hold(note->u.on_hold, store);
 	case NOTE_SESSION:
 		return store_session_put(store, &note->u.session);
 	case NOTE_END:

@@ -11,6 +11,7 @@
 
 enum note_kind {
 	NOTE_TX,
+	NOTE_HOLD,
 	NOTE_SESSION,
 	NOTE_END,
 	NOTE_WORKAROUND,
@@ -37,6 +38,7 @@ struct note {
 	enum note_kind kind;
 	union {
 		struct settlement tx;
+		const char *on_hold;        /* queue ids, each with a newline */
 		struct session_row session; /* NOTE_END: the last one */
 		struct {
 			struct workaround row;
@@ -52,6 +54,7 @@ struct note {
 
 /* All give NULL, with a line in the log, when there is no memory. */
 struct note *note_tx(const struct settlement *settlement);
+struct note *note_hold(const char *ids);
 struct note *note_session(enum note_kind kind, const struct session_row *row);
 struct note *note_workaround(const struct workaround *row, bool sure);
 struct note *note_question(const struct conf *conf, const char *domains,

@@ -114,6 +114,21 @@ strays_seek(struct customer *c, const struct tagged *tagged,
 	return s;
 }
 
+bool
+strays_hold(const struct strays *s)
+{
+	char ids[STRAYS_MAX * (QUEUE_ID_MAX + 1) + 1], *end = ids;
+	const struct census_message *message = s->question.ids;
+
+	for (size_t i = 0; i < s->question.id_count; i++, message++)
+		if (message->place == CENSUS_ON_HOLD)
+			end = stpcpy(stpcpy(end, message->id), "\n");
+	if (end == ids)
+		return false;
+	settle_hold(s->customer->server->settle, ids);
+	return true;
+}
+
 void
 strays_flush_domains(const struct strays *s, struct flush_line *line)
 {

@@ -33,6 +33,8 @@ struct strays *strays_seek(struct customer *customer,
 	struct customer *customer, const struct strays *strays, bool known));
 void strays_forget(struct strays **strays);
 
+/* Marks the tags of those on hold. False: none is. */
+bool strays_hold(const struct strays *strays);
 /* Asks for the domains that have tags. */
 void strays_flush_domains(const struct strays *strays, struct flush_line *line);
 /* Asks for those messages that wait and are not active. */

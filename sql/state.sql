@@ -57,6 +57,7 @@ CREATE TABLE tag (
 	                                    -- lib/suspicion.h
 	faults      INTEGER NOT NULL DEFAULT 0, -- sessions that ended at it
 	faulted     INTEGER,                -- when the last of them did
+	on_hold     INTEGER NOT NULL DEFAULT 0, -- by postsuper -h, when last seen
 	settled     INTEGER,
 	came_for    TEXT,                   -- the account it was counted for
 	counted     TEXT,                   -- and once it was settled
@@ -67,6 +68,7 @@ CREATE INDEX tag_doubted ON tag (domain)
 	WHERE state = 'held' AND doubted IS NOT NULL;
 CREATE INDEX tag_suspect ON tag (domain)
 	WHERE state = 'held' AND suspect > 0;
+CREATE INDEX tag_on_hold ON tag (domain) WHERE state = 'held' AND on_hold;
 -- Those that history_days is about.
 CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 

@@ -129,3 +129,42 @@ def test_lingering_session_asks_by_id_when_it_looks(make_daemon):
     wait_for(lambda: daemon.sql("SELECT id FROM session WHERE state = "
                                 "'lingering'"), 20, "it lingers")
     assert daemon.asked_for("-i") == [IDS[0]]
+
+
+# ---- on hold (postsuper -h)
+
+
+def test_mail_on_hold_is_found_and_not_waited_for(daemon, collect):
+    tag(daemon, *IDS)
+    daemon.queue(*((queue_id, "hold", A) for queue_id in IDS))
+    customer = collect()
+    customer.join()
+    daemon.ended("drained", delivered=0)
+    assert not daemon.logged(AGAIN)
+    assert daemon.sql("SELECT sum(on_hold) FROM tag") == [(3,)]
+    daemon.known().play("""
+        C: ATRN example.org
+        P: 453 4.0.0 You have no mail
+    """)
+
+
+def test_mail_beside_what_is_on_hold_is_brought(daemon, collect):
+    tag(daemon, *IDS[:2])
+    daemon.queue((IDS[0], "hold", A), (IDS[1], "deferred", A))
+    customer = collect()
+    wait_for_id(daemon, IDS[1])
+    daemon.postfix().deliver(IDS[1], [A])
+    customer.join()
+    daemon.ended("drained", delivered=1)
+
+
+def test_mail_that_is_delivered_is_on_hold_no_more(daemon, collect):
+    tag(daemon, *IDS[:2])
+    daemon.sql("UPDATE tag SET on_hold = 1 WHERE queue_id = ?", IDS[0])
+    customer = collect(RCPT=["450 4.2.1 not now"])
+    postfix = daemon.postfix()
+    assert postfix.deliver(IDS[0], [A])[0].startswith("450")
+    daemon.wait_for_tag(IDS[0], ("held", 0), "state, on_hold")
+    postfix.deliver(IDS[1], [A])
+    customer.join()
+    daemon.ended("drained", delivered=1, kept=1)

@@ -92,7 +92,7 @@ def test_what_breaks_sessions_again_and_again_is_set_apart_and_named(daemon):
     odmrctl = [BUILD / "odmrctl", "-c", daemon.dir / "odmr.conf"]
     text = subprocess.run([*odmrctl, "status"], capture_output=True, text=True,
                           check=True).stdout
-    assert "1 set apart" in text, text
+    assert "1 set apart: sessions broke at them" in text, text
     text = subprocess.run([*odmrctl, "queue"], capture_output=True, text=True,
                           check=True).stdout
     assert "3 sessions broke at it" in text, text

@@ -2,10 +2,13 @@
 """What a customer's server cannot do although it offers it, or needs, is
 learnt from how a session goes wrong, and the next one does without."""
 
+import json
 import ssl
+import subprocess
 
 import pytest
 
+from odmr.sandbox import BUILD
 from odmr.wait import wait_for
 from scripted_customer import CLOSE, OFFERS, Customer
 
@@ -283,10 +286,24 @@ def test_rset_that_is_counted_is_said_only_where_it_must_be(daemon):
 # ---- what the operator sees
 
 
-def test_an_account_that_is_removed_takes_its_workarounds_along(daemon):
+def test_account_show_tells_what_was_learnt(daemon):
     daemon.tag("Q1", "example.org")
     session(daemon, BadChunking(daemon.turned(), "500 what"), ["Q1"])
     learnt(daemon, "no-chunking")
-    assert daemon.sql("SELECT account.login FROM workaround JOIN account "
-                      "ON account.id = workaround.account "
-                      "WHERE what = 'no-chunking'") == [("alice",)]
+    odmrctl = [BUILD / "odmrctl", "-c", daemon.dir / "odmr.conf"]
+    text = subprocess.run([*odmrctl, "account", "show", "alice"],
+                          capture_output=True, text=True, check=True).stdout
+    assert "workaround no-chunking until 20" in text and ": what" in text
+    account = json.loads(subprocess.run(
+        [*odmrctl, "account", "show", "alice", "--json"], capture_output=True,
+        check=True).stdout)
+    [row] = [row for row in account["workarounds"]
+             if row["what"] == "no-chunking"]
+    assert row["why"] == "what"
+    # It goes with the account.
+    subprocess.run([*odmrctl, "account", "remove", "alice"], check=True)
+    assert known(daemon) == []
+    subprocess.run([*odmrctl, "account", "add", "alice", "--cram-md5"],
+                   input="open sesame\n", text=True, check=True)
+    subprocess.run([*odmrctl, "account", "grant", "alice", "example.org",
+                    "example.net", "shared.test"], check=True)

@@ -865,6 +865,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
                 "last_collected": "2023-11-14T22:16:40Z",
                 "delivered": 7,
                 "doubted": 0,
+                "on_hold": 0,
             },
             {
                 "domain": "b.example",
@@ -875,6 +876,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
                 "last_collected": None,
                 "delivered": 0,
                 "doubted": 0,
+                "on_hold": 0,
             },
         ],
         "sessions": [
@@ -977,6 +979,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
             "state": "held",
             "settled": None,
             "session": None,
+            "on_hold": False,
         },
         {
             "id": "4NEW",
@@ -992,6 +995,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
             "state": "held",
             "settled": None,
             "session": None,
+            "on_hold": False,
         },
     ]
     one = json.loads(customer.ok("queue", "A.example", "--json"))["messages"]

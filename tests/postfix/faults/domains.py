@@ -51,6 +51,9 @@ FAULTS = [
      lambda p: p.sql(p.state, "INSERT INTO tag (queue_id, domain, sender, "
                      "recipients, size, client, arrived, open) VALUES "
                      "('x', 'a.test', '', 'r@a.test', 1, '', 1, 1)")),
+    ("set_apart", "set-apart",
+     lambda p: p.sql(p.state, "UPDATE tag SET suspect = 3, faults = 3, "
+                     "faulted = unixepoch() WHERE id = 1")),
     ("never_reconciled", "reconcile-late",
      lambda p: p.sql(p.relay, "UPDATE domain SET created = created - 3600")),
     ("reconciled_long_ago", "reconcile-late",
