@@ -154,8 +154,10 @@ class BrokenCustomer(Customer):
         return answer
 
     async def _judge(self, stage, what, success):
-        return await self._strike("DATA" if stage == "BDAT" else stage, what) \
-            or await super()._judge(stage, what, success)
+        answer = await self._strike("DATA" if stage == "BDAT" else stage, what)
+        if not answer and self.open == self.server.poison:
+            answer = await self._give(success, what)
+        return answer or await super()._judge(stage, what, success)
 
     async def _answer_mail(self, argument):
         mute = self._mute()

@@ -14,6 +14,10 @@ def in_flight(customer, messages):
                                                       by_sender[sender])]
 
 
+def heard(message):
+    return [text for _, text in message.answers.values()]
+
+
 def was_due(customer, sender):
     """Surely a reply to this message was the next one for odmrd to come, and
     no refusal just before it: where the line broke, replies may be lost."""
@@ -79,7 +83,9 @@ class History:
             message.bad_ends += message.sender in doubtful
         if any(message.vanished for message in offered):
             return      # it may have been odmrd's own end
-        self.careful = bool(doubtful)
+        self.careful = any(message.sender in doubtful and
+                           not any(map(token_of, heard(message)))
+                           for message in offered)
         if doubtful and was_due(customer, doubtful[0]):
             self.suspects.add(doubtful[0])
 

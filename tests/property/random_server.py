@@ -115,6 +115,8 @@ class Server:
         """Sessions that may be needed beyond the first one, or None: that
         cannot be told."""
         cost = sum(HABITS[name][1] or 0 for name in self.habits)
+        if {"bdat", "unknown"} <= self.habits:
+            cost += 2   # it may look as if it were because of those
         if "errors" in self.habits:
             bad = sum(len(m.recipients) for m in messages
                       if m.sender in self.unknown)
