@@ -39,13 +39,15 @@ ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
 	    -fstack-protector-strong -fPIE -pthread
 ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \
 	    -Wl,--as-needed -pthread
-LDLIBS   := $(shell pkg-config --libs $(PKGS))
+LDLIBS   := $(shell pkg-config --libs $(PKGS)) -lunistring
 
 PROGRAMS := odmrd odmr-milter odmrctl etrn-trigger
 DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
+# doctor speaks to servers as --remote does.
+ALSO_odmrctl := etrn-trigger/wire.c
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 
@@ -59,7 +61,8 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 define program
-$(BUILD)/$(1): $(call objects,$(DIR_$(1))) $(LIB)
+$(BUILD)/$(1): $(call objects,$(DIR_$(1))) \
+	    $(patsubst %.c,$(BUILD)/obj/%.o,$(ALSO_$(1))) $(LIB)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
@@ -174,7 +177,8 @@ lint: $(BUILD)/gen/schema.inc
 # master.cf are for the operator to read and take over.
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf etrn_filter
+MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
+	    etrn_filter etrn_names.cf
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
 	    odmr-due.service odmr-due.timer \
 	    odmr-reconcile.service odmr-reconcile.timer

@@ -17,6 +17,7 @@
 #include "hello.h"
 #include "log.h"
 #include "login.h"
+#include "node.h"
 #include "peer.h"
 #include "sasl.h"
 #include "trigger.h"
@@ -72,20 +73,34 @@ take_host(struct remote *r, const char *text)
 	return *rest == '\0' || (*rest == ':' && take_port(r, rest + 1));
 }
 
-static bool
-check_name(const char *name)
+/* What ETRN says for it: servers know an internationalised name by its A-labels
+ * only. NULL: it has none. */
+static const char *
+command_name(const char *name, struct node *node, const char **why)
 {
-	const char *why = NULL;
+	for (const char *c = name; *c != '\0'; c++)
+		if (!isascii((unsigned char)*c))
+			return node_parse(node, name, why) ? node->text : NULL;
+	return name;
+}
 
-	if (*name == '\0')
+static bool
+check_name(const char *typed)
+{
+	const char *why = NULL, *name;
+	struct node node;
+
+	name = command_name(typed, &node, &why);
+	if (*typed == '\0')
 		why = "is empty";
-	else if (strlen("ETRN \r\n") + strlen(name) > COMMAND_MAX)
+	else if (name != NULL &&
+	    strlen("ETRN \r\n") + strlen(name) > COMMAND_MAX)
 		why = "is too long for a command";
-	for (const char *c = name; *c != '\0' && why == NULL; c++)
-		if (!isascii((unsigned char)*c) || !isgraph((unsigned char)*c))
+	for (; name != NULL && *name != '\0' && why == NULL; name++)
+		if (!isgraph((unsigned char)*name))
 			why = "has a character that no command may have";
 	if (why != NULL)
-		log_error(NULL, "the name \"%s\" %s", name, why);
+		log_error(NULL, "the name \"%s\" %s", typed, why);
 	return why == NULL;
 }
 
@@ -133,8 +148,11 @@ worse(int a, int b)
 static int
 ask_name(struct remote *r, const char *name)
 {
+	const char *why;
 	struct reply reply;
-	int code = peer_say(&r->peer, "ETRN %s", name);
+	struct node node;
+	int code =
+	    peer_say(&r->peer, "ETRN %s", command_name(name, &node, &why));
 
 	if (code == EX_OK)
 		code = peer_hear(&r->peer, &reply, NULL, NULL);

@@ -121,6 +121,8 @@ fail_tls(struct wire *wire)
 static bool
 await_tls(struct wire *wire, int result, int64_t until)
 {
+	if (flood_is_full(&wire->flood))
+		return fail(wire, "TLS: too many records without data");
 	switch (SSL_get_error(wire->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 		return await(wire, POLLIN, until);
@@ -169,6 +171,7 @@ wire_encrypt(struct wire *wire, const char *host, bool verify, int64_t until)
 	wire->ssl = new_connection(wire, host, verify);
 	if (wire->ssl == NULL)
 		return fail_tls(wire);
+	flood_watch(&wire->flood, wire->ssl);
 	while ((result = SSL_connect(wire->ssl)) != 1) {
 		trust = SSL_get_verify_result(wire->ssl);
 		if (verify && trust != X509_V_OK)
@@ -177,6 +180,7 @@ wire_encrypt(struct wire *wire, const char *host, bool verify, int64_t until)
 		if (!await_tls(wire, result, until))
 			return false;
 	}
+	wire->flood.seen = 0;
 	wire->verified = SSL_get0_peer_certificate(wire->ssl) != NULL &&
 	    SSL_get_verify_result(wire->ssl) == X509_V_OK;
 	return true;
@@ -211,10 +215,16 @@ read_tls(struct wire *wire, char *bytes, size_t size, int64_t until)
 	size_t n;
 
 	ERR_clear_error();
-	while (SSL_read_ex(wire->ssl, bytes, size, &n) != 1)
+	while (clock_ms() < until) {
+		if (SSL_read_ex(wire->ssl, bytes, size, &n) == 1) {
+			wire->flood.seen = 0;
+			return n;
+		}
 		if (!await_tls(wire, 0, until))
 			return 0;
-	return n;
+	}
+	fail(wire, "no answer in time");
+	return 0;
 }
 
 size_t

@@ -13,12 +13,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "flood.h"
+
 enum { WIRE_FAULT_SIZE = 160, WIRE_BINDING_SIZE = 64 };
 
 struct wire {
 	int fd;
 	struct ssl_st *ssl; /* NULL: in clear */
 	bool verified;      /* the certificate is good, and the host's */
+	struct flood flood; /* TLS records since the last data */
 	char fault[WIRE_FAULT_SIZE];
 };
 

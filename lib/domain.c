@@ -70,58 +70,113 @@ lower(const char *name, size_t len, char out[DOMAIN_SIZE])
 	out[len] = '\0';
 }
 
+static bool
+is_ascii(const char *name, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] >= 0x80)
+			return false;
+	return true;
+}
+
+static const char *
+idn_fault(int rc)
+{
+	switch (rc) {
+	case IDN2_OK:
+		return NULL;
+	case IDN2_MALLOC:
+		return domain_no_memory;
+	case IDN2_ENCODING_ERROR:
+		return "is neither ASCII nor UTF-8";
+	case IDN2_TOO_BIG_DOMAIN:
+		return "is longer than 253 octets";
+	case IDN2_TOO_BIG_LABEL:
+	case IDN2_PUNYCODE_BIG_OUTPUT:
+		return "has a label of more than 63 octets";
+	default:
+		return "is no internationalised name";
+	}
+}
+
+static int
+to_ascii(const char *name, char **ascii)
+{
+	return idn2_to_ascii_8z(
+	    name, ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT);
+}
+
+/* The A-labels of `len` bytes of UTF-8, which may be several times as long. */
+static const char *
+find_ascii(const char *name, size_t len, char **ascii)
+{
+	enum { CHARACTER_MAX = 4, PARTS_MAX = 4 };
+	char utf8[DOMAIN_SIZE * CHARACTER_MAX * PARTS_MAX];
+
+	if (len >= sizeof(utf8))
+		return "is longer than 253 octets";
+	if (memchr(name, '\0', len) != NULL)
+		return "is no internationalised name";
+	memcpy(utf8, name, len);
+	utf8[len] = '\0';
+	return idn_fault(to_ascii(utf8, ascii));
+}
+
+static bool
+canonical(const char *name, size_t len, size_t least, char more,
+    char out[DOMAIN_SIZE], const char **why)
+{
+	const char *fault = NULL;
+	char *ascii = NULL;
+
+	if (!is_ascii(name, len)) {
+		fault = find_ascii(name, len, &ascii);
+		name = ascii;
+		len = fault == NULL ? strlen(ascii) : 0;
+	}
+	if (fault == NULL)
+		fault = name_fault(name, len, least, more);
+	if (fault == NULL)
+		lower(name, len, out);
+	idn2_free(ascii);
+	if (why != NULL)
+		*why = fault;
+	return fault == NULL;
+}
+
+const char domain_no_memory[] = "does not fit into memory";
+
 bool
 domain_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why)
 {
-	const char *fault = name_fault(name, len, 2, '-'); /* as any label */
-
-	if (why != NULL)
-		*why = fault;
-	if (fault == NULL)
-		lower(name, len, out);
-	return fault == NULL;
+	return canonical(name, len, 2, '-', out, why); /* as any label */
 }
 
 bool
 hostname_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why)
 {
-	const char *fault = name_fault(name, len, 1, '_');
-
-	if (why != NULL)
-		*why = fault;
-	if (fault == NULL)
-		lower(name, len, out);
-	return fault == NULL;
+	return canonical(name, len, 1, '_', out, why);
 }
 
-static bool
-is_ascii(const char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s >= 0x80)
-			return false;
-	return true;
-}
-
+/* flush(8) refuses what is no A-label but looks like one, in any Postfix that
+ * knows SMTPUTF8. Symbols, which IDNA 2008 forbids, it takes. */
 bool
 domain_from_operator(const char *name, char out[DOMAIN_SIZE], const char **why)
 {
 	char *ascii = NULL;
-	bool ok;
 	int rc;
 
-	if (is_ascii(name))
-		return domain_canonical(name, strlen(name), out, why);
-	rc = idn2_to_ascii_8z(
-	    name, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT);
-	if (rc != IDN2_OK) {
-		if (why != NULL)
-			*why = "is no internationalised name";
+	if (!domain_canonical(name, strlen(name), out, why))
 		return false;
-	}
-	ok = domain_canonical(ascii, strlen(ascii), out, why);
+	rc = to_ascii(out, &ascii);
 	idn2_free(ascii);
-	return ok;
+	if (rc == IDN2_OK || rc == IDN2_DISALLOWED)
+		return true;
+	*why = rc == IDN2_MALLOC
+	    ? domain_no_memory
+	    : "has hyphens at a label's third and fourth place, as only an "
+	      "internationalised name has, and is none";
+	return false;
 }

@@ -3,6 +3,10 @@
  * Domain names as RFC 2645 5.2.1 has them in ATRN: letters, digits, hyphens,
  * two labels at least. One canonical form everywhere: lower case, A-labels, no
  * trailing dot. What cannot be brought into that form is no domain.
+ *
+ * An internationalised name may come as UTF-8 wherever a name comes from
+ * outside; it is the same domain (IDNA 2008 with the mappings of UTS 46, by
+ * libidn2), whatever its case, composed or not.
  */
 #ifndef DOMAIN_H
 #define DOMAIN_H
@@ -13,10 +17,13 @@
 /* Room for the longest canonical name and its NUL. */
 enum { DOMAIN_SIZE = 254 };
 
+/* A reason that is none of the name's. */
+extern const char domain_no_memory[];
+
 /*
- * Writes the canonical form of the `len` bytes at `name` into `out`. Pure
- * ASCII only. On failure returns false and `*why` (may be NULL) tells, e.g.
- * "has only one label".
+ * Writes the canonical form of the `len` bytes at `name` into `out`. On failure
+ * returns false and `*why` (may be NULL) tells, e.g. "has only one label", or
+ * is domain_no_memory.
  */
 bool domain_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why);
@@ -26,8 +33,8 @@ bool domain_canonical(
 bool hostname_canonical(
     const char *name, size_t len, char out[DOMAIN_SIZE], const char **why);
 
-/* domain_canonical for what an operator types: an internationalised name in
- * UTF-8 is turned into its A-label form first (IDNA 2008, libidn2). */
+/* domain_canonical for what an operator types: what only looks like an A-label
+ * is refused as well. */
 bool domain_from_operator(
     const char *name, char out[DOMAIN_SIZE], const char **why);
 

@@ -47,8 +47,8 @@ has_control(const char *s, size_t len)
  * domain. Postfix takes "user@example.org." for the same as without the dot.
  */
 static bool
-find_domain(
-    const char *s, size_t len, size_t *local_len, char domain[DOMAIN_SIZE])
+find_domain(const char *s, size_t len, size_t *local_len,
+    char domain[DOMAIN_SIZE], const char **why)
 {
 	const char *at = memrchr(s, '@', len);
 	size_t domain_len;
@@ -59,7 +59,7 @@ find_domain(
 	domain_len = len - *local_len - 1;
 	if (domain_len > 0 && at[domain_len] == '.')
 		domain_len--;
-	return domain_canonical(at + 1, domain_len, domain, NULL);
+	return domain_canonical(at + 1, domain_len, domain, why);
 }
 
 bool
@@ -69,9 +69,10 @@ recipients_add(struct recipients *list, const char *address, size_t len,
 	struct recipient *recipient;
 	char domain[DOMAIN_SIZE];
 	size_t local_len, domain_size;
+	const char *why = NULL;
 
-	if (!find_domain(address, len, &local_len, domain))
-		return true;
+	if (!find_domain(address, len, &local_len, domain, &why))
+		return why != domain_no_memory;
 	if (!make_room(list))
 		return false;
 	domain_size = strlen(domain) + 1;

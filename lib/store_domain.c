@@ -40,7 +40,8 @@ store_domain_add(struct store *store, const char *name, enum domain_mode mode,
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (spelling_add(store, name) == STORE_FAILED ||
+	    !query_open(&query, store, RELAY,
 		"INSERT INTO domain (id, name, mode, nexthop, socket, created) "
 		"SELECT next, ?1, ?2, ?3, "
 		"iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "

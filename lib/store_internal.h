@@ -75,6 +75,12 @@ bool file_prepare(struct store *, enum base_name);
 	"(suspect = 3 AND faults >= 3 AND state = 'held' "                     \
 	"AND faulted BETWEEN unixepoch() - 6 * 3600 AND unixepoch())"
 
+/* ---- store_spelling.c ---- */
+
+/* How the domain or queue `name` is written in UTF-8, if it is. Comes before
+ * the name itself: alone it says nothing. */
+enum store_result spelling_add(struct store *, const char *name);
+
 /* ---- store_query.c ---- */
 
 struct query {

@@ -58,7 +58,8 @@ store_queue_name_add(struct store *store, const char *name, const char *domain)
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (spelling_add(store, name) == STORE_FAILED ||
+	    !query_open(&query, store, RELAY,
 		"INSERT INTO queue_name (name, domain) VALUES (?1, ?2)"))
 		return STORE_FAILED;
 	query_text(&query, name);

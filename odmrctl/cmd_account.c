@@ -24,15 +24,14 @@ take_login(const char *login)
 	const char *fault = NULL;
 	size_t len = strlen(login);
 
-	if (domain_canonical(login, len, domain, NULL))
-		return EX_OK;
-	if (len == 0)
-		fault = "is empty";
-	else if (len > LOGIN_MAX)
-		fault = "is longer than 64 octets and no domain name";
 	for (const char *s = login; fault == NULL && *s != '\0'; s++)
 		if (!isascii(*s) || !isgraph(*s))
 			fault = "has a character that is no printable ASCII";
+	if (len == 0)
+		fault = "is empty";
+	else if (len > LOGIN_MAX && fault == NULL &&
+	    !domain_canonical(login, len, domain, NULL))
+		fault = "is longer than 64 octets and no domain name";
 	if (fault != NULL)
 		return complain(EX_DATAERR, "login \"%s\" %s", login, fault);
 	return EX_OK;

@@ -2,6 +2,7 @@
 /*
  * odmrctl domain: the mail domains that the relay holds mail for.
  */
+#include <err.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sysexits.h>
@@ -9,6 +10,7 @@
 #include "list.h"
 #include "nexthop.h"
 #include "odmrctl.h"
+#include "spelling.h"
 #include "table.h"
 
 enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };
@@ -105,6 +107,30 @@ nexthop_or_null(const struct settings *settings)
 	return settings->nexthop[0] != '\0' ? settings->nexthop : NULL;
 }
 
+static struct spelling
+spelling_of(const char *name)
+{
+	struct spelling spelling;
+
+	if (!spelling_find(&spelling, name))
+		err(EX_OSERR, "out of memory");
+	return spelling;
+}
+
+/* Where Postfix's folding makes another domain of it. */
+static void
+warn_of_folding(FILE *out, const char *name)
+{
+	struct spelling spelling = spelling_of(name);
+
+	if (spelling.unicode != NULL && spelling.keys[COMPOSED] == NULL)
+		fprintf(out,
+		    "mail to %s is taken only as %s: Postfix's tables do not "
+		    "tell it from another domain\n",
+		    spelling.unicode, name);
+	spelling_free(&spelling);
+}
+
 int
 cmd_domain_add(struct context *ctx, const struct arguments *args)
 {
@@ -119,6 +145,7 @@ cmd_domain_add(struct context *ctx, const struct arguments *args)
 	switch (store_domain_add(
 	    ctx->store, name, settings.mode, nexthop_or_null(&settings))) {
 	case STORE_OK:
+		warn_of_folding(ctx->out, name);
 		return EX_OK;
 	case STORE_EXISTS:
 		return complain(EX_DATAERR, "domain exists already: %s", name);
@@ -176,9 +203,12 @@ print_row(const struct domain *domain, void *arg)
 static void
 json_fields(const struct domain *domain, void *arg)
 {
+	struct spelling spelling = spelling_of(domain->name);
 	struct json *json = arg;
 
 	json_text(json, "domain", domain->name);
+	json_text(json, "unicode", spelling.unicode);
+	spelling_free(&spelling);
 	json_text(json, "mode", domain_mode_name(domain->mode));
 	json_text(json, "nexthop", domain->nexthop);
 	json_text(json, "socket", domain->socket);
@@ -217,10 +247,14 @@ cmd_domain_list(struct context *ctx, const struct arguments *args)
 static void
 print_domain(const struct domain *domain, void *arg)
 {
+	struct spelling spelling = spelling_of(domain->name);
 	char created[TABLE_TIME_SIZE];
 	FILE *out = arg;
 
 	fprintf(out, "domain    %s\n", domain->name);
+	if (spelling.unicode != NULL)
+		fprintf(out, "unicode   %s\n", spelling.unicode);
+	spelling_free(&spelling);
 	fprintf(out, "mode      %s\n", domain_mode_name(domain->mode));
 	if (domain->mode != MODE_ODMR)
 		fprintf(out, "next hop  %s\n",

@@ -9,44 +9,40 @@
 #include <openssl/ssl.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "../etrn-trigger/wire.h"
+#include "clock.h"
 #include "doctor.h"
 #include "reaching.h"
 
+/* For the connection, and for all that is said on it: who answers there may be
+ * anybody. */
 enum { SECONDS = 5, ODMR_PORT = 366, LINES_MAX = 100 };
 
 struct peer {
-	int fd;
-	SSL *ssl; /* NULL: in clear */
+	struct wire wire;
+	int64_t until;
 	char line[1024];
 };
 
-static ssize_t
-read_byte(struct peer *peer, char *c)
-{
-	return peer->ssl != NULL ? SSL_read(peer->ssl, c, 1)
-				 : read(peer->fd, c, 1);
-}
-
-/* A line without its end; false: none came in time. */
+/* A line without its end; false: none came in time, or a longer one. */
 static bool
 read_line(struct peer *peer)
 {
 	size_t len = 0;
 	char c;
 
-	while (read_byte(peer, &c) == 1) {
+	while (len + 1 < sizeof(peer->line) &&
+	    wire_read(&peer->wire, &c, 1, peer->until) == 1) {
 		if (c == '\n') {
 			peer->line[len] = '\0';
 			peer->line[strcspn(peer->line, "\r")] = '\0';
 			return true;
 		}
-		if (len + 1 < sizeof(peer->line))
-			peer->line[len++] = c;
+		peer->line[len++] = c;
 	}
 	strcpy(peer->line, "");
 	return false;
@@ -55,11 +51,7 @@ read_line(struct peer *peer)
 static bool
 say(struct peer *peer, const char *line)
 {
-	int len = (int)strlen(line);
-
-	if (peer->ssl != NULL)
-		return SSL_write(peer->ssl, line, len) == len;
-	return write(peer->fd, line, (size_t)len) == len;
+	return wire_write(&peer->wire, line, strlen(line), peer->until);
 }
 
 /* Which of the two does the answer to EHLO offer? */
@@ -81,18 +73,9 @@ hear_offers(struct peer *peer, bool *atrn, bool *starttls)
 
 /* Nothing is verified here: that the files are right is checked elsewhere. */
 static bool
-start_tls(struct peer *peer, SSL_CTX *ctx)
+start_tls(struct peer *peer)
 {
-	SSL *ssl = ctx != NULL ? SSL_new(ctx) : NULL;
-	bool ok = ssl != NULL && SSL_set_fd(ssl, peer->fd) == 1 &&
-	    SSL_connect(ssl) == 1;
-
-	if (ok)
-		peer->ssl = ssl;
-	else
-		SSL_free(ssl);
-	ERR_clear_error();
-	return ok;
+	return wire_encrypt(&peer->wire, "localhost", false, peer->until);
 }
 
 static void
@@ -100,7 +83,7 @@ check_stale(struct doctor *doctor, const struct peer *peer, const char *text)
 {
 	const char *path = doctor->conf->tls_cert_file;
 	FILE *file = fopen(path, "re");
-	X509 *shown = SSL_get1_peer_certificate(peer->ssl), *ours = NULL;
+	X509 *shown = SSL_get1_peer_certificate(peer->wire.ssl), *ours = NULL;
 
 	if (file != NULL) {
 		ours = PEM_read_X509(file, NULL, NULL, NULL);
@@ -124,8 +107,7 @@ complain_down(struct doctor *doctor, const char *text, const char *why)
 
 /* What the peer does from its greeting on. */
 static void
-converse(
-    struct doctor *doctor, struct peer *peer, const char *text, SSL_CTX *ctx)
+converse(struct doctor *doctor, struct peer *peer, const char *text)
 {
 	bool atrn, starttls;
 
@@ -145,10 +127,11 @@ converse(
 		    "who answers there does not offer ATRN");
 		return;
 	}
-	if (peer->ssl == NULL && starttls && say(peer, "STARTTLS\r\n") &&
-	    read_line(peer) && strncmp(peer->line, "220", 3) == 0)
-		start_tls(peer, ctx);
-	if (peer->ssl != NULL)
+	if (peer->wire.ssl == NULL && starttls && say(peer, "STARTTLS\r\n") &&
+	    read_line(peer) && strncmp(peer->line, "220", 3) == 0 &&
+	    !start_tls(peer))
+		return;
+	if (peer->wire.ssl != NULL)
 		check_stale(doctor, peer, text);
 	say(peer, "QUIT\r\n");
 }
@@ -173,25 +156,25 @@ check_address(struct doctor *doctor, struct address *address, bool tls)
 {
 	const char *text = doctor_text(doctor, "%s", address->text);
 	char error[REACHING_ERROR_SIZE];
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	struct peer peer = { .fd = -1 };
+	struct peer peer = { .line = "" };
 
 	to_loopback(address);
-	peer.fd = reaching_address(address, SECONDS, error);
-	if (peer.fd < 0) {
+	peer.wire.fd = reaching_address(address, SECONDS, error);
+	if (peer.wire.fd < 0) {
 		/* Without IPv6 odmrd listens on what there is. */
 		if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
 			complain_down(doctor, text, error);
-	} else if (tls && !start_tls(&peer, ctx))
+		return;
+	}
+	fcntl(peer.wire.fd, F_SETFL, O_NONBLOCK);
+	peer.until = clock_ms() + (int64_t)SECONDS * 1000;
+	if (tls && !start_tls(&peer))
 		doctor_find(doctor, PORT_TAKEN, text,
 		    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
 		    "who answers there does not begin with TLS");
 	else
-		converse(doctor, &peer, text, ctx);
-	SSL_free(peer.ssl);
-	SSL_CTX_free(ctx);
-	if (peer.fd >= 0)
-		close(peer.fd);
+		converse(doctor, &peer, text);
+	wire_close(&peer.wire);
 }
 
 static bool

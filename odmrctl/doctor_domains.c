@@ -118,6 +118,7 @@ check_domains(struct doctor *doctor)
 	if (doctor->store == NULL || doctor->postfix == NULL)
 		return;
 	if (roster_load(&roster, doctor->store) == STORE_OK) {
+		roster_add_spellings(&roster);
 		check_listed(doctor, &roster, "relay_domains", NOT_RELAYED);
 		check_listed(
 		    doctor, &roster, "fast_flush_domains", NOT_FLUSHED);

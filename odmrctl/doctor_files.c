@@ -289,6 +289,8 @@ is_ours(
 	name = basename(path);
 	if (strcmp(setting, "transport_maps") == 0)
 		setting = "transport";
+	if (strcmp(setting, "smtpd_command_filter") == 0)
+		setting = "etrn_names";
 	len = strlen(setting);
 	return strncmp(name, setting, len) == 0 &&
 		strcmp(name + len, ".cf") == 0
@@ -296,20 +298,35 @@ is_ours(
 	    : NULL;
 }
 
+static void
+check_list(struct doctor *doctor, const char *setting, const char *list)
+{
+	const char *word, *path, *brace;
+	size_t len;
+
+	while ((len = postfix_word(&list, &word)) > 0) {
+		path = is_ours(word, len, setting, doctor);
+		brace = memchr(word, '{', len);
+		if (path != NULL)
+			check_map_file(doctor, setting, path);
+		else if (brace != NULL && word[len - 1] == '}')
+			check_list(doctor, setting,
+			    doctor_text(doctor, "%.*s",
+				(int)(word + len - 1 - (brace + 1)),
+				brace + 1));
+	}
+}
+
 void
 check_map_files(struct doctor *doctor)
 {
 	static const char *const settings[] = { "relay_domains",
-		"transport_maps", "fast_flush_domains" };
-	const char *list, *word, *path;
-	size_t len;
+		"transport_maps", "fast_flush_domains",
+		"smtpd_command_filter" };
 
-	for (size_t i = 0; i < 3 && doctor->postfix != NULL; i++) {
-		list = postfix_setting(doctor->postfix, settings[i]);
-		while ((len = postfix_word(&list, &word)) > 0) {
-			path = is_ours(word, len, settings[i], doctor);
-			if (path != NULL)
-				check_map_file(doctor, settings[i], path);
-		}
-	}
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]) &&
+	     doctor->postfix != NULL;
+	     i++)
+		check_list(doctor, settings[i],
+		    postfix_setting(doctor->postfix, settings[i]));
 }

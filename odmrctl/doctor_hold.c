@@ -86,8 +86,8 @@ check_routes(struct doctor *doctor, struct roster *roster)
 		return;
 	for (size_t i = 0; i < roster->count; i++) {
 		entry = &roster->entries[i];
-		if (entry->mode == MODE_HOLD && !entry->listed &&
-		    entry->created < before)
+		if (entry->mode == MODE_HOLD && !entry->spelled &&
+		    !entry->listed && entry->created < before)
 			check_route(doctor, entry);
 	}
 }

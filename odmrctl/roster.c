@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "roster.h"
+#include "spelling.h"
 
 enum { SECONDS = 20, NESTING_MAX = 4 };
 
@@ -50,6 +51,46 @@ roster_load(struct roster *roster, struct store *store)
 {
 	*roster = (struct roster) { 0 };
 	return store_domain_each(store, add, roster);
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+static void
+add_spelling(struct roster *roster, const struct entry *entry, const char *key)
+{
+	const struct domain domain = {
+		.name = key,
+		.nexthop = entry->nexthop,
+		.socket = entry->socket,
+		.mode = entry->mode,
+		.created = entry->created,
+	};
+
+	add(&domain, roster);
+	roster->entries[roster->count - 1].spelled = true;
+}
+
+void
+roster_add_spellings(struct roster *roster)
+{
+	struct spelling spelling;
+
+	for (size_t i = 0, named = roster->count; i < named; i++) {
+		if (!spelling_find(&spelling, roster->entries[i].name))
+			err(EX_OSERR, "out of memory");
+		if (spelling.keys[COMPOSED] != NULL)
+			add_spelling(roster, &roster->entries[i],
+			    spelling.keys[COMPOSED]);
+		spelling_free(&spelling);
+	}
+	if (roster->count > 0)
+		qsort(roster->entries, roster->count, sizeof(*roster->entries),
+		    compare_entries);
 }
 
 void

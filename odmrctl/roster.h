@@ -15,6 +15,7 @@ struct entry {
 	int64_t created;
 	char *answer; /* of the table asked last; NULL: none */
 	bool listed;  /* in the list asked last */
+	bool spelled; /* the domain has an entry under its own name, too */
 };
 
 struct roster {
@@ -23,6 +24,9 @@ struct roster {
 };
 
 enum store_result roster_load(struct roster *, struct store *);
+/* Further entries for what Postfix looks up where a domain is written in UTF-8,
+ * with that as their names. */
+void roster_add_spellings(struct roster *);
 void roster_free(struct roster *);
 /* NULL: no such domain. */
 struct entry *roster_find(const struct roster *, const char *name);

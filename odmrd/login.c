@@ -83,7 +83,10 @@ login_find(struct store *store, const char *given, account_visit *visit,
 		return result;
 	if (find_user(given, name))
 		return store_account_get(store, name, visit, arg);
-	if (domain_canonical(given, strlen(given), name, NULL))
-		return find_by_domain(store, name, visit, arg, why);
-	return STORE_NONE;
+	if (!domain_canonical(given, strlen(given), name, NULL))
+		return STORE_NONE;
+	result = store_account_get(store, name, visit, arg);
+	return result == STORE_NONE
+	    ? find_by_domain(store, name, visit, arg, why)
+	    : result;
 }

@@ -14,6 +14,14 @@ CREATE TABLE domain (
 	released REAL NOT NULL DEFAULT 0.5
 );
 
+-- What Postfix looks up where a name is written in UTF-8 (lib/spelling.h). True
+-- of any domain, so it does no harm where there is none; it is gone with the
+-- domain or the queue whose it was.
+CREATE TABLE spelling (
+	utf8 TEXT PRIMARY KEY,
+	name TEXT NOT NULL                  -- A-label form
+) WITHOUT ROWID;
+
 -- Who may start a domain's deliveries by ETRN, besides the accounts that have
 -- a grant of it: a network in its canonical text (lib/network.h), or
 -- "login:" and a login.
@@ -31,3 +39,14 @@ CREATE TABLE queue_name (
 	PRIMARY KEY (name, domain)
 ) WITHOUT ROWID;
 CREATE INDEX queue_name_domain ON queue_name (domain);
+
+CREATE TRIGGER domain_spelling AFTER DELETE ON domain
+BEGIN
+	DELETE FROM spelling WHERE name = old.name;
+END;
+
+CREATE TRIGGER queue_name_spelling AFTER DELETE ON queue_name
+WHEN NOT EXISTS (SELECT 1 FROM queue_name WHERE name = old.name)
+BEGIN
+	DELETE FROM spelling WHERE name = old.name;
+END;

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 PACKAGES=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
-    libsqlite3-dev libbsd-dev libidn2-dev libcmocka-dev
+    libsqlite3-dev libbsd-dev libidn2-dev libunistring-dev libcmocka-dev
     libsystemd-dev libjansson-dev
     postfix postfix-sqlite libsasl2-modules sasl2-bin fetchmail gsasl python3
     python3-pytest python3-pytest-xdist python3-cryptography

@@ -306,7 +306,7 @@ configure() {
 	write_env || return 1
 	read_env
 	make_directories && make_certificates && write_odmr_conf || return 1
-	for map in {relay_domains,transport,fast_flush_domains}.cf etrn_filter; do
+	for map in {relay_domains,transport,fast_flush_domains,etrn_names}.cf etrn_filter; do
 		shipped "$map" >"$DIR/etc/odmr/$map" || return 1
 	done
 	write_policy_program || return 1

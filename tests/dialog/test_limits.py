@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -409,7 +410,12 @@ def test_limit_of_descriptors_is_raised_to_what_is_needed(make_daemon):
 
 def test_shortage_of_descriptors_is_outlived(make_daemon):
     odmrd = make_daemon()
-    used = len(os.listdir(f"/proc/{odmrd.process.pid}/fd"))
+    directory = f"/proc/{odmrd.process.pid}/fd"
+    # A thread opens it, and keeps it, when odmrd has started already.
+    wait_for(lambda: any(name.endswith("state.db-shm") for name in
+                         map(os.path.realpath, Path(directory).iterdir())),
+             20, "the database is open")
+    used = len(os.listdir(directory))
     resource.prlimit(odmrd.process.pid, resource.RLIMIT_NOFILE,
                      (used + 5, used + 5))
     lines = [odmrd.connect() for _ in range(20)]

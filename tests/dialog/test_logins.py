@@ -67,6 +67,20 @@ def test_exact_match_wins(make_daemon):
         """)
 
 
+@pytest.mark.parametrize("form", ["bücher.test", "BÜCHER.test",
+                                  "bu\u0308cher.test", "xn--bcher-kva.test"])
+def test_domain_as_login_may_be_in_utf8(make_daemon, form):
+    daemon = make_daemon(**SETTINGS)
+    odmrctl(daemon, "domain", "add", "bücher.test")
+    odmrctl(daemon, "account", "add", "xn--bcher-kva.test", text="its own\n")
+    for login in "alice", "bob":
+        odmrctl(daemon, "account", "grant", login, "bücher.test")
+    daemon.greeted(tls=True).play(f"""
+        C: AUTH PLAIN {plain(form, "its own")}
+        P: 235 2.7.0 Authenticated as xn--bcher-kva.test
+    """)
+
+
 def test_disabled_account_is_disabled_in_every_form(daemon):
     line = daemon.greeted(tls=True)
     line.say(f"AUTH PLAIN {plain('off.test')}")

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+import flooding
 from odmr.probe import free_ports
 from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
@@ -228,7 +229,8 @@ def test_a_host_that_cannot_be_read_is_a_usage_error(client, host):
 
 
 @pytest.mark.parametrize("name", [
-    "", "a b", "a\tb", "a\r\nQUIT", "a\x7f", "\u00fcber.test", "n" * 506])
+    "", "a b", "a\tb", "a\r\nQUIT", "a\x7f", "@\u00fcber", "\u00fc..test",
+    "\u00fc b.test", "n" * 506])
 def test_a_name_that_is_no_argument_is_refused_before_connecting(
         serve, client, name):
     server = serve()
@@ -236,6 +238,17 @@ def test_a_name_that_is_no_argument_is_refused_before_connecting(
     assert (status, out) == (BAD_NAME, "")
     assert "the name " in one_line(err)
     assert not server.connections()
+
+
+@pytest.mark.parametrize("name, said", [
+    ("B\u00dccher.test", "xn--bcher-kva.test"),
+    ("@bu\u0308cher.test", "@xn--bcher-kva.test"),
+    ("#b\u00fcro", "#xn--bro-hoa")])
+def test_a_name_in_utf8_is_asked_for_by_its_a_labels(
+        serve, client, name, said):
+    server = serve(GREETED + etrn(said, "250 OK, queuing started") + QUIT)
+    assert client.run(server.host, name) == \
+        (ACCEPTED, f"{name}: 250 OK, queuing started\n", "")
 
 
 def test_the_longest_name_makes_a_line_of_512_bytes(serve, client):
@@ -389,6 +402,15 @@ def test_a_demanded_tls_goes_on_with_a_good_certificate(
     server = serve(dialogue)
     assert client.run(f"{host}:{server.port}", option, "example.org") == \
         (ACCEPTED, "example.org: 250 fine\n", "")
+
+
+def test_tls_records_without_end_are_an_end(serve, client):
+    def dialogue(peer):
+        peer.encrypt()
+        flooding.send(peer, flooding.key_updates(peer.sock, 20000))
+    status, out, err = client.run(serve(dialogue).host, "--tls", "example.org")
+    assert (status, out) == (LOST, "")
+    assert "TLS: too many records without data" in one_line(err)
 
 
 @pytest.mark.parametrize("option", ["--starttls", "--tls"])

@@ -37,6 +37,7 @@ def provider(sandbox):
         hop = f"[127.0.0.1]:{down.getsockname()[1]}"
         sandbox.add_domain("b.test", "backup", hop)
         sandbox.add_domain("h.test", "hold", hop)
+        sandbox.add_domain("bü.test", "hold", hop)
         for number in range(2):
             sandbox.send("s@sender.test", f"r{number}@a.test", MESSAGE)
         sandbox.send("s@sender.test", ["r@a.test", "r@b.test"], MESSAGE)

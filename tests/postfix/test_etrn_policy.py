@@ -168,7 +168,7 @@ def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
     "::1", "2001:DB8::1", "1:2:3::", "1::4:5", "1:2::4:5", "1:2:3:4:5::",
     "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::ffff:192.0.2.1"])
 def test_address_with_colons_passes_with_underscores(provider, address):
-    node = "_ip." + address.replace(":", "_")
+    node = "_ip." + address.replace(":", "_").lower()
     assert etrn(provider, f"[IPv6:{address}]", f"#[ipv6:{address}] ") == [
         refused(node)] * 2
     provider.wait_for_log(

@@ -52,6 +52,11 @@ deliveries_are_read(void **state)
 	assert_false(line.by_socket);
 
 	assert_true(reads(&line,
+	    SMTP "C1: to=<r@B\303\234cher.test>, " HOST TIMES
+		 "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as C)"));
+	assert_string_equal(line.domain, "xn--bcher-kva.test");
+
+	assert_true(reads(&line,
 	    SMTP "C1: to=<r@b.test>, orig_to=<\"x> y\"@a.test>, " HOST
 		 "conn_use=3, " TIMES "dsn=5.1.1, status=bounced "
 		 "(host mx.b.test[192.0.2.1] said: 550 5.1.1 no such user "

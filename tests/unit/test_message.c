@@ -58,6 +58,11 @@ recipients_are_reduced_to_local_part_and_canonical_domain(void **state)
 	expect("<user@example.org>", "user@example.org");
 	expect("user@example.org", "user@example.org");
 	expect(" <User@EXAMPLE.Org> ", "User@example.org");
+	expect("<u@B\303\234cher.example>", "u@xn--bcher-kva.example");
+	expect("<u@bu\314\210cher.example.>", "u@xn--bcher-kva.example");
+	expect("<\303\274@b\303\274cher.example>",
+	    "\303\274@xn--bcher-kva.example");
+	expect("<u@b\374cher.example>", NULL);
 	expect("<user@example.org.>", "user@example.org");
 }
 

@@ -45,6 +45,11 @@ node_is_brought_into_one_form(void **arg)
 		{ "#" X253, "#" X253 },
 		{ "@" X253, "@" X253 },
 		{ "_at." X253, "@" X253 },
+		{ "B\303\234cher.example", "xn--bcher-kva.example" },
+		{ "@bu\314\210cher.example", "@xn--bcher-kva.example" },
+		{ "_at.b\303\274cher.example", "@xn--bcher-kva.example" },
+		{ "#b\303\274ro", "#xn--bro-hoa" },
+		{ "B\303\234RO", "xn--bro-hoa" },
 	};
 	struct node node;
 	const char *why;
@@ -79,7 +84,9 @@ what_is_no_node_is_refused_with_its_reason(void **arg)
 		{ "a.org|x", "no letter, digit or hyphen" },
 		{ "a\n.org", "no letter, digit or hyphen" },
 		{ "*.org", "no letter, digit or hyphen" },
-		{ "#\xe4", "no letter, digit or hyphen" },
+		{ "#\xe4", "neither ASCII nor UTF-8" },
+		{ "@b\303\274", "only one label" },
+		{ "b\303\274 ro", "no internationalised name" },
 		{ "-s", "begins or ends with a hyphen" },
 		{ "a.org.", "trailing dot" },
 		{ "a..org", "empty label" },

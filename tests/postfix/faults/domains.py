@@ -9,6 +9,12 @@ def local(name):
     return lambda p: p.main(name, "localhost, a.test")
 
 
+def without_spelling(table):
+    return lambda p: p.edit(
+        p.etc / f"{table}.cf", lambda text: text.replace(
+            " OR\n    name = (SELECT name FROM spelling WHERE utf8 = '%s')", ""))
+
+
 def loop(p):
     p.sql(p.relay, "UPDATE domain SET nexthop = "
           f"'[127.0.0.1]:{p.sandbox.port}' WHERE name = 'b.test'")
@@ -23,6 +29,12 @@ FAULTS = [
     ("not_relayed_file", "not-relayed",
      lambda p: ((p.directory / "list").write_text("a.test\nh.test\n"),
                 p.main("relay_domains", p.directory / "list"))),
+    ("not_relayed_in_utf8", "not-relayed", without_spelling("relay_domains")),
+    ("not_flushed_in_utf8", "not-flushed",
+     without_spelling("fast_flush_domains")),
+    ("no_transport_in_utf8", "no-transport", without_spelling("transport")),
+    ("mydestination_in_utf8", "local-domain",
+     main("mydestination", "localhost, bü.test")),
     ("list_in_itself", "map-failed",
      lambda p: ((p.directory / "list").write_text(f"{p.directory}/list\n"),
                 p.main("relay_domains", p.directory / "list"))),
