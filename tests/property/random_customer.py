@@ -231,7 +231,8 @@ class Customer:
             [f"250-{row}" for row in rows[:-1]] + [f"250 {rows[-1]}"]))
 
     async def _helo(self, _):
-        self.offered.clear()
+        if not self.astray:     # else Postfix was told of them already
+            self.offered.clear()
         await self._give(250, "customer.test")
 
     async def _noop(self, _):

@@ -38,19 +38,27 @@ class Destination:
     async def run(self):
         few = self.rng.choice([1, 2, 5, 10])
         running = {self._start() for _ in range(min(few, len(self.queue)))}
-        while running:
-            before = len(self.queue)
-            done, running = await asyncio.wait(
-                running, timeout=STALLED,
-                return_when=asyncio.FIRST_COMPLETED)
-            for peer in done:
-                peer.result()
-            if self.queue and not self.gone and \
-                    (not running or len(self.queue) == before) and \
-                    len(running) < CONCURRENCY:
-                running.add(self._start())
+        try:
+            while running:
+                running = await self._watch(running)
+        finally:
+            for peer in running:
+                peer.cancel()
         for message in self.queue:
             message.turned_away = True
+
+    async def _watch(self, running):
+        """Those that run a moment later."""
+        before = len(self.queue)
+        done, running = await asyncio.wait(
+            running, timeout=STALLED, return_when=asyncio.FIRST_COMPLETED)
+        for peer in done:
+            peer.result()
+        if self.queue and not self.gone and \
+                (not running or len(self.queue) == before) and \
+                len(running) < CONCURRENCY:
+            running.add(self._start())
+        return running
 
     def _start(self):
         return asyncio.create_task(self.make_peer().run(self))

@@ -139,7 +139,8 @@ FAULTS = {
         "\t\tcustomer_quit(c, \"drained\");\n\telse\n\t\tlinger_begin"),
     # What is learnt.
     "a refused BDAT teaches nothing": (
-        "odmrd/workaround.c", "\tif (bdat)\n", "\tif (bdat && !bdat)\n"),
+        "odmrd/workaround.c", "\tif (bdat)\n",
+        "\tif (bdat)\n\t\treturn;\n\telse if (bdat)\n"),
     "a line closed at BDAT teaches nothing": (
         "odmrd/workaround.c", "\tif (tx->plan == PLAN_CHUNKING)\n",
         "\tif (tx->plan == PLAN_CHUNKING)\n\t\treturn;\n"
