@@ -82,7 +82,7 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 	sh sql/embed.sh $(filter %.sql,$^) > $@
 
 UNIT_test_message := milter/message.c
-UNIT_test_peers   := odmrd/peers.c
+UNIT_test_peers   := odmrd/peers.c odmrd/crowd.c odmrd/guess.c
 UNIT_test_settle  := odmrd/settle.c odmrd/settle_note.c odmrd/settle_writer.c \
 		     odmrd/history.c odmrd/workaround_name.c odmrd/transaction.c \
 		     odmrd/budget.c

@@ -58,6 +58,7 @@ struct conf {
 	long session_limit;
 	long session_limit_per_address;
 	long session_limit_per_account;
+	long stranger_share;
 	long auth_failure_limit;
 	long auth_failure_time;
 	long auth_failure_delay;

@@ -53,6 +53,29 @@ is_odmrds(const struct mail_log_line *line)
 	    (line->by_server || line->event == MAIL_DEFERRED);
 }
 
+static void
+see_mode(const struct domain *domain, void *arg)
+{
+	*(enum domain_mode *)arg = domain->mode;
+}
+
+/* STORE_OK: it was sent to a content filter, for only a host is a customer's
+ * server, and in mode odmr only odmrd's socket leads to one. */
+static enum store_result
+was_filtered(struct follower *f, const struct mail_log_line *line)
+{
+	enum domain_mode mode = MODE_BACKUP;
+
+	if (line->event != MAIL_SENT || line->by_socket)
+		return STORE_NONE;
+	if (!line->by_host)
+		return STORE_OK;
+	if (store_domain_get(f->store, line->domain, see_mode, &mode) ==
+	    STORE_FAILED)
+		return STORE_FAILED;
+	return mode == MODE_ODMR ? STORE_OK : STORE_NONE;
+}
+
 /* Of mail for others there is no tag to wait for. */
 static enum store_result
 keep(struct follower *f, const struct logged *logged)
@@ -71,12 +94,6 @@ settle_recipient(struct follower *f, const struct logged *logged)
 	enum store_result result = store_logged(f->store, logged, f->settled);
 
 	return result == STORE_NONE ? keep(f, logged) : result;
-}
-
-static void
-see_mode(const struct domain *domain, void *arg)
-{
-	*(enum domain_mode *)arg = domain->mode;
 }
 
 /* A message that odmrd carried is done with before odmrd says so. */
@@ -126,6 +143,7 @@ static enum store_result
 settle_line(struct follower *f, char *text)
 {
 	struct mail_log_line line = { 0 };
+	enum store_result filtered;
 	struct logged logged;
 
 	if (!mail_log_line_read(&line, text))
@@ -140,7 +158,10 @@ settle_line(struct follower *f, char *text)
 	};
 	if (line.event > MAIL_DEFERRED)
 		return end_message(f, &logged);
-	return is_odmrds(&line) ? STORE_OK : settle_recipient(f, &logged);
+	if (is_odmrds(&line))
+		return STORE_OK;
+	filtered = was_filtered(f, &line);
+	return filtered == STORE_NONE ? settle_recipient(f, &logged) : filtered;
 }
 
 /* ---- what was logged before its tag came --------------------------------- */

@@ -157,8 +157,8 @@ names_socket(const char *text)
 	return memchr(open, '/', len) != NULL;
 }
 
-/* To ">, relay=R, " behind the address. An address before rewriting comes
- * between: it is skipped, with all that it may look like. */
+/* To ", relay=R, " behind the address. An address before rewriting comes
+ * between. */
 static bool
 take_relay(char **at, struct mail_log_line *line)
 {
@@ -171,9 +171,10 @@ take_relay(char **at, struct mail_log_line *line)
 		if (!skip(at, ">"))
 			return false;
 	}
-	if (!skip(at, ", relay=") || strstr(*at, ">, relay=") != NULL)
+	if (!skip(at, ", relay="))
 		return false;
 	line->by_socket = names_socket(*at);
+	line->by_host = !line->by_socket && (*at)[strcspn(*at, "[,")] == '[';
 	*at += strcspn(*at, ",");
 	return true;
 }
@@ -202,15 +203,14 @@ take_status(char **at, enum mail_event *event)
 }
 
 /* "host mx.b.test[192.0.2.1] said: 550 no" is the server's, the rest Postfix's
- * own. */
-static bool
+ * own. The line may have been cut short within it. */
+static void
 take_answer(char *at, struct mail_log_line *line)
 {
 	size_t len = strlen(at);
 
-	if (len == 0 || at[len - 1] != ')')
-		return false;
-	at[len - 1] = '\0';
+	if (len > 0 && at[len - 1] == ')')
+		at[len - 1] = '\0';
 	line->answer = at;
 	line->by_server = line->event == MAIL_SENT ||
 	    (strncmp(at, "host ", 5) == 0 && strstr(at, " said: ") != NULL);
@@ -218,22 +218,38 @@ take_answer(char *at, struct mail_log_line *line)
 		skip(&at, "delivery temporarily suspended: ");
 		line->by_socket = names_socket(at);
 	}
-	return true;
+}
+
+/* Whether the address may go on behind what looks like its end. */
+static bool
+is_doubtful(const char *daemon, const char *text)
+{
+	static const char end[] = ">, relay=";
+	const char *first = strstr(text, end);
+
+	if (strcmp(daemon, "error") != 0 && strcmp(daemon, "retry") != 0)
+		return false;
+	return strnlen(text, LENGTH_MAX) == LENGTH_MAX || first == NULL ||
+	    strstr(first + 1, end) != NULL;
 }
 
 static bool
-read_delivery(struct mail_log_line *line, char *at)
+read_delivery(struct mail_log_line *line, const char *daemon, char *at)
 {
 	static const char digits[] = "0123456789.";
 
-	if (!take_recipient(&at, line) || !take_relay(&at, line))
+	if (is_doubtful(daemon, at) || !take_recipient(&at, line) ||
+	    !take_relay(&at, line))
 		return false;
 	if (strncmp(at, ", conn_use=", 11) == 0)
 		skip_field(&at, ", conn_use=", digits);
-	return skip_field(&at, ", delay=", digits) &&
-	    skip_field(&at, ", delays=", "0123456789./") &&
-	    skip_field(&at, ", dsn=", digits) && skip(&at, ", status=") &&
-	    take_status(&at, &line->event) && take_answer(at, line);
+	if (!skip_field(&at, ", delay=", digits) ||
+	    !skip_field(&at, ", delays=", "0123456789./") ||
+	    !skip_field(&at, ", dsn=", digits) || !skip(&at, ", status=") ||
+	    !take_status(&at, &line->event))
+		return false;
+	take_answer(at, line);
+	return true;
 }
 
 static bool
@@ -245,11 +261,12 @@ ends_with(const char *text, const char *end)
 }
 
 /* The other lines with "from=" end in "(queue active)", whatever the sender
- * looks like. */
+ * looks like, unless that was cut off. */
 static bool
 is_expiry(const char *text)
 {
 	return strncmp(text, "from=<", 6) == 0 &&
+	    strnlen(text, LENGTH_MAX) < LENGTH_MAX &&
 	    (ends_with(text, ">, status=expired, returned to sender") ||
 		ends_with(text, ">, status=force-expired, returned to sender"));
 }
@@ -278,10 +295,8 @@ mail_log_line_read(struct mail_log_line *line, char *text)
 	if (!skip_stamp(&at) || !skip_word(&at) ||
 	    !take_program(&at, &daemon) || !take_queue_id(&at, &line->queue_id))
 		return false;
-	if (strnlen(at, LENGTH_MAX) == LENGTH_MAX)
-		return false;
 	if (skip(&at, "to=<"))
-		return read_delivery(line, at);
+		return read_delivery(line, daemon, at);
 	return read_ending(line, daemon, at);
 }
 

@@ -10,12 +10,17 @@
  *
  * What can be trusted in it: up to the queue id all is Postfix's own. The
  * addresses are the sender's choice, and TEXT is what another server said;
- * both may look like the rest of a line. A quoted local part is read as such.
- * No domain of ours has a '>', but another domain in a sender's address may
- * (sendmail(1) takes a@"b.test>, relay=...", and the quotes are not logged):
- * where ">, relay=" comes a second time, nobody can tell which is the true
- * one, and the line says nothing. Nor does a line so long that the true end may
- * have been cut off on its way to the file.
+ * both may look like the rest of a line. So it is read from the left, and
+ * whatever stands behind "status=WORD (" is TEXT, though a syslogd may have cut
+ * it short. A quoted local part is read as such (info_log_addr_form is
+ * "external", as Postfix has it).
+ *
+ * No domain of ours has a '>', but another domain in a sender's address may:
+ * sendmail(1) takes a@"b.test>, relay=...", and the quotes are not logged.
+ * Postfix gives such a recipient to error(8), whose lines say nothing where
+ * ">, relay=" comes a second time, or where it may have been cut off. Such an
+ * orig_to, where an alias takes any domain at all, can call a message of its
+ * own sender's delivered; the next comparison with the queue holds it again.
  */
 #ifndef MAIL_LOG_LINE_H
 #define MAIL_LOG_LINE_H
@@ -44,6 +49,7 @@ struct mail_log_line {
 	const char *answer;
 	enum mail_event event;
 	bool by_socket; /* the next hop was a unix socket */
+	bool by_host;   /* or a host, not a program such as pipe(8)'s */
 	bool by_server; /* the answer is the next hop's */
 	char domain[DOMAIN_SIZE];
 };

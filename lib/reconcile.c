@@ -85,7 +85,24 @@ add_share(
 	return ok || store_fault(run);
 }
 
-/* In maildrop a message has another queue id than it will get. */
+static void
+note_tag(const struct tag *tag, void *found)
+{
+	(void)tag;
+	*(bool *)found = true;
+}
+
+/* In maildrop a message has another queue id than it will get: the one that it
+ * had, if "postsuper -r" has put it there. */
+static bool
+has_tag(struct run *run, const char *queue_id)
+{
+	bool found = false;
+
+	store_tag_find(run->store, queue_id, note_tag, &found);
+	return found;
+}
+
 static bool
 on_message(void *arg, const struct queued *message)
 {
@@ -93,7 +110,8 @@ on_message(void *arg, const struct queued *message)
 	struct share share;
 	size_t next = 0;
 
-	if (strcmp(message->queue, "maildrop") == 0)
+	if (strcmp(message->queue, "maildrop") == 0 &&
+	    !has_tag(run, message->queue_id))
 		return true;
 	run->report->listed++;
 	while (recipients_share(&message->recipients, &next, &share))
@@ -167,16 +185,15 @@ list_until_certain(struct run *run, int64_t *missing)
 /* ---- what follows from it ---------------------------------------------- */
 
 static bool
-settle_missing(struct run *run)
+settle_missing(struct run *run, const struct lifetime *lifetime)
 {
-	struct missing_fate fate = { .now = time(NULL) };
-	struct lifetime lifetime;
+	struct missing_fate fate = {
+		.now = time(NULL),
+		.lifetime = lifetime->maximal,
+		.bounce_lifetime = lifetime->bounce,
+	};
 	enum store_result result;
 
-	if (!lifetime_ask(run->conf, &lifetime, run->error, run->size))
-		return false;
-	fate.lifetime = lifetime.maximal;
-	fate.bounce_lifetime = lifetime.bounce;
 	result = store_missing_settle(run->store, &fate);
 	run->report->changed += fate.changed;
 	run->report->delivered += fate.delivered;
@@ -188,7 +205,16 @@ settle_missing(struct run *run)
 static bool
 change(struct run *run, int64_t missing)
 {
-	if (missing > 0 && !settle_missing(run))
+	struct lifetime lifetime;
+
+	if (missing > 0 &&
+	    !lifetime_ask(run->conf, &lifetime, run->error, run->size))
+		return false;
+	if (store_listing_compare(run->store, run->began) != STORE_OK ||
+	    store_listing_rename(
+		run->store, run->began, &run->report->changed) != STORE_OK)
+		return store_fault(run);
+	if (missing > 0 && !settle_missing(run, &lifetime))
 		return false;
 	if (store_listing_apply(run->store, run->began, &run->report->added,
 		&run->report->changed) != STORE_OK ||

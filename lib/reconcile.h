@@ -10,6 +10,9 @@
  * never within the first minute of its message, which may not have got into the
  * queue yet.
  *
+ * A message that has got another queue id, by a content filter or "postsuper
+ * -r", keeps its tag (store_rename.c).
+ *
  * Nothing is changed before a listing has come to its good end. Then the
  * changes go in short transactions, each of which leaves every tag either as
  * it was or right; whoever dies between them leaves the rest to the next run.

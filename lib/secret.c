@@ -15,6 +15,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "login_name.h"
 #include "secret.h"
 
 enum { ITERATIONS_MAX = 10 * 1000 * 1000 };
@@ -73,22 +74,6 @@ format(const struct verifier *verifier)
 	free(salt);
 	wipe_and_free(stored);
 	wipe_and_free(server);
-	return text;
-}
-
-char *
-secret_verifier(const char *password)
-{
-	struct verifier verifier = {
-		.iterations = SECRET_ITERATIONS,
-		.salt_len = SECRET_SALT_SIZE,
-	};
-	char *text = NULL;
-
-	arc4random_buf(verifier.salt, verifier.salt_len);
-	if (derive(&verifier, password))
-		text = format(&verifier);
-	explicit_bzero(&verifier, sizeof(verifier));
 	return text;
 }
 
@@ -163,16 +148,17 @@ secret_matches(const struct verifier *verifier, const char *password)
 	return same;
 }
 
+/* Octets that only the database's secret and the login determine. */
 static bool
-derive_decoy(const char *seed, const char *use, const char *login,
-    unsigned char *out, size_t size)
+draw(const char *seed, const char *use, const char *login, unsigned char *out,
+    size_t size)
 {
 	unsigned char mac[EVP_MAX_MD_SIZE];
-	char *text = NULL;
+	char base[LOGIN_SIZE], *text = NULL;
 	unsigned len = 0;
 	bool ok;
 
-	if (asprintf(&text, "%s:%s", use, login) < 0)
+	if (asprintf(&text, "%s:%s", use, login_base(login, base)) < 0)
 		return false;
 	ok =
 	    HMAC(EVP_sha256(), seed, (int)strlen(seed),
@@ -184,15 +170,31 @@ derive_decoy(const char *seed, const char *use, const char *login,
 	return ok;
 }
 
+static bool
+begin(struct verifier *verifier, const char *seed, const char *login)
+{
+	memset(verifier, 0, sizeof(*verifier));
+	verifier->iterations = SECRET_ITERATIONS;
+	verifier->salt_len = SECRET_SALT_SIZE;
+	return draw(seed, "salt", login, verifier->salt, SECRET_SALT_SIZE);
+}
+
+char *
+secret_verifier(const char *seed, const char *login, const char *password)
+{
+	struct verifier verifier;
+	char *text = NULL;
+
+	if (begin(&verifier, seed, login) && derive(&verifier, password))
+		text = format(&verifier);
+	explicit_bzero(&verifier, sizeof(verifier));
+	return text;
+}
+
 bool
 secret_decoy(const char *seed, const char *login, struct verifier *out)
 {
-	memset(out, 0, sizeof(*out));
-	out->iterations = SECRET_ITERATIONS;
-	out->salt_len = SECRET_SALT_SIZE;
-	return derive_decoy(seed, "salt", login, out->salt, SECRET_SALT_SIZE) &&
-	    derive_decoy(
-		seed, "stored", login, out->stored_key, SECRET_KEY_SIZE) &&
-	    derive_decoy(
-		seed, "server", login, out->server_key, SECRET_KEY_SIZE);
+	return begin(out, seed, login) &&
+	    draw(seed, "stored", login, out->stored_key, SECRET_KEY_SIZE) &&
+	    draw(seed, "server", login, out->server_key, SECRET_KEY_SIZE);
 }

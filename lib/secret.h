@@ -21,9 +21,15 @@ struct verifier {
 	unsigned char server_key[SECRET_KEY_SIZE];
 };
 
-/* A new verifier with a random salt, to be freed by the caller; NULL on
- * failure (the password is no valid UTF-8, or no randomness). */
-char *secret_verifier(const char *password);
+/*
+ * A new verifier, to be freed by the caller; NULL on failure (the password is
+ * no valid UTF-8). Its salt comes from the database's secret `seed` (see
+ * store_decoy_seed) and the login alone, so that a salt, which everybody may
+ * see, tells nothing: it is what secret_decoy gives, whether or not there is
+ * an account, and stays so when its password changes.
+ */
+char *secret_verifier(
+    const char *seed, const char *login, const char *password);
 
 /* Reads a stored verifier; false if it is damaged. */
 bool secret_parse(const char *text, struct verifier *out);
@@ -32,8 +38,8 @@ bool secret_parse(const char *text, struct verifier *out);
 bool secret_matches(const struct verifier *verifier, const char *password);
 
 /* What stands in for the verifier of a login that does not exist: always the
- * same for the same `seed` and login, and no password matches it. False: out
- * of memory. */
+ * same for the same `seed` and login_base(), and no password matches it.
+ * False: out of memory. */
 bool secret_decoy(const char *seed, const char *login, struct verifier *out);
 
 #endif

@@ -50,6 +50,7 @@ static const struct setting settings[] = {
 	{ NAMED(session_limit), NUMBER_OF("10000", 1) },
 	{ NAMED(session_limit_per_address), NUMBER_OF("100", 1) },
 	{ NAMED(session_limit_per_account), NUMBER_OF("20", 1) },
+	{ NAMED(stranger_share), NUMBER_OF("50", 1) },
 	{ NAMED(auth_failure_limit), NUMBER_OF("10", 1) },
 	{ NAMED(auth_failure_time), TIME_OF("10m", 1) },
 	{ NAMED(auth_failure_delay), TIME_OF("1s", 0) },

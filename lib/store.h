@@ -278,6 +278,7 @@ struct tag {
 	int64_t size;
 	const char *client;
 	int64_t arrived;
+	const char *earlier; /* ids that it may have had, each and a blank */
 	/* what a visitor sees besides: */
 	const char *state;
 	long open;
@@ -294,8 +295,11 @@ struct tag {
 
 typedef void tag_visit(const struct tag *tag, void *arg);
 
-/* A tag that is there already stays as it is (STORE_OK). */
+/* A tag that is there already stays as it is (STORE_OK). One that the message
+ * has under an earlier id becomes this one: see store_rename.c. */
 enum store_result store_tag_add(struct store *, const struct tag *);
+/* The latter alone. STORE_NONE: it has none, or this one, too, which stays. */
+enum store_result store_tag_rename(struct store *, const struct tag *);
 /* Held tags, oldest first; `domain` NULL: of every domain. */
 enum store_result store_tag_each(
     struct store *, const char *domain, tag_visit *visit, void *arg);
@@ -335,7 +339,7 @@ enum store_result store_tag_doubted(struct store *, const char *queue_id,
  * Feeds `collected` as well. */
 struct settlement {
 	const char *queue_id;
-	const char *other_id; /* tried where queue_id has no tag; or NULL */
+	const char *other_id; /* renamed where queue_id has no tag; or NULL */
 	const char *domain;
 	const char *session;
 	long delivered;

@@ -18,11 +18,20 @@ static const char schema[] =
     "CREATE TEMP TABLE IF NOT EXISTS relay ("
     "domain TEXT PRIMARY KEY, collected INTEGER) WITHOUT ROWID;"
     "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
-    "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);";
+    "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);"
+    "CREATE TEMP TABLE IF NOT EXISTS newcomer (n INTEGER PRIMARY KEY);"
+    "CREATE TEMP TABLE IF NOT EXISTS away (id INTEGER PRIMARY KEY, "
+    "domain TEXT, sender TEXT, recipients TEXT, arrived INTEGER, "
+    "settled INTEGER);"
+    "CREATE INDEX IF NOT EXISTS temp.away_from ON away (domain, sender);"
+    "CREATE TEMP TABLE IF NOT EXISTS renamed ("
+    "n INTEGER PRIMARY KEY, id INTEGER UNIQUE);";
 
 static const char empty[] =
     "DELETE FROM temp.listed; DELETE FROM temp.relay;"
-    "DELETE FROM temp.missing; DELETE FROM temp.differing;";
+    "DELETE FROM temp.missing; DELETE FROM temp.differing;"
+    "DELETE FROM temp.newcomer; DELETE FROM temp.away;"
+    "DELETE FROM temp.renamed;";
 
 /* The next line of a list, and its length; NULL at the end. */
 static const char *

@@ -62,8 +62,8 @@ open_listed(struct query *query, struct store *store, const struct batch *batch,
 	return true;
 }
 
-static enum store_result
-find_differing(struct store *store, int64_t began)
+enum store_result
+store_listing_compare(struct store *store, int64_t began)
 {
 	struct query query;
 
@@ -146,8 +146,6 @@ store_listing_apply(
 {
 	struct application application = { began, added, changed };
 
-	if (find_differing(store, began) != STORE_OK)
-		return STORE_FAILED;
 	return in_batches(store,
 	    "SELECT max(n) FROM (SELECT n FROM temp.differing WHERE n > ?1 "
 	    "ORDER BY n LIMIT ?2)",

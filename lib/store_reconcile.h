@@ -6,8 +6,9 @@
  * store_listing_begin, then for each listing store_listing_restart, one
  * store_listing_add for each message and domain, and at its end
  * store_missing_find or, after the first, store_missing_check. What the last
- * listing showed is written by store_listing_apply and store_missing_settle,
- * both in transactions that are short however much there is to do.
+ * listing showed is written by store_listing_rename, store_missing_settle and
+ * store_listing_apply, in this order, after store_listing_compare, and in
+ * transactions that are short however much there is to do.
  */
 #ifndef STORE_RECONCILE_H
 #define STORE_RECONCILE_H
@@ -32,6 +33,15 @@ enum store_result store_missing_find(
     struct store *, int64_t before, int64_t *missing);
 enum store_result store_missing_check(
     struct store *, int64_t *missing, int64_t *returned);
+
+/* Finds the messages that do not agree with their tags, or have none. `began`
+ * as below. */
+enum store_result store_listing_compare(struct store *, int64_t began);
+
+/* Tags whose messages are there under another queue id get that, and are
+ * missing no more. */
+enum store_result store_listing_rename(
+    struct store *, int64_t began, int64_t *changed);
 
 /* Adds, corrects and holds again. `began`: when the last listing did. */
 enum store_result store_listing_apply(

@@ -17,8 +17,11 @@
 enum store_result
 store_tag_add(struct store *store, const struct tag *tag)
 {
+	enum store_result renamed = store_tag_rename(store, tag);
 	struct query query;
 
+	if (renamed != STORE_NONE)
+		return renamed;
 	if (!query_open(&query, store, STATE,
 		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
 		"size, client, arrived) "
@@ -260,14 +263,37 @@ add_collected(struct store *store, const struct settlement *settlement)
 	return query_run(&query);
 }
 
+/* What has passed a content filter was told by its first id only. A tag that a
+ * session has settled is another message's, or this one's again. */
+static enum store_result
+settle_renamed(struct store *store, const struct settlement *settlement)
+{
+	struct query query;
+	enum store_result result;
+
+	if (settlement->other_id == NULL)
+		return STORE_NONE;
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET queue_id = ?1 WHERE queue_id = ?2 "
+		"AND domain = ?3 AND state IN ('held', 'left')"))
+		return STORE_FAILED;
+	query_text(&query, settlement->queue_id);
+	query_text(&query, settlement->other_id);
+	query_text(&query, settlement->domain);
+	result = query_change(&query);
+	return result != STORE_OK
+	    ? result
+	    : settle_as(store, settlement, settlement->queue_id);
+}
+
 static enum store_result
 settle(struct store *store, const struct settlement *settlement)
 {
 	enum store_result known, result;
 
 	result = settle_as(store, settlement, settlement->queue_id);
-	if (result == STORE_NONE && settlement->other_id != NULL)
-		result = settle_as(store, settlement, settlement->other_id);
+	if (result == STORE_NONE)
+		result = settle_renamed(store, settlement);
 	known = result;
 	if (result == STORE_NONE &&
 	    settlement->delivered + settlement->refused > 0 &&

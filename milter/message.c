@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "message.h"
+#include "queue_id.h"
+#include "received.h"
+
+/* A content filter may have put its own on top. */
+enum { RECEIVED_MAX = 4 };
 
 void
 message_clear(struct message *message)
 {
 	recipients_clear(&message->recipients);
 	free(message->sender);
+	free(message->earlier);
 	*message = (struct message) { 0 };
 }
 
@@ -87,6 +94,24 @@ message_recipient(struct message *message, const char *const *argv)
 	address = bare_address(argv[0], &len);
 	if (!recipients_add(&message->recipients, address, len, NULL))
 		message->broken = true;
+}
+
+/* One without memory for it has its tag twice until reconcile sees it. */
+void
+message_header(struct message *message, const char *const *argv)
+{
+	const char *before = message->earlier == NULL ? "" : message->earlier;
+	char id[QUEUE_ID_MAX + 1], *earlier;
+
+	if (argv[1] == NULL || strcasecmp(argv[0], "Received") != 0 ||
+	    message->received >= RECEIVED_MAX)
+		return;
+	message->received++;
+	if (!received_value_id(argv[1], id, sizeof(id)) ||
+	    asprintf(&earlier, "%s%s ", before, id) == -1)
+		return;
+	free(message->earlier);
+	message->earlier = earlier;
 }
 
 bool

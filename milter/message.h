@@ -22,6 +22,8 @@ struct message {
 	int64_t size; /* as announced by SIZE=, else 0 */
 	struct recipients recipients;
 	bool broken;
+	int received;  /* Received: fields that were looked at */
+	char *earlier; /* queue ids from Received: fields, each and a blank */
 };
 
 /* Forgets whatever was kept. */
@@ -30,6 +32,10 @@ void message_clear(struct message *message);
 /* MAIL and RCPT: `argv` is the address and its ESMTP parameters, NULL last. */
 void message_begin(struct message *message, const char *const *argv);
 void message_recipient(struct message *message, const char *const *argv);
+
+/* A header field. Of the topmost few Received: fields the queue ids are kept:
+ * what passes a content filter comes twice, and has had another id. */
+void message_header(struct message *message, const char *const *argv);
 
 /* What is to become of the recipients in `domain`. */
 enum judgement { JUDGED_KEPT, JUDGED_DROPPED, JUDGED_UNKNOWN };

@@ -14,6 +14,8 @@ count_bytes(const struct note *note)
 	const struct recipients *recipients = &note->message.recipients;
 	size_t bytes = sizeof(*note) + strlen(note->queue_id) +
 	    strlen(note->message.sender) +
+	    (note->message.earlier == NULL ? 0
+					   : strlen(note->message.earlier)) +
 	    recipients->room * sizeof(*recipients->all) + 4 * MALLOC_BYTES;
 
 	for (size_t i = 0; i < recipients->count; i++)
@@ -112,6 +114,7 @@ add_tag(struct store *store, const struct note *note, const struct share *share,
 		.recipients = addresses,
 		.recipient_count = (long)share->count,
 		.size = note->message.size,
+		.earlier = note->message.earlier,
 		.client = note->client,
 		.arrived = note->arrived,
 	    });

@@ -9,9 +9,10 @@
 #include "session.h"
 
 enum {
-	UNWANTED = STEP_NO_HELO | STEP_NO_DATA | STEP_NO_HEADERS |
-	    STEP_NO_END_OF_HEADERS | STEP_NO_BODY | STEP_NO_UNKNOWN,
-	MUTE = STEP_MUTE_CONNECT | STEP_MUTE_MAIL | STEP_MUTE_RCPT,
+	UNWANTED = STEP_NO_HELO | STEP_NO_DATA | STEP_NO_END_OF_HEADERS |
+	    STEP_NO_BODY | STEP_NO_UNKNOWN,
+	MUTE = STEP_MUTE_CONNECT | STEP_MUTE_MAIL | STEP_MUTE_RCPT |
+	    STEP_MUTE_HEADER,
 	WORDS_MAX = 64 /* of MAIL and RCPT: an address, and parameters */
 };
 
@@ -197,6 +198,17 @@ on_recipient(struct session *session, const char *data, size_t size)
 	return true;
 }
 
+static bool
+on_header(struct session *session, const char *data, size_t size)
+{
+	const char *words[WORDS_MAX + 1];
+
+	if (!split(data, size, words))
+		return false;
+	message_header(&session->message, words);
+	return true;
+}
+
 static void
 on_end_of_message(struct session *session)
 {
@@ -222,6 +234,8 @@ is_mute(const struct session *session, char command)
 		return (session->mute & STEP_MUTE_MAIL) != 0;
 	case COMMAND_RCPT:
 		return (session->mute & STEP_MUTE_RCPT) != 0;
+	case COMMAND_HEADER:
+		return (session->mute & STEP_MUTE_HEADER) != 0;
 	case COMMAND_NEGOTIATE:
 	case COMMAND_MACROS:
 	case COMMAND_ABORT:
@@ -249,6 +263,8 @@ handle(struct session *session, char command, const char *data, size_t size,
 		return on_mail(session, data, size);
 	case COMMAND_RCPT:
 		return on_recipient(session, data, size);
+	case COMMAND_HEADER:
+		return on_header(session, data, size);
 	case COMMAND_END_OF_MESSAGE:
 		on_end_of_message(session);
 		return true;
@@ -260,7 +276,6 @@ handle(struct session *session, char command, const char *data, size_t size,
 		return true;
 	case COMMAND_HELO:
 	case COMMAND_DATA:
-	case COMMAND_HEADER:
 	case COMMAND_END_OF_HEADERS:
 	case COMMAND_BODY:
 	case COMMAND_UNKNOWN:

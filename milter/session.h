@@ -4,8 +4,9 @@
  * the envelope, and at the end of a message has it recorded.
  *
  * Law: every answer lets the mail go on, whatever comes. Only connect, MAIL,
- * RCPT and the end of a message are wanted, and only the last is waited for;
- * from a mail system that cannot leave the rest out, it is passed over.
+ * RCPT, header fields and the end of a message are wanted, and only the last is
+ * waited for; from a mail system that cannot leave the rest out, it is passed
+ * over.
  */
 #ifndef SESSION_H
 #define SESSION_H

@@ -87,15 +87,34 @@ take_linger(const char *text, long *linger)
 	return EX_OK;
 }
 
+struct secrets {
+	const char *login;
+	const char *password;
+	char *verifier; /* NULL: cannot be */
+};
+
+static void
+derive_verifier(const char *seed, void *arg)
+{
+	struct secrets *secrets = arg;
+
+	secrets->verifier =
+	    secret_verifier(seed, secrets->login, secrets->password);
+}
+
 /* Reads a password and derives what is kept of it. */
 static int
-take_secrets(char password[PASSWORD_SIZE], char **verifier)
+take_secrets(struct context *ctx, const char *login,
+    char password[PASSWORD_SIZE], char **verifier)
 {
+	struct secrets secrets = { login, password, NULL };
 	int code = password_read(password);
 
 	if (code != EX_OK)
 		return code;
-	*verifier = secret_verifier(password);
+	if (store_decoy_seed(ctx->store, derive_verifier, &secrets) != STORE_OK)
+		return complain_store(ctx);
+	*verifier = secrets.verifier;
 	if (*verifier == NULL)
 		return complain(EX_DATAERR,
 		    "the password is no UTF-8, or has a character that "
@@ -122,7 +141,7 @@ cmd_account_add(struct context *ctx, const struct arguments *args)
 	if (code == EX_OK)
 		code = take_linger(args->linger, &account.linger);
 	if (code == EX_OK)
-		code = take_secrets(password, &verifier);
+		code = take_secrets(ctx, account.login, password, &verifier);
 	if (code == EX_OK) {
 		account.scram = verifier;
 		account.password = args->cram_md5 ? password : NULL;
@@ -161,7 +180,7 @@ cmd_account_passwd(struct context *ctx, const struct arguments *args)
 
 	if (code != EX_OK)
 		return code;
-	code = take_secrets(password, &verifier);
+	code = take_secrets(ctx, login, password, &verifier);
 	if (code == EX_OK)
 		code = account_code(ctx, login,
 		    store_account_secret(ctx->store, login, verifier,

@@ -8,37 +8,17 @@
  * their own (server->hasher), so that no look-up ever waits behind them, and
  * a client that went away is not hashed for.
  */
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <gsasl.h>
 
-#include "auth.h"
-#include "credentials.h"
-#include "log.h"
+#include "auth_internal.h"
 #include "mechanism.h"
-#include "penalty.h"
 #include "session.h"
 
 /* RFC 4954 4: 12288 octets with CRLF. */
 enum { RESPONSE_MAX = 12286 };
-
-struct auth {
-	struct job job;
-	struct session *session; /* NULL: it has ended */
-	const struct mechanism *mech;
-	Gsasl_session *sasl;
-	struct credentials cred;
-	bool working;
-	atomic_bool abandoned;
-	bool finished; /* all but the client's empty line, see succeed() */
-	unsigned steps;
-	char *input;  /* base64, from the client; NULL: none yet */
-	char *output; /* base64, libgsasl's */
-	int result;   /* of the last step */
-};
 
 static void
 wipe_input(struct auth *auth)
@@ -52,6 +32,7 @@ wipe_input(struct auth *auth)
 static void
 auth_free(struct auth *auth)
 {
+	guess_end(&auth->guess);
 	if (auth->sasl != NULL)
 		gsasl_finish(auth->sasl);
 	wipe_input(auth);
@@ -104,69 +85,6 @@ work(struct job *job, struct store *store)
 
 /* ---- in the loop ------------------------------------------------------- */
 
-static void
-succeed(struct session *s)
-{
-	struct credentials *cred = &s->auth->cred;
-
-	if (!session_allows_account(s, cred->account))
-		return;
-	/* The second AUTH of a session replaces the first: fetchmail says two
-	 * where it has an esmtpname. */
-	free(s->who.login);
-	s->who.login = cred->login;
-	cred->login = NULL;
-	s->who.account = cred->account;
-	s->who.linger = cred->linger;
-	strlcpy(s->who.mech, s->auth->mech->name, sizeof(s->who.mech));
-	session_reply(s, "235 2.7.0 Authenticated as %s", s->who.login);
-}
-
-/* A database that fails is an error. Only what is a warning counts against the
- * client, here and in the filter for fail2ban (postfix-conf/). */
-static void
-log_failure(const struct session *s, const struct auth *auth, bool theirs)
-{
-	static const char fmt[] = "refused: AUTH %s client=%s login=%s: %s";
-	const struct credentials *cred = &auth->cred;
-	const char *login = gsasl_property_fast(auth->sasl, GSASL_AUTHID);
-	const char *why =
-	    cred->why[0] != '\0' ? cred->why : gsasl_strerror(auth->result);
-	const char *mech = auth->mech->name, *client = s->who.client;
-	char word[LOG_WORD_SIZE];
-
-	if (login == NULL)
-		login = cred->login;
-	log_word(login != NULL && login[0] != '\0' ? login : "-", word);
-	if (cred->database_failed)
-		log_error(s->who.id, fmt, mech, client, word, why);
-	else if (!theirs)
-		log_info(s->who.id, fmt, mech, client, word, why);
-	else
-		log_warning(s->who.id, fmt, mech, client, word, why);
-}
-
-/* False: the client hears of it later, and the session goes on then. */
-static bool
-fail(struct session *s, const struct auth *auth)
-{
-	bool garbled = auth->result == GSASL_BASE64_ERROR;
-	bool theirs = !auth->cred.database_failed && !garbled;
-
-	log_failure(s, auth, theirs);
-	if (theirs) {
-		penalty_begin(s);
-		return false;
-	}
-	if (garbled)
-		session_refuse(s, "501 5.5.2 Cannot decode the response");
-	else
-		session_reply(s,
-		    "451 4.3.0 Cannot authenticate now, try "
-		    "again later");
-	return true;
-}
-
 /* Ends the exchange with what `reply` says. */
 static void
 give_up(struct session *s, const char *reply)
@@ -191,29 +109,31 @@ done(struct job *job)
 {
 	struct auth *auth = (struct auth *)job;
 	struct session *s = auth->session;
-	bool good, now = true;
 
 	auth->working = false;
-	if (s == NULL) {
+	if (s == NULL)
 		auth_free(auth);
-		return;
-	}
-	good = !auth->cred.database_failed;
-	/* RFC 4954 4: what a mechanism says together with its success is one
-	 * more challenge, and the client answers with an empty line. */
-	auth->finished = auth->result == GSASL_OK && auth->output[0] != '\0';
-	if (good && (auth->result == GSASL_NEEDS_MORE || auth->finished)) {
+	else if (auth->result == GSASL_NEEDS_MORE &&
+	    !auth->cred.database_failed) {
 		session_reply(s, "334 %s", challenge(auth));
 		session_continue(s, SESSION_SASL);
+	} else
+		auth_decided(s);
+}
+
+/* No guess of this client is judged while it is barred. */
+static void
+judge(void *arg)
+{
+	struct session *s = arg;
+	struct auth *auth = s->auth;
+
+	if (!auth_is_allowed(s))
 		return;
-	}
-	if (good && auth->result == GSASL_OK)
-		succeed(s);
-	else
-		now = fail(s, auth);
-	auth_cancel(&s->auth);
-	if (now && s->state != SESSION_ENDED)
-		session_continue(s, session_rest_state(s));
+	auth->working = true;
+	worker_submit(
+	    auth->mech->hashes ? s->server->hasher : s->server->worker,
+	    &auth->job);
 }
 
 /* `input` is NULL if the client has said nothing yet. */
@@ -229,15 +149,16 @@ submit(struct session *s, const char *input)
 			give_up(s, "451 4.3.0 Out of memory");
 			return;
 		}
+		auth->responses++;
 	}
 	/* Stays if no worker can do it: a failure of ours, not of theirs. */
 	auth->cred.database_failed = true;
 	auth->result = GSASL_AUTHENTICATION_ERROR;
-	auth->working = true;
 	session_set_state(s, SESSION_ASKING);
-	worker_submit(
-	    auth->mech->hashes ? s->server->hasher : s->server->worker,
-	    &auth->job);
+	if (auth->responses == auth->mech->responses)
+		guess_begin(&auth->guess, s->guest, judge, s);
+	else
+		judge(s);
 }
 
 static bool
@@ -313,8 +234,6 @@ auth_command(struct session *s, char *args)
 		session_refuse(s, "%s", fault);
 		return;
 	}
-	if (!penalty_allows(s))
-		return;
 	s->auth = auth_new(s, mech);
 	if (s->auth == NULL)
 		session_reply(s, "451 4.3.0 Cannot authenticate now");
@@ -338,11 +257,8 @@ auth_line(struct session *s, char *line)
 		give_up(s, "500 5.5.6 The response is too long");
 	else if (!s->auth->finished)
 		submit(s, line);
-	else if (len == 0) {
-		succeed(s);
-		auth_cancel(&s->auth);
-		if (s->state != SESSION_ENDED)
-			session_continue(s, SESSION_KNOWN);
-	} else
+	else if (len == 0)
+		auth_succeed(s);
+	else
 		give_up(s, "501 5.5.2 Nothing is left to be said");
 }

@@ -95,30 +95,34 @@ static bool
 make_decoy(
     struct credentials *cred, const char *given, struct verifier *verifier)
 {
-	char base[LOGIN_SIZE], *seed = NULL;
+	char *seed = NULL;
 	enum store_result result =
 	    store_decoy_seed(cred->store, take_seed, &seed);
 	bool ok = answered(cred, result) && seed != NULL &&
-	    secret_decoy(seed, login_base(given, base), verifier);
+	    secret_decoy(seed, given, verifier);
 
 	wipe(&seed);
 	return ok;
 }
 
-/* The account's verifier, or a decoy; false: neither can be had. */
+/*
+ * The account's verifier, or a decoy, which is made in any case: what takes no
+ * time tells too. False: neither can be had.
+ */
 static bool
-get_verifier(
-    struct credentials *cred, const char *given, struct verifier *verifier)
+get_verifier(struct credentials *cred, const char *given,
+    struct verifier *verifier, struct verifier *decoy)
 {
-	if (given == NULL)
+	if (given == NULL || !make_decoy(cred, given, decoy))
 		return false;
+	*verifier = *decoy;
 	if (!look_up(cred, given))
-		return !cred->database_failed &&
-		    make_decoy(cred, given, verifier);
-	if (cred->scram != NULL && secret_parse(cred->scram, verifier))
-		return true;
-	explain(cred, "stored verifier is damaged");
-	return false;
+		return !cred->database_failed;
+	if (cred->scram == NULL || !secret_parse(cred->scram, verifier)) {
+		explain(cred, "stored verifier is damaged");
+		*verifier = *decoy;
+	}
+	return true;
 }
 
 /* ---- what libgsasl asks ------------------------------------------------ */
@@ -151,17 +155,33 @@ give_bytes(Gsasl_session *session, Gsasl_property property,
 	return ok;
 }
 
-/* SCRAM: all four at the first question. */
+static bool
+same_salt(const struct verifier *a, const struct verifier *b)
+{
+	return a->salt_len == b->salt_len &&
+	    memcmp(a->salt, b->salt, a->salt_len) == 0;
+}
+
+/*
+ * SCRAM: all four at the first question. Here the salt is shown before any
+ * password is. The account's own is the decoy's where it is named by its
+ * login. Where it is named by its domain its salt would tell whose domain
+ * that is, so the decoy's is shown, and no password is the right one.
+ */
 static int
 give_verifier(struct credentials *cred, Gsasl_session *session)
 {
 	const char *given = gsasl_property_fast(session, GSASL_AUTHID);
-	struct verifier verifier;
+	struct verifier verifier, decoy;
 	char iterations[16];
 	bool ok;
 
-	if (!get_verifier(cred, given, &verifier))
+	if (!get_verifier(cred, given, &verifier, &decoy))
 		return GSASL_AUTHENTICATION_ERROR;
+	if (!same_salt(&verifier, &decoy)) {
+		explain(cred, "SCRAM takes no domain's name for a login");
+		verifier = decoy;
+	}
 	snprintf(iterations, sizeof(iterations), "%u", verifier.iterations);
 	ok = gsasl_property_set(session, GSASL_SCRAM_ITER, iterations) ==
 		GSASL_OK &&
@@ -193,10 +213,10 @@ check_password(struct credentials *cred, Gsasl_session *session)
 {
 	const char *password = gsasl_property_fast(session, GSASL_PASSWORD);
 	const char *given = gsasl_property_fast(session, GSASL_AUTHID);
-	struct verifier verifier;
+	struct verifier verifier, decoy;
 	bool matches;
 
-	if (password == NULL || !get_verifier(cred, given, &verifier))
+	if (password == NULL || !get_verifier(cred, given, &verifier, &decoy))
 		return GSASL_AUTHENTICATION_ERROR;
 	matches = secret_matches(&verifier, password);
 	explicit_bzero(&verifier, sizeof(verifier));

@@ -322,6 +322,15 @@ link_abort(struct link **link)
 }
 
 void
+link_cut(struct link *link, const char *why)
+{
+	if (link->role != NULL)
+		link->role->ended(link->owner, why);
+	if (link->is_closing)
+		link_destroy(link);
+}
+
+void
 link_abandon_closing(void)
 {
 	struct link *link;

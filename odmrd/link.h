@@ -95,6 +95,10 @@ uint64_t link_taken(const struct link *link);
 /* The last words of links that are closing are given up. */
 void link_abandon_closing(void);
 
+/* From outside: the role hears `ended`, if there is one, and nothing more goes
+ * out. */
+void link_cut(struct link *link, const char *why);
+
 /* `*link` becomes NULL; NULL is fine. */
 void link_close(struct link **link);
 void link_abort(struct link **link);

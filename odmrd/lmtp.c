@@ -189,9 +189,11 @@ offer(struct lmtp *lmtp)
 {
 	struct transaction *tx = lmtp->tx;
 
-	if (tx->state == TX_FILLING && tx->body != NULL)
-		received_queue_id(tx->body, tx->body_len, tx->received_id,
-		    sizeof(tx->received_id));
+	if (tx->state == TX_FILLING && tx->body != NULL &&
+	    received_queue_id(tx->body, tx->body_len, tx->received_id,
+		sizeof(tx->received_id)))
+		received_earlier_id(tx->body, tx->body_len, tx->earlier_id,
+		    sizeof(tx->earlier_id));
 	pipeline_offer(lmtp->customer, tx);
 }
 

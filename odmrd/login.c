@@ -3,40 +3,7 @@
 
 #include "domain.h"
 #include "login.h"
-
-/* The account's login within user@domain or DOMAIN\user; false: neither. */
-static bool
-find_user(const char *given, char out[LOGIN_SIZE])
-{
-	const char *user = strchr(given, '\\'), *end = NULL;
-	size_t len;
-
-	if (user != NULL)
-		user++;
-	else {
-		user = given;
-		end = strrchr(given, '@');
-		if (end == NULL)
-			return false;
-	}
-	len = end != NULL ? (size_t)(end - user) : strlen(user);
-	if (len >= LOGIN_SIZE)
-		return false;
-	memcpy(out, user, len);
-	out[len] = '\0';
-	return true;
-}
-
-const char *
-login_base(const char *given, char out[LOGIN_SIZE])
-{
-	_Static_assert((int)LOGIN_SIZE >= (int)DOMAIN_SIZE, "a login's room");
-
-	if (find_user(given, out) ||
-	    domain_canonical(given, strlen(given), out, NULL))
-		return out;
-	return given;
-}
+#include "login_name.h"
 
 struct grantees {
 	char login[LOGIN_SIZE];
@@ -52,6 +19,7 @@ take_grantee(const char *login, void *arg)
 		found->count++;
 }
 
+/* The one account that has `domain`. */
 static enum store_result
 find_by_domain(struct store *store, const char *domain, account_visit *visit,
     void *arg, const char **why)
@@ -62,31 +30,46 @@ find_by_domain(struct store *store, const char *domain, account_visit *visit,
 
 	if (result != STORE_OK)
 		return result;
-	if (found.count == 1)
-		return store_account_get(store, found.login, visit, arg);
+	result = store_account_get(
+	    store, found.login, found.count == 1 ? visit : NULL, arg);
+	if (result == STORE_FAILED || found.count == 1)
+		return result;
 	if (found.count > 1)
 		*why = "several accounts have this domain, its name cannot "
 		       "be a login";
 	return STORE_NONE;
 }
 
+/* What the database is asked for an answer that is known already, it is asked
+ * in vain: with no `visit`. */
 enum store_result
 login_find(struct store *store, const char *given, account_visit *visit,
     void *arg, const char **why)
 {
+	enum store_result exact, user, domain;
+	const char *unused, *no_domain = "";
 	char name[LOGIN_SIZE];
-	enum store_result result;
 
 	*why = "no such account";
-	result = store_account_get(store, given, visit, arg);
-	if (result != STORE_NONE)
-		return result;
-	if (find_user(given, name))
-		return store_account_get(store, name, visit, arg);
-	if (!domain_canonical(given, strlen(given), name, NULL))
-		return STORE_NONE;
-	result = store_account_get(store, name, visit, arg);
-	return result == STORE_NONE
-	    ? find_by_domain(store, name, visit, arg, why)
-	    : result;
+	exact = store_account_get(store, given, visit, arg);
+	if (exact != STORE_NONE) {
+		visit = NULL;
+		why = &unused;
+	}
+	if (login_user(given, name)) {
+		user = store_account_get(store, name, visit, arg);
+		domain = find_by_domain(store, no_domain, NULL, arg, &unused);
+	} else {
+		if (!domain_canonical(given, strlen(given), name, NULL))
+			strcpy(name, no_domain);
+		user = store_account_get(store, name, visit, arg);
+		if (user != STORE_NONE) {
+			visit = NULL;
+			why = &unused;
+		}
+		domain = find_by_domain(store, name, visit, arg, why);
+	}
+	if (exact != STORE_NONE)
+		return exact;
+	return user != STORE_NONE ? user : domain;
 }

@@ -13,17 +13,9 @@
 
 #include "store.h"
 
-/* Room for the longest login and its NUL. */
-enum { LOGIN_SIZE = 256 };
-
-/* `*why` tells, for the log, what STORE_NONE comes from. */
+/* `*why` tells, for the log, what STORE_NONE comes from. Whatever is found,
+ * the database is asked the same questions: the time it takes does not tell. */
 enum store_result login_find(struct store *store, const char *given,
     account_visit *visit, void *arg, const char **why);
-
-/*
- * What the forms of a login have in common: forms that could name the same
- * account give the same text. Returns `given`, or `out`.
- */
-const char *login_base(const char *given, char out[LOGIN_SIZE]);
 
 #endif

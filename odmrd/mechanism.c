@@ -14,13 +14,13 @@ enum {
 /* The better first: some clients take the first that they know. CRAM-MD5 is
  * always there (RFC 2645 5.1.2: MUST). */
 static const struct mechanism mechanisms[] = {
-	{ "EXTERNAL", NEEDS_CERTIFICATE, false, true, false },
-	{ "SCRAM-SHA-256-PLUS", NEEDS_BINDING, false, true, false },
-	{ "SCRAM-SHA-256", 0, false, true, false },
-	{ "CRAM-MD5", 0, true, false, false },
-	{ "PLAIN", NEEDS_PRIVACY, false, true, true },
+	{ "EXTERNAL", NEEDS_CERTIFICATE, 1, false, true, false },
+	{ "SCRAM-SHA-256-PLUS", NEEDS_BINDING, 2, false, true, false },
+	{ "SCRAM-SHA-256", 0, 2, false, true, false },
+	{ "CRAM-MD5", 0, 1, true, false, false },
+	{ "PLAIN", NEEDS_PRIVACY, 1, false, true, true },
 	/* Some clients send the login at once. */
-	{ "LOGIN", NEEDS_PRIVACY, true, true, true },
+	{ "LOGIN", NEEDS_PRIVACY, 2, true, true, true },
 };
 
 enum { MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };

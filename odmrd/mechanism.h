@@ -13,6 +13,7 @@ struct session;
 struct mechanism {
 	const char *name;
 	unsigned needs;
+	unsigned responses; /* of the client; the last one is judged */
 	bool server_first;  /* the exchange begins with a challenge */
 	bool takes_initial; /* a response may come with the command */
 	bool hashes;        /* checks a password: takes a while */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <sys/queue.h>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -9,67 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "link.h"
 #include "log.h"
-#include "peers.h"
-#include "server.h"
+#include "peers_internal.h"
 
 enum {
-	KEY_SIZE = 16,
-	NETWORK_SIZE = 8,      /* octets of a /64 */
-	FAILED_MAX = 16384,    /* peers whose failures are remembered */
-	DOUBLINGS_MAX = 4,     /* of auth_failure_delay */
+	NAME_SIZE = INET6_ADDRSTRLEN + 4,
 	REFUSAL_LOG_MS = 10000 /* between two lines about one peer */
 };
 
-/* Refusals since the last line about them. */
-struct refusals {
-	unsigned count;
-	bool logged;
-	int64_t logged_ms;
-};
-
-struct peer {
-	TAILQ_ENTRY(peer) entry; /* while there are failures */
-	struct peers *peers;
-	unsigned char key[KEY_SIZE];
-	long connections;
-	long failures;
-	int64_t forgiven_ms; /* when they count no more */
-	struct refusals refusals;
-};
-
-struct peers {
-	struct server *server;
-	void *tree; /* a tsearch(3) tree by key */
-	long connections;
-	struct refusals refusals; /* those that session_limit made */
-	/* Peers with failures, in the order in which they are forgiven. */
-	TAILQ_HEAD(, peer) failed;
-	size_t failed_count;
-};
-
-static int
-compare(const void *a, const void *b)
-{
-	return memcmp(((const struct peer *)a)->key,
-	    ((const struct peer *)b)->key, KEY_SIZE);
-}
-
-/* IPv4 as the mapped form of RFC 4291 2.5.5.2, IPv6 without its lower half. */
 static void
-make_key(unsigned char key[KEY_SIZE], const struct sockaddr *addr)
+table_init(struct table *table)
 {
-	const struct sockaddr_in *in = (const void *)addr;
-	const struct sockaddr_in6 *in6 = (const void *)addr;
-
-	memset(key, 0, KEY_SIZE);
-	if (addr->sa_family == AF_INET) {
-		memset(key + 10, 0xff, 2);
-		memcpy(key + 12, &in->sin_addr, 4);
-	} else if (addr->sa_family == AF_INET6)
-		memcpy(key, &in6->sin6_addr,
-		    IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? KEY_SIZE
-							  : NETWORK_SIZE);
+	TAILQ_INIT(&table->failed);
 }
 
 struct peers *
@@ -80,7 +30,11 @@ peers_new(struct server *server)
 	if (peers == NULL)
 		return NULL;
 	peers->server = server;
-	TAILQ_INIT(&peers->failed);
+	table_init(&peers->networks);
+	table_init(&peers->logins);
+	TAILQ_INIT(&peers->yielded);
+	for (int i = 0; i <= GREED_MAX; i++)
+		TAILQ_INIT(&peers->crowds[i]);
 	return peers;
 }
 
@@ -89,7 +43,8 @@ peers_free(struct peers **peers)
 {
 	if (*peers == NULL)
 		return;
-	tdestroy((*peers)->tree, free);
+	tdestroy((*peers)->networks.tree, free);
+	tdestroy((*peers)->logins.tree, free);
 	free(*peers);
 	*peers = NULL;
 }
@@ -97,15 +52,17 @@ peers_free(struct peers **peers)
 /* ---- refusals ---------------------------------------------------------- */
 
 static void
-note_refusal(struct refusals *refusals, const char *client, const char *why)
+note_refusal(struct refusals *refusals, const char *client, const char *why,
+    const char *network)
 {
 	int64_t now = loop_now_ms();
 
 	refusals->count++;
 	if (refusals->logged && now - refusals->logged_ms < REFUSAL_LOG_MS)
 		return;
-	log_warning(NULL, "refused: connect client=%s count=%u: %s", client,
-	    refusals->count, why);
+	log_warning(NULL, "refused: connect client=%s count=%u: %s%s%s", client,
+	    refusals->count, why, network != NULL ? " of " : "",
+	    network != NULL ? network : "");
 	*refusals = (struct refusals) { 0, true, now };
 }
 
@@ -113,158 +70,223 @@ note_refusal(struct refusals *refusals, const char *client, const char *why)
 static void
 log_rest(const struct peer *peer)
 {
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr in6;
-	bool mapped;
-
-	if (peer->refusals.count == 0)
-		return;
-	memcpy(&in6, peer->key, KEY_SIZE);
-	mapped = IN6_IS_ADDR_V4MAPPED(&in6);
-	inet_ntop(mapped ? AF_INET : AF_INET6,
-	    mapped ? peer->key + 12 : peer->key, text, sizeof(text));
-	log_warning(NULL, "refused: connect network=%s/%d count=%u: as before",
-	    text, mapped ? 32 : 64, peer->refusals.count);
+	if (peer->refusals.count > 0)
+		log_warning(NULL,
+		    "refused: connect network=%s count=%u: as before",
+		    peer->name, peer->refusals.count);
 }
 
 /* ---- the table --------------------------------------------------------- */
 
-static void
-forget_if_unneeded(struct peer *peer)
+static int
+compare(const void *a, const void *b)
 {
-	if (peer->connections > 0 || peer->failures > 0)
-		return;
-	log_rest(peer);
-	tdelete(peer, &peer->peers->tree, compare);
-	free(peer);
+	return strcmp(
+	    ((const struct peer *)a)->name, ((const struct peer *)b)->name);
 }
 
-static void
-forgive(struct peer *peer)
+struct peer *
+peers_entry(struct table *table, const char *name, struct peers *peers)
 {
-	struct peers *peers = peer->peers;
+	const struct peer key = { .name = name };
+	struct peer **found = tfind(&key, &table->tree, compare), *peer;
+	size_t size = strlen(name) + 1;
 
-	TAILQ_REMOVE(&peers->failed, peer, entry);
-	peers->failed_count--;
-	peer->failures = 0;
-	forget_if_unneeded(peer);
+	if (found != NULL)
+		return *found;
+	peer = calloc(1, sizeof(*peer) + size);
+	if (peer == NULL)
+		return NULL;
+	peer->name = memcpy(peer->text, name, size);
+	if (tsearch(peer, &table->tree, compare) == NULL) {
+		free(peer);
+		return NULL;
+	}
+	peer->peers = peers;
+	peer->table = table;
+	peer->share = 1;
+	TAILQ_INIT(&peer->strangers);
+	TAILQ_INIT(&peer->waiting);
+	return peer;
 }
 
-static void
-forgive_old(struct peers *peers)
+void
+peer_forget(struct peer *peer)
 {
-	int64_t now = loop_now_ms();
-	struct peer *peer, *next;
+	struct peer *network;
 
-	TAILQ_FOREACH_SAFE(peer, &peers->failed, entry, next) {
-		if (peer->forgiven_ms > now &&
-		    peers->failed_count <= FAILED_MAX)
-			break;
-		forgive(peer);
+	while (peer != NULL && peer->connections == 0 && peer->failures == 0 &&
+	    peer->guesses == 0 && peer->parts == 0 && peer->gave_way == 0) {
+		network = peer->network;
+		log_rest(peer);
+		tdelete(peer, &peer->table->tree, compare);
+		free(peer);
+		if (network != NULL)
+			network->parts--;
+		peer = network;
 	}
 }
 
-static struct peer *
-find_or_add(struct peers *peers, const struct sockaddr *addr)
+struct peer *
+peer_widest(struct peer *peer)
 {
-	struct peer key, **found, *peer;
+	while (peer->network != NULL)
+		peer = peer->network;
+	return peer;
+}
 
-	make_key(key.key, addr);
-	found = tfind(&key, &peers->tree, compare);
-	if (found != NULL)
-		return *found;
-	peer = calloc(1, sizeof(*peer));
-	if (peer == NULL)
+/* The entry of the first `bits` of an address, in `network` (or NULL), which
+ * is forgotten if nothing comes of it. */
+static struct peer *
+part_of(struct peers *peers, struct peer *network, const struct in6_addr *addr,
+    size_t bits, long share)
+{
+	char text[INET6_ADDRSTRLEN], name[NAME_SIZE];
+	struct in6_addr prefix = { 0 };
+	struct peer *peer;
+
+	memcpy(&prefix, addr, bits / 8);
+	inet_ntop(AF_INET6, &prefix, text, sizeof(text));
+	snprintf(name, sizeof(name), "%s/%zu", text, bits);
+	peer = peers_entry(&peers->networks, name, peers);
+	if (peer == NULL) {
+		if (network != NULL)
+			peer_forget(network);
 		return NULL;
-	peer->peers = peers;
-	memcpy(peer->key, key.key, KEY_SIZE);
-	if (tsearch(peer, &peers->tree, compare) == NULL) {
-		free(peer);
-		return NULL;
+	}
+	peer->share = share;
+	if (peer->network == NULL && network != NULL) {
+		peer->network = network;
+		network->parts++;
 	}
 	return peer;
 }
 
-struct peer *
+static struct peer *
+find_ipv4(struct peers *peers, const void *addr)
+{
+	char text[INET_ADDRSTRLEN], name[NAME_SIZE];
+
+	inet_ntop(AF_INET, addr, text, sizeof(text));
+	snprintf(name, sizeof(name), "%s/32", text);
+	return peers_entry(&peers->networks, name, peers);
+}
+
+static struct peer *
+find(struct peers *peers, const struct sockaddr *addr)
+{
+	const struct sockaddr_in *in = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+	const struct in6_addr *ip = &in6->sin6_addr;
+	struct peer *peer;
+
+	if (addr->sa_family == AF_INET)
+		return find_ipv4(peers, &in->sin_addr);
+	if (IN6_IS_ADDR_V4MAPPED(ip))
+		return find_ipv4(peers, &ip->s6_addr[12]);
+	peer = part_of(peers, NULL, ip, 48, 16);
+	if (peer != NULL)
+		peer = part_of(peers, peer, ip, 56, 4);
+	if (peer != NULL)
+		peer = part_of(peers, peer, ip, 64, 1);
+	return peer;
+}
+
+/* ---- connections ------------------------------------------------------- */
+
+static bool
+is_refused(struct peer *peer, const char *client)
+{
+	const struct conf *conf = peer->peers->server->conf;
+	const char *why = NULL, *network;
+
+	for (; peer != NULL && why == NULL; peer = peer->network) {
+		network = peer->share > 1 ? peer->name : NULL;
+		if (peer_is_barred(peer))
+			why = "auth_failure_limit";
+		else if (peer->connections >=
+		    conf->session_limit_per_address * peer->share)
+			why = "session_limit_per_address";
+		if (why != NULL)
+			note_refusal(&peer->refusals, client, why, network);
+	}
+	return why != NULL;
+}
+
+static bool
+has_room(struct peers *peers, struct peer *peer, const char *client)
+{
+	const struct conf *conf = peers->server->conf;
+	const char *full = NULL;
+
+	if (peers->connections >= conf->session_limit)
+		full = "session_limit";
+	else if (peers->strangers * 100 >=
+	    conf->session_limit * conf->stranger_share)
+		full = "stranger_share";
+	if (full == NULL || crowd_gives_way(peers, peer_widest(peer)))
+		return true;
+	note_refusal(&peers->refusals, client, full, NULL);
+	return false;
+}
+
+static struct guest *
+guest_new(struct peer *peer)
+{
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	if (guest == NULL)
+		return NULL;
+	guest->peer = peer;
+	peer->peers->connections++;
+	for (; peer != NULL; peer = peer->network)
+		peer->connections++;
+	crowd_join(guest);
+	return guest;
+}
+
+struct guest *
 peers_admit(
     struct peers *peers, const struct sockaddr *addr, const char *client)
 {
-	const struct conf *conf = peers->server->conf;
+	struct guest *guest = NULL;
 	struct peer *peer;
 
-	forgive_old(peers);
-	if (peers->connections >= conf->session_limit) {
-		note_refusal(&peers->refusals, client, "session_limit");
-		return NULL;
-	}
-	peer = find_or_add(peers, addr);
+	peers_forgive_old(&peers->networks);
+	crowd_forget_old(peers);
+	peer = find(peers, addr);
 	if (peer == NULL)
-		note_refusal(&peers->refusals, client, "out of memory");
-	else if (peer_is_barred(peer))
-		note_refusal(&peer->refusals, client, "auth_failure_limit");
-	else if (peer->connections >= conf->session_limit_per_address)
-		note_refusal(
-		    &peer->refusals, client, "session_limit_per_address");
-	else {
-		peer->connections++;
-		peers->connections++;
-		return peer;
-	}
-	return NULL;
+		note_refusal(&peers->refusals, client, "out of memory", NULL);
+	else if (!is_refused(peer, client) && has_room(peers, peer, client))
+		guest = guest_new(peer);
+	if (peer != NULL && guest == NULL)
+		peer_forget(peer);
+	return guest;
 }
 
 void
-peer_leave(void *left)
+guest_settle(struct guest *guest, struct link *link)
 {
-	struct peer *peer = left;
+	guest->link = link;
+	link_when_gone(link, guest_leave, guest);
+}
 
-	peer->connections--;
+void
+guest_is_known(struct guest *guest)
+{
+	crowd_leave(guest);
+}
+
+void
+guest_leave(void *left)
+{
+	struct guest *guest = left;
+	struct peer *peer = guest->peer;
+
+	crowd_leave(guest);
+	free(guest);
 	peer->peers->connections--;
-	forget_if_unneeded(peer);
-}
-
-/* ---- failed AUTH ------------------------------------------------------- */
-
-bool
-peer_is_barred(const struct peer *peer)
-{
-	const struct conf *conf = peer->peers->server->conf;
-
-	return peer->failures >= conf->auth_failure_limit &&
-	    peer->forgiven_ms > loop_now_ms();
-}
-
-/* Starts its time, as the last of those that run. */
-static void
-remember(struct peer *peer)
-{
-	struct peers *peers = peer->peers;
-	long time = peers->server->conf->auth_failure_time;
-
-	if (peer->failures > 1)
-		TAILQ_REMOVE(&peers->failed, peer, entry);
-	else
-		peers->failed_count++;
-	TAILQ_INSERT_TAIL(&peers->failed, peer, entry);
-	peer->forgiven_ms = loop_now_ms() + time * 1000;
-}
-
-int64_t
-peer_auth_failed(struct peer *peer)
-{
-	struct peers *peers = peer->peers;
-	const struct conf *conf = peers->server->conf;
-	long doublings;
-
-	forgive_old(peers);
-	peer->failures++;
-	/* The time runs from the first failure; then, from the one too many. */
-	if (peer->failures == 1 || peer_is_barred(peer))
-		remember(peer);
-	if (peer->failures == 1)
-		return 0;
-	doublings = peer->failures - 2;
-	if (doublings > DOUBLINGS_MAX)
-		doublings = DOUBLINGS_MAX;
-	return (conf->auth_failure_delay * 1000) << doublings;
+	for (struct peer *p = peer; p != NULL; p = p->network)
+		p->connections--;
+	peer_forget(peer);
 }

@@ -32,7 +32,7 @@ bury_session(void *dead)
 	struct session *s = dead;
 
 	timer_free(&s->timer);
-	timer_free(&s->penalty);
+	timer_free(&s->hold);
 	submission_free(&s->submission);
 	free(s->who.login);
 	free(s);
@@ -49,8 +49,8 @@ leave(struct session *s)
 	turn_cancel(&s->turn);
 	submission_close(s);
 	timer_stop(s->timer);
-	if (s->penalty != NULL)
-		timer_stop(s->penalty);
+	if (s->hold != NULL)
+		timer_stop(s->hold);
 	TAILQ_REMOVE(&s->server->sessions, s, entry);
 	loop_bury(s->server->loop, &s->grave, bury_session, s);
 	server_one_less(s->server);
@@ -320,9 +320,9 @@ turn_away(const struct server *server, int fd, bool implicit_tls)
 	close(fd);
 }
 
-/* NULL: out of memory; `fd` is closed and `peer` left then. */
+/* NULL: out of memory; `fd` is closed and `guest` has left then. */
 static struct session *
-session_new(struct server *server, int fd, struct peer *peer)
+session_new(struct server *server, int fd, struct guest *guest)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
@@ -331,18 +331,18 @@ session_new(struct server *server, int fd, struct peer *peer)
 	if (s == NULL || s->timer == NULL) {
 		free(s);
 		close(fd);
-		peer_leave(peer);
+		guest_leave(guest);
 		return NULL;
 	}
 	s->server = server;
-	s->peer = peer;
+	s->guest = guest;
 	s->link = link_new(server->loop, fd, &session_role, s);
 	if (s->link == NULL) {
 		bury_session(s);
-		peer_leave(peer);
+		guest_leave(guest);
 		return NULL;
 	}
-	link_when_gone(s->link, peer_leave, peer);
+	guest_settle(guest, s->link);
 	return s;
 }
 
@@ -352,15 +352,15 @@ session_accept(struct server *server, int fd, const struct sockaddr *addr,
 {
 	char client[CLIENT_SIZE];
 	struct session *s;
-	struct peer *peer;
+	struct guest *guest;
 
 	name_client(client, addr, len);
-	peer = peers_admit(server->peers, addr, client);
-	if (peer == NULL) {
+	guest = peers_admit(server->peers, addr, client);
+	if (guest == NULL) {
 		turn_away(server, fd, implicit_tls);
 		return;
 	}
-	s = session_new(server, fd, peer);
+	s = session_new(server, fd, guest);
 	if (s == NULL) {
 		log_error(NULL, "out of memory for %s", client);
 		return;

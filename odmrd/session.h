@@ -20,7 +20,7 @@
 struct auth;
 struct atrn;
 struct certificate;
-struct peer;
+struct guest;
 struct submission;
 struct turn;
 
@@ -51,8 +51,8 @@ struct session {
 	struct turn *turn;             /* waits for another session, or NULL */
 	struct submission *submission; /* from its first use on, or NULL */
 	struct timer *timer;           /* how long the client may take */
-	struct timer *penalty; /* until a failed AUTH is answered, or NULL */
-	struct peer *peer;     /* valid while the link is */
+	struct timer *hold;            /* until AUTH is answered, or NULL */
+	struct guest *guest;           /* valid while the link is */
 	int64_t began_ms;
 	bool implicit_tls;
 	long commands;

@@ -210,5 +210,9 @@ tx_id(const struct transaction *tx)
 const char *
 tx_other_id(const struct transaction *tx)
 {
-	return tx->received_id[0] != '\0' ? tx->queue_id : NULL;
+	if (tx->received_id[0] == '\0')
+		return NULL;
+	if (tx->queue_id != NULL && strcmp(tx->queue_id, tx->received_id) != 0)
+		return tx->queue_id;
+	return tx->earlier_id[0] != '\0' ? tx->earlier_id : NULL;
 }

@@ -52,6 +52,7 @@ struct transaction {
 	struct lmtp *lmtp;            /* NULL once Postfix's side is gone */
 	char *queue_id;               /* by XFORWARD IDENT; NULL if not told */
 	char received_id[TX_ID_SIZE]; /* by the Received: field; or "" */
+	char earlier_id[TX_ID_SIZE];  /* by the one before; or "" */
 	char *mail_args;              /* what stands behind "MAIL FROM:" */
 	struct recipient *rcpts;
 	size_t rcpt_count;

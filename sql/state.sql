@@ -26,8 +26,8 @@ CREATE TABLE certificate (
 ) WITHOUT ROWID;
 CREATE INDEX certificate_account ON certificate (account);
 
--- One row: from this secret come the salts that unknown logins are shown, so
--- that they stay the same and nobody learns which logins exist.
+-- One row: from this secret and the login come the salts of all verifiers, and
+-- those that unknown logins are shown, so that nobody learns which logins exist.
 CREATE TABLE decoy (seed TEXT NOT NULL);
 INSERT INTO decoy VALUES (hex(randomblob(32)));
 

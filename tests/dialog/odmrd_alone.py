@@ -157,7 +157,7 @@ class Odmrd:
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
 
-    def wait_for_exit(self, timeout=10):
+    def wait_for_exit(self, timeout=60):
         """The exit status."""
         try:
             return self.process.wait(timeout)
@@ -284,26 +284,28 @@ class Odmrd:
 
     # ---- its peers
 
-    def connect(self, tls=False, port=None):
+    def connect(self, tls=False, port=None, source="127.0.0.1"):
+        """`source` is any of the loopback's addresses."""
         sock = socket.create_connection(
-            ("127.0.0.1", port or (self.tls_port if tls else self.port)), 20)
+            ("127.0.0.1", port or (self.tls_port if tls else self.port)), 20,
+            source_address=(source, 0))
         line = Line(sock, self.transcript)
         self.lines.append(line)
         if tls:
             line.start_tls(self.ca)
         return line
 
-    def greeted(self, tls=False):
+    def greeted(self, tls=False, source="127.0.0.1"):
         """Connected, and EHLO is said."""
-        line = self.connect(tls)
+        line = self.connect(tls, source=source)
         line.expect("220 relay.test ...")
         line.say("EHLO customer.test")
         line.reply()
         return line
 
-    def known(self, login="alice", tls=False):
+    def known(self, login="alice", tls=False, source="127.0.0.1"):
         """Connected and authenticated."""
-        line = self.greeted(tls)
+        line = self.greeted(tls, source)
         line.say("AUTH CRAM-MD5")
         line.say(cram_md5(line.expect("334 ..."), login))
         line.expect(f"235 2.7.0 Authenticated as {login}")

@@ -5,7 +5,7 @@ import re
 import socket
 import ssl
 
-TIMEOUT = 20
+TIMEOUT = 60
 SHOWN = 200  # bytes of a line in the transcript
 
 

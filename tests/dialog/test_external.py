@@ -290,3 +290,18 @@ def test_usage(daemon, arguments):
     code, out, error = cert_command(daemon, *arguments)
     assert (code, out) == (os.EX_USAGE, "")
     assert "account cert " in error
+
+
+def test_failures_at_once_count_like_one_by_one(make_daemon, certificates):
+    daemon = make_daemon(auth_failure_limit=3)
+    odmrctl(daemon, "account", "cert", "add", "alice", certificates["one"][0])
+    lines = [shows(daemon, certificates["one"]) for _ in range(8)]
+    for line in lines:
+        assert offered(line) == f"EXTERNAL {SECURE}"
+    daemon.sql("DELETE FROM certificate")
+    for line in lines:
+        line.say("AUTH EXTERNAL =")
+    answers = [line.line() for line in lines]
+    assert answers.count(REFUSED) <= 2
+    assert {answer[:3] for answer in answers} <= {"535", "421"}
+    assert len(daemon.logged("refused: AUTH")) == 3

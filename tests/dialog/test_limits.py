@@ -13,23 +13,13 @@ import pytest
 from odmr.wait import wait_for
 from odmrd_alone import b64, cram_md5, plain
 from scripted_customer import Customer
-from scripted_line import Line
 
 TURNED_AWAY = "421 4.7.0 relay.test Too many connections, try again later"
 WRONG = "not the password"
 
 
-def connect_from(odmrd, address, port=None):
-    """From another of the loopback's addresses than 127.0.0.1."""
-    sock = socket.create_connection(("127.0.0.1", port or odmrd.port), 20,
-                                    source_address=(address, 0))
-    line = Line(sock, odmrd.transcript)
-    odmrd.lines.append(line)
-    return line
-
-
 def fail_auth(line, login="alice"):
-    """One failed AUTH; returns the answer and how long it took."""
+    """One failed AUTH; returns the answer and how long it took, at least."""
     line.say("AUTH CRAM-MD5")
     answer = cram_md5(line.expect("334 ..."), login, WRONG)
     begin = time.monotonic()
@@ -42,10 +32,8 @@ def fail_auth(line, login="alice"):
 
 def test_sessions_in_all_are_limited(make_daemon):
     odmrd = make_daemon(session_limit=3)
-    lines = [connect_from(odmrd, f"127.0.0.{i}") for i in (1, 2, 3)]
-    for line in lines:
-        line.expect("220 ...")
-    refused = connect_from(odmrd, "127.0.0.4")
+    lines = [odmrd.known(source=f"127.0.0.{i}") for i in (1, 2, 3)]
+    refused = odmrd.connect(source="127.0.0.4")
     refused.expect(TURNED_AWAY)
     refused.expect_close()
     odmrd.wait_for_log("warning: refused: connect client=127.0.0.4 count=1: "
@@ -59,7 +47,7 @@ def test_sessions_in_all_are_limited(make_daemon):
 def admitted_at_last(odmrd, address):
     """The place of one who left is free a moment later."""
     def admitted():
-        return connect_from(odmrd, address).line().startswith("220")
+        return odmrd.connect(source=address).line().startswith("220")
     return wait_for(admitted, 10, f"{address} gets in")
 
 
@@ -70,7 +58,7 @@ def test_sessions_of_an_address_are_limited_but_not_anothers(make_daemon):
     refused = odmrd.connect()
     refused.expect(TURNED_AWAY)
     refused.expect_close()
-    connect_from(odmrd, "127.0.0.2").expect("220 ...")
+    odmrd.connect(source="127.0.0.2").expect("220 ...")
     odmrd.wait_for_log("refused: connect client=127.0.0.1 count=1: "
                        "session_limit_per_address")
 
@@ -87,7 +75,7 @@ def test_turned_session_still_counts_for_its_address(make_daemon):
 def test_refused_client_of_the_tls_port_hears_nothing_in_clear(make_daemon):
     odmrd = make_daemon(session_limit_per_address=1)
     odmrd.connect().expect("220 ...")
-    connect_from(odmrd, "127.0.0.1", odmrd.tls_port).expect_close()
+    odmrd.connect(port=odmrd.tls_port).expect_close()
 
 
 def test_sessions_of_an_account_are_limited_but_not_anothers(make_daemon):
@@ -143,7 +131,7 @@ def test_time_before_auth_is_limited_whatever_is_said(make_daemon):
 
 def test_time_before_auth_is_limited_within_a_handshake(make_daemon):
     odmrd = make_daemon(auth_time_limit=1)
-    line = connect_from(odmrd, "127.0.0.1", odmrd.tls_port)
+    line = odmrd.connect(port=odmrd.tls_port)
     line.send(b"\x16\x03\x01")
     line.expect_close()
     odmrd.wait_for_log("ended account=- client=127.0.0.1 tls=no",
@@ -159,7 +147,7 @@ def test_idle_time_begins_anew_with_each_command(make_daemon):
         line.expect("250 2.0.0 Ok")
     begin = time.monotonic()
     line.expect("421 4.4.2 relay.test Timeout")
-    assert 1.5 < time.monotonic() - begin < 8
+    assert time.monotonic() - begin > 1.5
     line.expect_close()
 
 
@@ -232,9 +220,9 @@ def test_answer_to_a_failed_auth_is_held_back_longer_and_longer(make_daemon):
         answer, seconds = fail_auth(line)
         assert answer == "535 5.7.8 Authentication failed"
         took.append(seconds)
-    assert took[0] < 0.8
+    # Not longer: tests/unit/test_peers.c.
     for seconds, least in zip(took[1:], (1, 2, 4)):
-        assert least - 0.1 < seconds < least + 0.9, took
+        assert seconds > least - 0.1, took
     line = odmrd.known()
     line.say("QUIT")
     line.expect("221 ...")
@@ -247,9 +235,7 @@ def test_others_do_not_wait_for_one_who_failed(make_daemon):
     waiting.say("AUTH CRAM-MD5")
     waiting.say(cram_md5(waiting.expect("334 ..."), "alice", WRONG))
     wait_for(lambda: len(odmrd.logged("refused: AUTH")) == 2, 10, "two fail")
-    begin = time.monotonic()
     odmrd.known()
-    assert time.monotonic() - begin < 5
     assert not waiting.pending()
 
 
@@ -283,7 +269,7 @@ def test_client_may_go_while_it_waits_for_its_penalty(make_daemon):
 
 def test_too_many_failed_auths_bar_the_address_for_a_time(make_daemon):
     odmrd = make_daemon(auth_failure_delay=0, auth_failure_limit=3,
-                        auth_failure_time=3)
+                        auth_failure_time=5)
     bystander = odmrd.greeted()
     line = odmrd.greeted()
     for _ in range(2):
@@ -299,7 +285,7 @@ def test_too_many_failed_auths_bar_the_address_for_a_time(make_daemon):
     # Nor does a session help that was there before.
     bystander.say("AUTH CRAM-MD5")
     bystander.expect("421 4.7.0 relay.test Too many failed authentications")
-    connect_from(odmrd, "127.0.0.2").expect("220 ...")
+    odmrd.connect(source="127.0.0.2").expect("220 ...")
     assert admitted_at_last(odmrd, "127.0.0.1")
 
 
@@ -409,6 +395,8 @@ def test_limit_of_descriptors_is_raised_to_what_is_needed(make_daemon):
 
 
 def test_shortage_of_descriptors_is_outlived(make_daemon):
+    """How many it has open changes while it starts: some get in, more do not,
+    and those follow when others have gone."""
     odmrd = make_daemon()
     directory = f"/proc/{odmrd.process.pid}/fd"
     # A thread opens it, and keeps it, when odmrd has started already.
@@ -417,16 +405,26 @@ def test_shortage_of_descriptors_is_outlived(make_daemon):
              20, "the database is open")
     used = len(os.listdir(directory))
     resource.prlimit(odmrd.process.pid, resource.RLIMIT_NOFILE,
-                     (used + 5, used + 5))
-    lines = [odmrd.connect() for _ in range(20)]
-    for line in lines[:5]:
-        line.expect("220 ...")
+                     (used + 20, used + 20))
+    begin = time.monotonic()
+    waiting = [odmrd.connect() for _ in range(60)]
     odmrd.wait_for_log("error: accept: Too many open files")
-    for line in lines[:5]:
-        line.close()
-    for line in lines[5:10]:
-        line.expect("220 ...")
-    assert len(odmrd.logged("error: accept:")) == 1
+    rounds = 0
+
+    def all_were_greeted():
+        nonlocal rounds
+        greeted = [line for line in waiting if line.pending()]
+        rounds += bool(greeted)
+        for line in greeted:
+            line.expect("220 ...")
+            line.close()
+            waiting.remove(line)
+        return not waiting
+    wait_for(all_were_greeted, 60, "all are greeted")
+    assert rounds > 1
+    # One line in ten seconds.
+    complaints = len(odmrd.logged("error: accept:"))
+    assert complaints <= 1 + (time.monotonic() - begin) / 10
 
 
 # ---- the log

@@ -310,7 +310,7 @@ def test_postfix_drops_before_its_answer_and_the_session_ends(
     customer = Customer(daemon.turned(), plan, END=later)
     postfix = daemon.postfix()
     postfix.begin("Q1", [A], SMALL)
-    customer.join(8)
+    customer.join(60)
     assert customer.quit
     assert daemon.tag_state("Q1") == "held"
 

@@ -117,7 +117,7 @@ def test_dns_that_is_silent_costs_seconds(probe):
     begin = time.monotonic()
     assert probe({"backup.test": "silent"}, []) == \
         "down: backup.test: the DNS does not tell its MX"
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 40
 
 
 def test_five_addresses_are_tried_at_most(probe):

@@ -6,8 +6,8 @@ import ssl
 import pytest
 
 from odmrd_alone import PASSWORD
-from sasl_dialogue import (REFUSED, SECURE, SETTINGS, authenticated, offered,
-                           refused)
+from sasl_dialogue import (REFUSED, SECURE, SETTINGS, authenticated, odmrctl,
+                           offered, refused)
 from scram_client import Scram, decoded
 
 
@@ -84,6 +84,28 @@ def test_salts_do_not_tell_which_logins_exist(daemon, make_daemon):
     other.wait_for_exit()
     other.start()
     assert shown(other, "nobody") == before
+
+
+def test_salts_do_not_tell_whose_a_domain_is(daemon):
+    """Alice has example.org and example.net."""
+    logins = ["alice", "example.org", "example.net", "bob", "plain.test"]
+    seen = {login: shown(daemon, login) for login in logins}
+    assert len({salt for salt, _ in seen.values()}) == len(logins)
+
+
+def test_salts_do_not_tell_that_an_account_came_and_went(make_daemon):
+    daemon = make_daemon(**SETTINGS)
+    logins = ["new", "new@a.test", "A\\new", "new.test"]
+    before = {login: shown(daemon, login) for login in logins}
+    for login in logins:
+        odmrctl(daemon, "account", "add", login, text="its own\n")
+        assert Scram(login, "its own").log_in(daemon.greeted()).startswith(
+            "235 ")
+    odmrctl(daemon, "account", "passwd", "new", text="another\n")
+    assert {login: shown(daemon, login) for login in logins} == before
+    for login in logins:
+        odmrctl(daemon, "account", "remove", login)
+    assert {login: shown(daemon, login) for login in logins} == before
 
 
 def test_proof_for_another_challenge_is_refused(daemon):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
 """Password hashing that takes seconds, and all others meanwhile."""
 
+import os
 import threading
 import time
+from pathlib import Path
 
 from odmr.wait import wait_for
 from odmrd_alone import PASSWORD, plain
@@ -13,7 +15,7 @@ from scram_client import Scram, verifier
 def slow_daemon(make_daemon):
     daemon = make_daemon(**SETTINGS)
     daemon.sql("UPDATE account SET scram = ? WHERE login = 'plain'",
-               verifier(PASSWORD, 2_000_000))
+               verifier(PASSWORD, 1_000_000))
     return daemon
 
 
@@ -52,6 +54,7 @@ def test_slow_hashes_keep_nobody_else_waiting(make_daemon):
     known_tls = daemon.known(tls=True)
     slow = [daemon.greeted(tls=True) for _ in range(4)]
     probe = Probe(daemon.greeted())
+    started = time.monotonic()
     for line in slow:
         line.say(f"AUTH PLAIN {plain('plain')}")
     probe.start()
@@ -69,33 +72,42 @@ def test_slow_hashes_keep_nobody_else_waiting(make_daemon):
         line.close()
         waits.append(time.monotonic() - begin)
     assert len(waits) > 1, "hashing was over too soon to tell anything"
-    wait_for(lambda: all(line.pending() for line in slow), 60,
+    wait_for(lambda: all(line.pending() for line in slow), 200,
              "all are hashed")
     noops = probe.result()
     for line in slow:
         line.expect("235 2.7.0 Authenticated as plain")
-    # A hash takes a second; a busy machine may hold up a NOOP for a part of it.
-    assert noops[len(noops) * 95 // 100] < 0.1, noops[-20:]
-    assert noops[-1] < 0.5, noops[-20:]
-    assert max(waits) < 1, waits
+    # Whoever waits for hashes waits for two rounds of them. Compared with how
+    # long those took, since a busy machine holds up everything.
+    took = time.monotonic() - started
+    assert noops[len(noops) * 95 // 100] < took / 10, (took, noops[-20:])
+    assert noops[-1] < took / 3, (took, noops[-20:])
+    assert max(waits) < took / 2, (took, waits)
+
+
+def cpu_seconds(daemon):
+    """What all its threads have used: other work does not count."""
+    text = Path(f"/proc/{daemon.process.pid}/stat").read_text()
+    user, system = text.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def test_nobody_is_hashed_for_who_went_away(make_daemon):
     daemon = slow_daemon(make_daemon)
-    begin = time.monotonic()
+    begin = cpu_seconds(daemon)
     line = daemon.greeted(tls=True)
     line.say(f"AUTH PLAIN {plain('plain')}")
     line.expect("235 ...")
-    one = time.monotonic() - begin
+    one = cpu_seconds(daemon) - begin
+    begin = cpu_seconds(daemon)
     for _ in range(12):
         line = daemon.greeted(tls=True)
         line.say(f"AUTH PLAIN {plain('plain')}")
         line.sock.close()
     wait_for(lambda: len(daemon.logged("ended account=- ")) == 12, 20,
              "all have gone")
-    begin = time.monotonic()
     line = daemon.greeted(tls=True)
     line.say(f"AUTH PLAIN {plain('alice')}")
     line.expect("235 2.7.0 Authenticated as alice")
-    # Two threads were at it; six rounds would be for all the twelve.
-    assert time.monotonic() - begin < 4 * one
+    # Two threads were at it, and could take one more each.
+    assert cpu_seconds(daemon) - begin < 6 * one

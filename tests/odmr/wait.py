@@ -4,8 +4,13 @@
 import time
 
 
+PATIENCE = 60  # with a machine that has other work
+
+
 def wait_for(condition, timeout, what):
-    """The first true value of `condition`, which is asked again and again."""
+    """The first true value of `condition`, which is asked again and again.
+    `timeout` is what it takes on an idle machine at most."""
+    timeout = max(timeout, PATIENCE)
     end = time.monotonic() + timeout
     while True:
         value = condition()

@@ -20,7 +20,7 @@ def provider(sandbox):
     return sandbox
 
 
-def test_new_mail_is_there_within_a_second_of_its_acceptance(
+def test_new_mail_is_there_soon_after_its_acceptance(
         provider, make_customer):
     customer = make_customer([DOMAIN])
     fetchmail = Fetchmail(provider.odmr_port, "carol", PASSWORD, [DOMAIN],
@@ -32,7 +32,8 @@ def test_new_mail_is_there_within_a_second_of_its_acceptance(
                       b"Subject: number %d\r\n\r\nhello\r\n" % count)
         accepted = time.monotonic()
         customer.wait_for_messages(count)
-        assert time.monotonic() - accepted < 1
+        # Without being asked for: a fetchmail comes back in minutes.
+        assert time.monotonic() - accepted < 20
     assert fetchmail.wait().status == 0
     rows = provider.wait_for_log(": session account=carol",
                                  "reason=linger-over")

@@ -7,8 +7,10 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import sqlite3
 import subprocess
+import threading
 
 import pytest
 
@@ -242,6 +244,45 @@ def test_addresses_that_look_like_the_log_settle_nothing(provider, down):
     provider.wait_for_log(queue_id, "removed")
     reconcile(provider)
     assert tag(provider, hostile[2])["state"] == "expired"
+
+
+class SpoilingHop(socketserver.StreamRequestHandler):
+    """Takes every message, with an answer that looks like a line of the log, or
+    is as long as Postfix takes one."""
+    answers = [">, relay=x", f"Ok)>{FORGED}", "x" * 1500,
+               ">, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.3, "
+               "status=bounced (bad address syntax"]
+
+    def handle(self):
+        self.say("220 hop")
+        for line in self.rfile:
+            verb = line[:4].upper()
+            self.say({b"DATA": "354 go on", b"QUIT": "221 bye"}
+                     .get(verb, "250 2.0.0 Ok"))
+            if verb == b"DATA":
+                while self.rfile.readline().rstrip() != b".":
+                    pass
+                self.say(f"250 2.0.0 {self.answers.pop()}")
+
+    def say(self, text):
+        self.wfile.write(text.encode("ascii") + b"\r\n")
+
+
+def test_a_next_hop_cannot_hide_what_it_took(provider):
+    count = len(SpoilingHop.answers)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), SpoilingHop) as hop:
+        threading.Thread(target=hop.serve_forever, daemon=True).start()
+        provider.add_domain("spoils.test", "backup",
+                            f"[127.0.0.1]:{hop.server_address[1]}")
+        for number in range(count):
+            queue_id = send(provider, f"r{number}@spoils.test")
+            provider.wait_for_log(queue_id, "removed")
+        hop.shutdown()
+    reconcile(provider)
+    states = {row["recipients"]: row["state"] for row in rows(
+        provider, "domain = 'spoils.test'")}
+    assert states == {f"r{number}@spoils.test": "delivered"
+                      for number in range(count)}
 
 
 def reconcile_with_log(provider, tmp_path, name):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -378,11 +379,15 @@ def crowd(ctl):
 
 
 def seconds(ctl, *command):
-    """The best of three: the machine may have other work."""
+    """Of processor time, the best of three: the machine may have other work."""
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     def once():
-        begin = time.monotonic()
+        begin = used()
         ctl.ok(*command)
-        return time.monotonic() - begin
+        return used() - begin
     return min(once() for _ in range(3))
 
 

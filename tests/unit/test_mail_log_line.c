@@ -11,6 +11,7 @@
 #include "mail_log_line.h"
 
 #define SMTP  "Nov 22 06:05:51 relay postfix/relay/smtp[29479]: "
+#define ERROR "Nov 22 06:05:51 relay postfix/error[29480]: "
 #define QMGR  "Nov 22 06:05:51 relay postfix/qmgr[29304]: "
 #define TIMES "delay=0.05, delays=0.01/0.01/0/0.02, "
 #define HOST  "relay=mx.b.test[192.0.2.1]:25, "
@@ -154,20 +155,27 @@ addresses_are_no_outcome(void **state)
 
 	/* Postfix writes a domain's quotes not. */
 	snprintf(text, sizeof(text),
-	    SMTP "C1: to=<w@b.test>%s>, relay=none, " TIMES
-		 "dsn=5.1.3, status=bounced (bad address syntax)",
+	    ERROR "C1: to=<w@b.test>%s>, relay=none, " TIMES
+		  "dsn=5.1.3, status=bounced (bad address syntax)",
 	    forged);
+	assert_unread(text);
+	snprintf(
+	    text, sizeof(text), ERROR "C1: to=<w@b.test>%s%01000d", forged, 0);
 	assert_unread(text);
 	assert_unread(
 	    SMTP "C1: to=<w@b.test>, status=sent (ok)>, "
 		 "relay=none, " TIMES "dsn=5.1.3, status=bounced (bad)");
 	snprintf(text, sizeof(text),
-	    SMTP "C1: to=<r@b.test>, orig_to=<w@x>%s>, relay=none, " TIMES
+	    SMTP "C1: to=<r@b.test>, orig_to=<\"w>%s\"@x>, " HOST TIMES
 		 "dsn=4.0.0, status=deferred (no)",
 	    forged);
-	assert_unread(text);
+	assert_true(reads(&line, text));
+	assert_int_equal(line.event, MAIL_DEFERRED);
 	assert_unread(QMGR "C1: from=<\"e>, status=expired, returned to "
 			   "sender\"@a.test>, size=1, nrcpt=1 (queue active)");
+	snprintf(text, sizeof(text),
+	    QMGR "C1: from=<%01000d>, status=expired, returned to sender", 0);
+	assert_unread(text);
 }
 
 static void
@@ -188,28 +196,63 @@ answers_are_no_outcome(void **state)
 			   "dsn=2.0.0, status=deliverable (250 ok)");
 }
 
+/* As Postfix wrote them of a host that answers so. */
 static void
-a_line_that_may_have_been_cut_says_nothing(void **state)
+an_answer_cannot_hide_its_delivery(void **state)
 {
-	char text[2048], padding[1000];
+	static const char *const answers[] = {
+		"250 2.0.0 Ok >, relay=x",
+		"250-a >, relay=x 250 2.0.0 b",
+		"250 2.0.0 Ok >, relay=none, delay=1, delays=0/0/0/1, "
+		"dsn=5.1.3, status=bounced (bad address syntax)",
+		"250 2.0.0 Ok)>, orig_to=<x@b.test>, relay=x[odmr/x], "
+		"delay=1, delays=0/0/0/1, dsn=4.0.0, status=deferred (no",
+		"250 ",
+	};
+	struct mail_log_line line;
+	char text[4096];
 
 	(void)state;
-	memset(padding, 'x', sizeof(padding) - 1);
-	padding[sizeof(padding) - 1] = '\0';
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		snprintf(text, sizeof(text),
+		    SMTP "C1: to=<\"a>, relay=x\"@b.test>, "
+			 "orig_to=<\"a>, relay=x\"@a.test>, " HOST
+			 "conn_use=2, " TIMES "dsn=2.0.0, status=sent (%s)",
+		    answers[i]);
+		assert_true(reads(&line, text));
+		assert_int_equal(line.event, MAIL_SENT);
+		assert_string_equal(line.local, "a>, relay=x");
+		assert_string_equal(line.answer, answers[i]);
+		assert_false(line.by_socket);
+	}
 	snprintf(text, sizeof(text),
-	    SMTP "C1: to=<r@b.test>, " HOST TIMES "dsn=2.0.0, status=sent (%s)",
-	    padding);
-	assert_unread(text);
-	assert_unread(SMTP "C1: to=<r@b.test>, " HOST TIMES
-			   "dsn=2.0.0, status=sent (250 o");
+	    SMTP "C1: to=<r@b.test>, " HOST TIMES
+		 "dsn=2.0.0, status=sent (250 %01500d)",
+	    0);
+	assert_true(reads(&line, text));
+	assert_int_equal(line.event, MAIL_SENT);
+}
+
+/* By a syslogd: what is cut off is the answer's. */
+static void
+a_line_that_was_cut_in_its_answer_is_read(void **state)
+{
+	struct mail_log_line line;
+
+	(void)state;
+	assert_true(reads(&line,
+	    SMTP "C1: to=<r@b.test>, " HOST TIMES
+		 "dsn=2.0.0, status=sent (250 o"));
+	assert_int_equal(line.event, MAIL_SENT);
+	assert_string_equal(line.answer, "250 o");
 }
 
 static void
-every_beginning_of_a_line_is_unread(void **state)
+every_beginning_up_to_the_answer_is_unread(void **state)
 {
 	static const char whole[] = SMTP
 	    "C1: to=<\"a\\\"\"@b.test>, orig_to=<\"o\"@b.test>, " HOST TIMES
-	    "dsn=2.0.0, status=sent (250 ok)";
+	    "dsn=2.0.0, status=sent (";
 	struct mail_log_line line;
 	char *text;
 
@@ -251,8 +294,9 @@ main(void)
 		cmocka_unit_test(endings_are_read),
 		cmocka_unit_test(addresses_are_no_outcome),
 		cmocka_unit_test(answers_are_no_outcome),
-		cmocka_unit_test(a_line_that_may_have_been_cut_says_nothing),
-		cmocka_unit_test(every_beginning_of_a_line_is_unread),
+		cmocka_unit_test(an_answer_cannot_hide_its_delivery),
+		cmocka_unit_test(a_line_that_was_cut_in_its_answer_is_read),
+		cmocka_unit_test(every_beginning_up_to_the_answer_is_unread),
 		cmocka_unit_test(stamps_are_times),
 	};
 

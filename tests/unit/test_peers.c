@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The clock and the log are the test's own. */
+/* The clock, the log and the links are the test's own. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "../../odmrd/link.h"
 #include "../../odmrd/peers.h"
 #include "../../odmrd/server.h"
 #include "log.h"
@@ -39,6 +40,39 @@ log_warning(const char *id, const char *fmt, ...)
 	logged++;
 }
 
+/* A link is its guest. It leaves when it is cut, the daemon's some later. */
+void
+link_when_gone(struct link *link, loop_call *gone, void *arg)
+{
+	assert_ptr_equal(link, arg);
+	assert_ptr_equal(gone, guest_leave);
+}
+
+static struct guest *cut;
+
+void
+link_cut(struct link *link, const char *why)
+{
+	(void)why;
+	assert_null(cut);
+	cut = (struct guest *)link;
+}
+
+/* Who is there: all leave before the peers are freed. */
+static struct guest *present[256];
+static size_t present_count;
+
+static void
+leave(struct guest *guest)
+{
+	size_t i = 0;
+
+	while (present[i] != guest)
+		assert_true(++i < present_count);
+	present[i] = present[--present_count];
+	guest_leave(guest);
+}
+
 static struct conf conf;
 static struct server server;
 
@@ -48,6 +82,7 @@ set_up(void **state)
 	conf = (struct conf) {
 		.session_limit = 100000,
 		.session_limit_per_address = 2,
+		.stranger_share = 100,
 		.auth_failure_limit = 8,
 		.auth_failure_time = 600,
 		.auth_failure_delay = 1,
@@ -56,6 +91,7 @@ set_up(void **state)
 	server.peers = peers_new(&server);
 	now_ms = 1000000;
 	logged = 0;
+	cut = NULL;
 	*state = server.peers;
 	return server.peers == NULL ? -1 : 0;
 }
@@ -64,40 +100,61 @@ static int
 tear_down(void **state)
 {
 	(void)state;
+	while (present_count > 0)
+		leave(present[0]);
 	peers_free(&server.peers);
 	return 0;
 }
 
-static struct peer *
+static struct guest *
 admit(const char *address)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 	const void *addr = &in;
+	struct guest *guest;
 
 	if (inet_pton(AF_INET, address, &in.sin_addr) != 1) {
 		assert_int_equal(
 		    inet_pton(AF_INET6, address, &in6.sin6_addr), 1);
 		addr = &in6;
 	}
-	return peers_admit(server.peers, addr, address);
+	guest = peers_admit(server.peers, addr, address);
+	if (guest == NULL)
+		return NULL;
+	assert_true(present_count < sizeof(present) / sizeof(present[0]));
+	present[present_count++] = guest;
+	guest_settle(guest, (struct link *)guest);
+	return guest;
 }
 
-static struct peer *
+static struct guest *
 must_admit(const char *address)
 {
-	struct peer *peer = admit(address);
+	struct guest *peer = admit(address);
 
 	if (peer == NULL)
 		fail_msg("%s was refused: %s", address, last_line);
 	return peer;
 }
 
+/* With the numbers `from` to `to` between the halves of the address. */
 static void
-fail_auth(struct peer *peer, int times)
+must_admit_many(const char *head, int from, int to, const char *tail)
+{
+	char address[64];
+
+	for (int i = from; i <= to; i++) {
+		snprintf(address, sizeof(address), "%s%d%s", head, i, tail);
+		must_admit(address);
+	}
+}
+
+static void
+fail_auth(struct guest *peer, int times)
 {
 	while (times-- > 0)
-		peer_auth_failed(peer);
+		guest_auth_failed(peer);
 }
 
 static void
@@ -108,6 +165,29 @@ ipv6_addresses_of_one_64_count_together(void **state)
 	must_admit("2001:db8:1:2:ffff::9");
 	assert_null(admit("2001:db8:1:2:3::3"));
 	must_admit("2001:db8:1:3::1");
+}
+
+/* A hoster's neighbours share them, so they may do more than a /64. */
+static void
+ipv6_addresses_of_one_56_and_of_one_48_count_together_too(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		must_admit_many("2001:db8:1:", 0, 3, "::1");
+	assert_null(admit("2001:db8:1:4::1"));
+	assert_string_equal(last_line,
+	    "refused: connect client=2001:db8:1:4::1 count=1: "
+	    "session_limit_per_address of 2001:db8:1::/56");
+	for (int i = 0; i < 2; i++) {
+		must_admit_many("2001:db8:1:", 100, 103, "::1");
+		must_admit_many("2001:db8:1:", 200, 203, "::1");
+		must_admit_many("2001:db8:1:", 300, 303, "::1");
+	}
+	assert_null(admit("2001:db8:1:400::1"));
+	assert_string_equal(last_line,
+	    "refused: connect client=2001:db8:1:400::1 count=1: "
+	    "session_limit_per_address of 2001:db8:1::/48");
+	must_admit("2001:db8:2::1");
 }
 
 static void
@@ -126,16 +206,17 @@ ipv4_addresses_count_one_by_one(void **state)
 static void
 place_of_one_who_left_is_free(void **state)
 {
-	struct peer *peer;
+	struct guest *peer;
 
 	(void)state;
 	conf.session_limit = 2;
-	must_admit("192.0.2.1");
+	guest_is_known(must_admit("192.0.2.1"));
 	peer = must_admit("192.0.2.2");
+	guest_is_known(peer);
 	assert_null(admit("192.0.2.3"));
 	assert_string_equal(last_line,
 	    "refused: connect client=192.0.2.3 count=1: session_limit");
-	peer_leave(peer);
+	leave(peer);
 	must_admit("192.0.2.3");
 }
 
@@ -143,26 +224,26 @@ static void
 delay_doubles_up_to_a_bound(void **state)
 {
 	static const int64_t expected[] = { 0, 1, 2, 4, 8, 16, 16, 16 };
-	struct peer *peer = must_admit("192.0.2.1");
+	struct guest *peer = must_admit("192.0.2.1");
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		assert_false(peer_is_barred(peer));
-		assert_int_equal(peer_auth_failed(peer), expected[i] * 1000);
+		assert_false(guest_is_barred(peer));
+		assert_int_equal(guest_auth_failed(peer), expected[i] * 1000);
 	}
-	assert_true(peer_is_barred(peer));
+	assert_true(guest_is_barred(peer));
 }
 
 static void
 barred_address_is_refused_for_the_whole_time(void **state)
 {
-	struct peer *peer = must_admit("192.0.2.1");
+	struct guest *peer = must_admit("192.0.2.1");
 
 	(void)state;
 	fail_auth(peer, 7);
 	now_ms += 599999;
 	fail_auth(peer, 1);
-	peer_leave(peer);
+	leave(peer);
 	now_ms += 599999;
 	assert_null(admit("192.0.2.1"));
 	assert_string_equal(last_line,
@@ -174,20 +255,20 @@ barred_address_is_refused_for_the_whole_time(void **state)
 static void
 failures_are_forgiven_in_time(void **state)
 {
-	struct peer *peer = must_admit("192.0.2.1");
+	struct guest *peer = must_admit("192.0.2.1");
 
 	(void)state;
 	fail_auth(peer, 7);
 	now_ms += 600000;
-	assert_int_equal(peer_auth_failed(peer), 0);
-	assert_false(peer_is_barred(peer));
+	assert_int_equal(guest_auth_failed(peer), 0);
+	assert_false(guest_is_barred(peer));
 }
 
 /* The second peer's time began later, though it failed last. */
 static void
 time_of_each_peer_runs_from_its_own_first_failure(void **state)
 {
-	struct peer *a = must_admit("192.0.2.1"), *b;
+	struct guest *a = must_admit("192.0.2.1"), *b;
 
 	(void)state;
 	fail_auth(a, 1);
@@ -197,20 +278,20 @@ time_of_each_peer_runs_from_its_own_first_failure(void **state)
 	fail_auth(a, 6);
 	now_ms += 300000;
 	must_admit("192.0.2.3");
-	assert_int_equal(peer_auth_failed(a), 0);
-	assert_int_equal(peer_auth_failed(b), 1000);
+	assert_int_equal(guest_auth_failed(a), 0);
+	assert_int_equal(guest_auth_failed(b), 1000);
 }
 
 static void
 failures_outlive_the_connection(void **state)
 {
-	struct peer *peer;
+	struct guest *peer;
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
 		peer = must_admit("192.0.2.1");
 		fail_auth(peer, 1);
-		peer_leave(peer);
+		leave(peer);
 	}
 	assert_null(admit("192.0.2.1"));
 }
@@ -220,14 +301,14 @@ static void
 remembered_failures_are_bounded(void **state)
 {
 	char address[64];
-	struct peer *peer;
+	struct guest *peer;
 
 	(void)state;
 	for (unsigned i = 0; i < 20000; i++) {
 		snprintf(address, sizeof(address), "2001:db8:%x::1", i);
 		peer = must_admit(address);
 		fail_auth(peer, 8);
-		peer_leave(peer);
+		leave(peer);
 	}
 	must_admit("2001:db8:0::1");
 	must_admit("2001:db8:600::1"); /* 1,536 of 20,000 */
@@ -238,7 +319,7 @@ remembered_failures_are_bounded(void **state)
 static void
 refusals_of_one_peer_make_few_lines(void **state)
 {
-	struct peer *a = must_admit("192.0.2.1"), *b = must_admit("192.0.2.1");
+	struct guest *a = must_admit("192.0.2.1"), *b = must_admit("192.0.2.1");
 
 	(void)state;
 	for (int i = 0; i < 1000; i++)
@@ -254,8 +335,8 @@ refusals_of_one_peer_make_few_lines(void **state)
 	assert_string_equal(last_line,
 	    "refused: connect client=192.0.2.1 count=1000: "
 	    "session_limit_per_address");
-	peer_leave(a);
-	peer_leave(b);
+	leave(a);
+	leave(b);
 	assert_int_equal(logged, 3);
 	assert_string_equal(last_line,
 	    "refused: connect network=192.0.2.1/32 count=999: as before");
@@ -275,12 +356,223 @@ one_peers_refusals_do_not_hide_anothers(void **state)
 	    "session_limit_per_address");
 }
 
+/* ---- strangers ---- */
+
+static void
+strangers_have_a_part_of_the_room_only(void **state)
+{
+	(void)state;
+	conf.session_limit = 4;
+	conf.stranger_share = 50;
+	must_admit("192.0.2.1");
+	must_admit("192.0.2.2");
+	assert_null(cut);
+	must_admit("192.0.2.3");
+	assert_non_null(cut);
+}
+
+static void
+who_has_logged_in_is_no_stranger_and_does_not_give_way(void **state)
+{
+	struct guest *known, *stranger;
+
+	(void)state;
+	conf.session_limit = 4;
+	conf.stranger_share = 50;
+	for (int i = 0; i < 2; i++) {
+		known = must_admit("192.0.2.1");
+		guest_is_known(known);
+		guest_is_known(known);
+	}
+	stranger = must_admit("192.0.2.2");
+	must_admit("192.0.2.3");
+	must_admit("192.0.2.4");
+	assert_ptr_equal(cut, stranger);
+}
+
+static void
+oldest_stranger_of_the_greediest_network_gives_way(void **state)
+{
+	struct guest *customer, *first, *second;
+
+	(void)state;
+	conf.session_limit_per_address = 100;
+	conf.session_limit = 10;
+	customer = must_admit("192.0.2.1");
+	first = must_admit("192.0.2.2");
+	must_admit_many("192.0.2.", 3, 3, "");
+	second = must_admit("192.0.2.2");
+	for (int i = 0; i < 6; i++)
+		must_admit("192.0.2.2");
+	must_admit("192.0.2.4");
+	assert_ptr_equal(cut, first);
+	leave(first);
+	cut = NULL;
+	/* Nobody takes a place from those who have fewer. */
+	assert_null(admit("192.0.2.2"));
+	assert_null(cut);
+	must_admit("192.0.2.3");
+	assert_ptr_equal(cut, second);
+	guest_is_known(customer);
+}
+
+static void
+one_48_takes_places_from_itself(void **state)
+{
+	(void)state;
+	conf.session_limit = 10;
+	must_admit("192.0.2.1");
+	must_admit("2001:db8:2::1");
+	must_admit_many("2001:db8:1:", 0, 7, "00::1");
+	assert_null(cut);
+	assert_null(admit("2001:db8:1:900::1"));
+	assert_string_equal(last_line,
+	    "refused: connect client=2001:db8:1:900::1 count=1: "
+	    "session_limit");
+	must_admit("192.0.2.2");
+	assert_non_null(cut);
+}
+
+/* All have one: whoever logs in within so many connections gets in. */
+static void
+of_many_addresses_with_one_each_the_oldest_gives_way(void **state)
+{
+	struct guest *oldest = must_admit("192.0.2.1"), *next;
+
+	(void)state;
+	conf.session_limit = 20;
+	next = must_admit("192.0.2.2");
+	must_admit_many("192.0.2.", 3, 20, "");
+	must_admit("192.0.2.21");
+	assert_ptr_equal(cut, oldest);
+	leave(oldest);
+	cut = NULL;
+	must_admit("192.0.2.22");
+	assert_ptr_equal(cut, next);
+}
+
+/* ---- guesses ---- */
+
+static int judged;
+
+static void
+judge(void *arg)
+{
+	(void)arg;
+	judged++;
+}
+
+static void
+no_more_guesses_are_judged_at_once_than_may_fail(void **state)
+{
+	struct guest *peer = must_admit("192.0.2.1");
+	struct guest *other = must_admit("192.0.2.2");
+	struct guess guesses[20] = { 0 }, others = { 0 };
+
+	(void)state;
+	judged = 0;
+	fail_auth(peer, 3);
+	for (int i = 0; i < 20; i++)
+		guess_begin(&guesses[i], peer, judge, NULL);
+	assert_int_equal(judged, 5);
+	guess_begin(&others, other, judge, NULL);
+	assert_int_equal(judged, 6);
+	/* One was right, one is wrong, one is given up while it waits. */
+	guess_end(&guesses[0]);
+	assert_int_equal(judged, 7);
+	fail_auth(peer, 1);
+	guess_end(&guesses[1]);
+	assert_int_equal(judged, 7);
+	guess_end(&guesses[19]);
+	assert_int_equal(judged, 7);
+	for (int i = 2; i < 5; i++) {
+		fail_auth(peer, 1);
+		guess_end(&guesses[i]);
+	}
+	assert_int_equal(judged, 7);
+	/* The last one: now all hear that they are barred. */
+	fail_auth(peer, 1);
+	guess_end(&guesses[5]);
+	assert_true(guest_is_barred(peer));
+	assert_int_equal(judged, 20);
+	assert_false(guest_is_barred(other));
+	for (int i = 0; i < 20; i++)
+		guess_end(&guesses[i]);
+	guess_end(&others);
+	leave(peer);
+	leave(other);
+}
+
+static void
+guess_outlives_its_connection(void **state)
+{
+	struct guest *peer = must_admit("2001:db8::1");
+	struct guess guess = { 0 };
+
+	(void)state;
+	guess_begin(&guess, peer, judge, NULL);
+	leave(peer);
+	guess_end(&guess);
+}
+
+static void
+failures_in_one_56_and_in_one_48_count_together_too(void **state)
+{
+	struct guest *peer;
+	char address[64];
+
+	(void)state;
+	conf.session_limit_per_address = 100;
+	for (int i = 0; i < 8; i++) {
+		snprintf(address, sizeof(address), "2001:db8:1:%d::1", i);
+		peer = must_admit(address);
+		fail_auth(peer, 4);
+		assert_true(guest_is_barred(peer) == (i == 7));
+	}
+	assert_null(admit("2001:db8:1:9::1"));
+	assert_string_equal(last_line,
+	    "refused: connect client=2001:db8:1:9::1 count=1: "
+	    "auth_failure_limit of 2001:db8:1::/56");
+	for (int i = 1; i < 4; i++)
+		for (int j = 0; j < 8; j++) {
+			snprintf(address, sizeof(address),
+			    "2001:db8:1:%d0%d::1", i, j);
+			fail_auth(must_admit(address), 4);
+		}
+	assert_null(admit("2001:db8:1:a00::1"));
+	assert_string_equal(last_line,
+	    "refused: connect client=2001:db8:1:a00::1 count=1: "
+	    "auth_failure_limit of 2001:db8:1::/48");
+	must_admit("2001:db8:2::1");
+}
+
+static void
+login_is_slowed_up_to_a_bound_and_never_barred(void **state)
+{
+	static const int64_t expected[] = { 1, 2, 4, 8, 16, 16, 16 };
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(peers_login_delay(server.peers, "user"), 0);
+		peers_login_failed(server.peers, "user@a.test");
+	}
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		assert_int_equal(peers_login_delay(server.peers, "A\\user"),
+		    expected[i] * 1000);
+		peers_login_failed(server.peers, "user");
+	}
+	assert_int_equal(peers_login_delay(server.peers, "another"), 0);
+	now_ms += 600000;
+	assert_int_equal(peers_login_delay(server.peers, "user"), 0);
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(ipv6_addresses_of_one_64_count_together),
+		TEST(ipv6_addresses_of_one_56_and_of_one_48_count_together_too),
 		TEST(ipv4_addresses_count_one_by_one),
 		TEST(place_of_one_who_left_is_free),
 		TEST(delay_doubles_up_to_a_bound),
@@ -291,6 +583,15 @@ main(void)
 		TEST(remembered_failures_are_bounded),
 		TEST(refusals_of_one_peer_make_few_lines),
 		TEST(one_peers_refusals_do_not_hide_anothers),
+		TEST(strangers_have_a_part_of_the_room_only),
+		TEST(who_has_logged_in_is_no_stranger_and_does_not_give_way),
+		TEST(oldest_stranger_of_the_greediest_network_gives_way),
+		TEST(one_48_takes_places_from_itself),
+		TEST(of_many_addresses_with_one_each_the_oldest_gives_way),
+		TEST(no_more_guesses_are_judged_at_once_than_may_fail),
+		TEST(guess_outlives_its_connection),
+		TEST(failures_in_one_56_and_in_one_48_count_together_too),
+		TEST(login_is_slowed_up_to_a_bound_and_never_barred),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

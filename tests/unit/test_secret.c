@@ -83,10 +83,13 @@ password_of_rfc_7677_matches_and_no_other(void **state)
 	assert_false(secret_matches(&verifier, ""));
 }
 
+static const char seed[] = "the database's secret";
+
 static void
 verifier_can_be_read_back_and_has_its_own_salt(void **state)
 {
-	char *one = secret_verifier("pencil"), *two = secret_verifier("pencil");
+	char *one = secret_verifier(seed, "one", "pencil");
+	char *two = secret_verifier(seed, "two", "pencil");
 	struct verifier verifier;
 
 	(void)state;
@@ -102,11 +105,37 @@ verifier_can_be_read_back_and_has_its_own_salt(void **state)
 	free(two);
 }
 
+/* Whoever sees a salt shall not learn whether there is an account. */
+static void
+salt_is_that_of_the_decoy_and_of_every_form_of_the_login(void **state)
+{
+	static const char *const forms[] = { "user", "user@a.test", "A\\user" };
+	char *text = secret_verifier(seed, "user", "pencil");
+	struct verifier verifier, decoy;
+
+	(void)state;
+	assert_non_null(text);
+	assert_true(secret_parse(text, &verifier));
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		assert_true(secret_decoy(seed, forms[i], &decoy));
+		assert_int_equal(decoy.iterations, verifier.iterations);
+		assert_int_equal(decoy.salt_len, verifier.salt_len);
+		assert_memory_equal(
+		    decoy.salt, verifier.salt, verifier.salt_len);
+		assert_false(secret_matches(&decoy, "pencil"));
+	}
+	assert_true(secret_decoy("another secret", "user", &decoy));
+	assert_memory_not_equal(decoy.salt, verifier.salt, verifier.salt_len);
+	assert_true(secret_decoy(seed, "user.test", &decoy));
+	assert_memory_not_equal(decoy.salt, verifier.salt, verifier.salt_len);
+	free(text);
+}
+
 /* RFC 4013 section 3: soft hyphen vanishes, ROMAN NUMERAL NINE becomes IX. */
 static void
 password_is_prepared_by_saslprep(void **state)
 {
-	char *text = secret_verifier("\xe2\x85\xa8 I\xc2\xadX");
+	char *text = secret_verifier(seed, "user", "\xe2\x85\xa8 I\xc2\xadX");
 	struct verifier verifier;
 
 	(void)state;
@@ -122,10 +151,10 @@ static void
 password_that_saslprep_forbids_has_no_verifier(void **state)
 {
 	(void)state;
-	assert_null(secret_verifier("bell\a"));
-	assert_null(secret_verifier("latin1\xe9"));
-	assert_null(secret_verifier("\xd8\xa7\x31"));
-	assert_null(secret_verifier("unassigned\xc8\xa1"));
+	assert_null(secret_verifier(seed, "user", "bell\a"));
+	assert_null(secret_verifier(seed, "user", "latin1\xe9"));
+	assert_null(secret_verifier(seed, "user", "\xd8\xa7\x31"));
+	assert_null(secret_verifier(seed, "user", "unassigned\xc8\xa1"));
 }
 
 static void
@@ -179,6 +208,8 @@ main(void)
 		cmocka_unit_test(password_of_rfc_7677_matches_and_no_other),
 		cmocka_unit_test(
 		    verifier_can_be_read_back_and_has_its_own_salt),
+		cmocka_unit_test(
+		    salt_is_that_of_the_decoy_and_of_every_form_of_the_login),
 		cmocka_unit_test(password_is_prepared_by_saslprep),
 		cmocka_unit_test(
 		    password_that_saslprep_forbids_has_no_verifier),
