@@ -115,7 +115,8 @@ class History:
 
     def _check_done(self, customer, offered):
         for message in offered:
-            if message.gone or message.late or message.sender == self.server.poison or \
+            if message.gone or message.late or \
+                    message.sender == self.server.poison or \
                     message.bad_ends >= TRIES:
                 continue
             for recipient in message.recipients:

@@ -186,7 +186,8 @@ class Peer:
         group = [f"MAIL FROM:<{message.sender}>{self._parameters(message)}"]
         group += [f"RCPT TO:<{name}>" for name in message.recipients]
         if leave:
-            self._say("\r\n".join(group[:self.rng.randrange(1, len(group) + 1)]))
+            said = self.rng.randrange(1, len(group) + 1)
+            self._say("\r\n".join(group[:said]))
             raise Vanished
         self._say("\r\n".join(group + ["DATA"]))
         return await self._envelope_taken(message)

@@ -16,17 +16,17 @@ ABILITIES = {"chunking": ["PIPELINING", "CHUNKING"],
              "bdat-lockstep": ["CHUNKING"]}
 WEIGHTS = [9, 5, 2, 2, 2]
 
-# Habits, by what has to be offered for them: its share, and its cost.
+# Each with its share and its cost.
 HABITS = {
     "behind-dot": (2, 0),       # what stands behind the dot is not safe
     "bdat": (4, 3),             # BDAT is offered and does not work
     "poison": (6, 2),           # one message ends the session, each time
     "errors": (2, None),        # 421 after so many refusals
     "nonmail": (2, 3),          # 421 after so many RSETs and NOOPs
-    "tls": (4, 2),              # STARTTLS is required or broken
-    "guard": (2, 2),            # EHLO is masked, as by a mail guard
+    "tls": (4, 1),              # STARTTLS is required or broken
+    "guard": (2, 0),            # EHLO is masked, as by a mail guard
     "unknown": (3, 0),          # most recipients are
-    "crowded": (2, 3),          # 552 to the n-th recipient
+    "crowded": (2, 0),          # 552 to the n-th recipient
 }
 UNLIKE = {("guard", "tls"), ("guard", "bdat"), ("errors", "nonmail"),
           ("errors", "crowded"), ("nonmail", "crowded"), ("errors", "poison"),
@@ -69,10 +69,10 @@ class Server:
         able = [name for name in HABITS if may_have(self.kind, name)]
         count = rng.choice([0, 0, 0, 1, 1, 1, 1, 2])
         shares = [HABITS[name][0] for name in able]
-        chosen = set(rng.choices(able, shares, k=count))
-        if any({a, b} <= chosen for a, b in UNLIKE):
+        chosen = rng.choices(able, shares, k=count)
+        if any({a, b} <= set(chosen) for a, b in UNLIKE):
             chosen.pop()
-        return chosen
+        return set(chosen)
 
     def _random_refusals(self, rng):
         """None where refusals are counted."""
@@ -115,6 +115,8 @@ class Server:
         """Sessions that may be needed beyond the first one, or None: that
         cannot be told."""
         cost = sum(HABITS[name][1] or 0 for name in self.habits)
+        if "tls" in self.habits and self.tls == "later":
+            cost += 1
         if {"bdat", "unknown"} <= self.habits:
             cost += 2   # it may look as if it were because of those
         if "errors" in self.habits:
@@ -129,6 +131,10 @@ class Server:
         if self.message_limit:
             cost += -(-len(messages) // self.message_limit)
         return cost
+
+    def is_sound(self):
+        """There is nothing to be learnt of it."""
+        return not self.habits and not self.message_limit
 
     def __str__(self):
         ways = {"behind-dot": self.behind_dot, "bdat": self.bdat,

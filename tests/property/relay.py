@@ -25,17 +25,18 @@ class Relay:
         self.db = sqlite3.connect(self.odmrd.dir / "state.db", timeout=20,
                                   isolation_level=None)
 
-        self.learns = self.db.execute(
-            "SELECT 1 FROM sqlite_schema WHERE name = 'workaround'").fetchone()
-
     def begin(self, login, linger):
         """The account is as new."""
         self.db.execute("UPDATE account SET linger = ? WHERE login = ?",
                         (LINGER if linger else 0, login))
-        if self.learns:
-            self.db.execute("DELETE FROM workaround WHERE account IN (?, "
-                            "(SELECT id FROM account WHERE login = ?))",
-                            (login, login))
+        self.db.execute("DELETE FROM workaround WHERE account = "
+                        "(SELECT id FROM account WHERE login = ?)", (login,))
+
+    def learnt(self, login):
+        """What odmrd believes of the account's server."""
+        return [row[0] for row in self.db.execute(
+            "SELECT what FROM workaround JOIN account ON account.id = account "
+            "WHERE login = ?", (login,))]
 
     # ---- tags
 

@@ -8,6 +8,7 @@ import random
 import time
 
 from history import History
+from model import check
 from random_mail import random_message
 from random_server import Server
 from session import Session
@@ -40,6 +41,9 @@ class Run:
             await self._session(tick, history, login, domains)
             if history.over():
                 break
+        if self.server.is_sound() and self.disturbed == 0:
+            learnt = self.relay.learnt(login)
+            check(not learnt, f"{learnt} is learnt of a sound server")
         self.copies = history.copies
         self.relay.remove_tags(self.messages)
 
