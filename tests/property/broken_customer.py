@@ -94,6 +94,7 @@ class BrokenCustomer(Customer):
         breaks = {"broken": True, "at first": self.number == 0,
                   "later": self.number == 1}
         if breaks.get(self.server.tls):
+            self.shown = True
             self.wire.send(b"this is no TLS record at all\r\n")
             await self._drop("close")
         self.offered.clear()
@@ -141,7 +142,7 @@ class BrokenCustomer(Customer):
                 server.poison_at not in ({stage} if stage != "END"
                                          else {"DATA", "END"}):
             return None
-        self.struck = True
+        self.struck = self.shown = True
         if server.poison_way == "code":
             return await self._give_of_session(what, *server.poison_code)
         if server.poison_way != "500s":
@@ -209,7 +210,9 @@ class BrokenCustomer(Customer):
                 (self.server.bdat == "once" and not self.chunked):
             await super()._bdat(argument)
             self.chunked += last
-        elif self.server.bdat == "closes":
+            return
+        self.shown = True
+        if self.server.bdat == "closes":
             await self._drop("close")
         elif self.server.bdat == "stalls":
             await asyncio.sleep(self.server.stall)

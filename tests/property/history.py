@@ -53,6 +53,7 @@ class History:
         self.due = None if self.cost is None else disturbed + 1 + self.cost
         self.suspects = set()   # likeliest causes of a session's end
         self.careful = False    # the last session had a bad one
+        self.shown = False      # the habits
         self.hits = 0           # sessions that ended at the poison
         self.copies = 0
 
@@ -62,8 +63,9 @@ class History:
         for message in offered:
             self._settle(message)
         self._check_poison(customer)
-        if self.due and customer.struck and self.hits == 0:
+        if self.due and customer.shown and not self.shown:
             self.due = max(self.due, number + 1 + self.cost)
+        self.shown |= customer.shown
         self.hits += customer.struck and customer.end != "quit" and \
             self.server.poison in self.suspects and \
             (self.hits == 0 or customer.taken > 0)
@@ -73,6 +75,7 @@ class History:
 
     def _note_end(self, customer, offered):
         for message in offered:
+            message.seen += message.sender in customer.said
             if was_judged(customer, message):
                 self.suspects.discard(message.sender)
         self.careful = False

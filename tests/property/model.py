@@ -119,9 +119,9 @@ def fits(code, text, answer, doubting):
 
 def may_say(customer, message, code, text, answer):
     """What odmrd says by itself."""
-    if needs_more(customer, message):
-        return "5.6.7" in text or (code // 100 == 4 and "4.6.7" in text) or \
-            (code // 100 == 4 and customer.end != "quit")
+    if needs_more(customer, message) and \
+            (code // 100 == 4 or not customer.server.has_utf8()):
+        return ".6.7 " in text or customer.end != "quit"
     if code // 100 != 4:
         return False
     if answer and not answer.verdict:
@@ -129,10 +129,17 @@ def may_say(customer, message, code, text, answer):
     said = customer.said.get(message.sender)
     if code == 452 and answer is None and said and said.is_crowded():
         return True     # this one was not even named
-    if message.bad_ends >= TRIES and message.sender not in customer.said:
-        return True     # it is set apart
+    if may_be_apart(customer.server, message) and \
+            message.sender not in customer.said:
+        return True
     return customer.end in ("cut", "dropped") or customer.astray or \
         (customer.end == "closed" and answer is None)
+
+
+def may_be_apart(server, message):
+    """Sessions ended at it again and again."""
+    return message.bad_ends >= TRIES or \
+        (message.sender == server.poison and message.seen >= TRIES)
 
 
 def needs_more(customer, message):

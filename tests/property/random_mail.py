@@ -22,7 +22,8 @@ class Message:
     late: bool = False      # comes when a session lingers
     arrives: int = 0        # with which session
     delivered: int = 0      # recipients, in the sessions before
-    bad_ends: int = 0       # sessions that broke while it was in flight
+    seen: int = 0           # sessions that began with it
+    bad_ends: int = 0       # of those, that broke while it was in flight
     doubted: bool = False   # a refusal of it was not believed
     gone: bool = False      # no more to be offered
     # What became of it in this session, as the LMTP side saw it.

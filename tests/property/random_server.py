@@ -53,7 +53,7 @@ class Server:
         self.permanent = rng.choice([0.1, 0.5, 0.9])
         self.message_limit = None   # a session
         if not self.habits and rng.random() < 0.15:
-            self.message_limit = rng.randrange(1, 15)
+            self.message_limit = rng.randrange(3, 15)
         self.replying = rng.choice(["at once", "at once", "bytes", "burst",
                                     "late"])
         self.lazy_data = rng.random() < 0.5  # DATA without RCPT: 354
@@ -126,11 +126,16 @@ class Server:
             if more > 3:
                 return None
             cost += more
-        if self.message_limit and any(m.arrives for m in messages):
+        if self.message_limit and (any(m.arrives for m in messages) or
+                                   any(self.refusing.values())):
             return None
         if self.message_limit:
             cost += -(-len(messages) // self.message_limit)
         return cost
+
+    def has_utf8(self):
+        """And shows it to whoever asks."""
+        return self.utf8 and "guard" not in self.habits
 
     def is_sound(self):
         """There is nothing to be learnt of it."""

@@ -13,6 +13,7 @@ from random_mail import random_message
 from random_server import Server
 from session import Session
 
+DOUBTED_MAX = 32    # more take longer than a session here may
 SESSIONS = 5        # undisturbed ones; more only where it takes longer
 
 
@@ -50,6 +51,8 @@ class Run:
     def _write(self, domains):
         count = self.rng.choice([1, 2, self.rng.randrange(1, 15),
                                  self.rng.randrange(1, 60)])
+        if self.relay.doubting:
+            count = min(count, DOUBTED_MAX)
         self.messages = [
             random_message(self.rng, self.number, i, self.rng.choice(domains))
             for i in range(count)]
