@@ -44,6 +44,7 @@ struct conf {
 	char *listen;
 	char *listen_tls;
 	char *pid_file;
+	char *control_socket;
 	char *socket_directory;
 	char *flush_group;
 	long flush_timeout;

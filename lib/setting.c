@@ -36,6 +36,7 @@ static const struct setting settings[] = {
 	{ NAMED(listen), TEXT_OF("*:366, [::]:366") },
 	{ NAMED(listen_tls), TEXT_OF("") },
 	{ NAMED(pid_file), TEXT_OF("/run/odmr/odmrd.pid") },
+	{ NAMED(control_socket), TEXT_OF("/run/odmr/odmrd.sock") },
 	{ NAMED(socket_directory), TEXT_OF("/var/spool/postfix/odmr") },
 	{ NAMED(flush_group), TEXT_OF("postdrop") },
 	{ NAMED(flush_timeout), TIME_OF("30s", 1) },

@@ -109,6 +109,7 @@ struct account {
 	const char *login;
 	const char *scram;    /* SCRAM-SHA-256 verifier, see secret.h */
 	const char *password; /* NULL unless CRAM-MD5 was asked for */
+	int64_t passwords;    /* that it has had; tells them apart */
 	long linger;
 	bool disabled;
 	int64_t created;
@@ -116,7 +117,7 @@ struct account {
 
 typedef void account_visit(const struct account *account, void *arg);
 
-/* id and created are ignored. */
+/* id, passwords and created are ignored. */
 enum store_result store_account_add(struct store *, const struct account *);
 /* Replaces both secrets; password NULL removes the reversible one. */
 enum store_result store_account_secret(
@@ -131,6 +132,20 @@ enum store_result store_account_get(
     struct store *, const char *login, account_visit *visit, void *arg);
 enum store_result store_account_each(
     struct store *, account_visit *visit, void *arg);
+
+/* As whom, and by what, somebody has authenticated some time ago. */
+struct standing {
+	int64_t account;
+	const char *login;
+	int64_t passwords;       /* the account's then */
+	const char *certificate; /* its fingerprint; NULL: by the password */
+};
+
+/* STORE_OK: it could do so now as well, and the account has `*linger`.
+ * STORE_NONE: the account is gone, though one of the same login may be there,
+ * or disabled, or has another password, or not that certificate. */
+enum store_result store_account_stands(
+    struct store *, const struct standing *, long *linger);
 
 /* STORE_NONE: no such account. Granting twice is STORE_EXISTS, revoking what
  * was not granted STORE_NONE. */
@@ -509,13 +524,12 @@ struct session_row {
 	int64_t since;
 	int64_t noted; /* when odmrd wrote this */
 	/* what a visitor sees besides: */
-	int64_t held;  /* for its domains, those kept in this session too */
-	bool stopping; /* store_session_stop was called */
+	int64_t held; /* for its domains, those kept in this session too */
 };
 
 typedef void session_visit(const struct session_row *session, void *arg);
 
-/* Inserts, or replaces all but `stopping`. */
+/* Inserts or replaces. */
 enum store_result store_session_put(struct store *, const struct session_row *);
 /* The session ended at `now`: its row goes into usage. */
 enum store_result store_session_end(
@@ -524,13 +538,6 @@ enum store_result store_session_end(
 enum store_result store_session_clear(struct store *);
 enum store_result store_session_each(
     struct store *, session_visit *visit, void *arg);
-
-/* Marks the session to be ended; the odmrd *pid looks for such marks when it
- * gets SIGUSR1. STORE_NONE: there is no such session. */
-enum store_result store_session_stop(struct store *, const char *id, long *pid);
-/* The ids of those marked. */
-enum store_result store_session_stopping(
-    struct store *, name_visit *visit, void *arg);
 
 /* ---- probes (state.db) ----------------------------------------------- */
 

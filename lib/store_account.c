@@ -32,8 +32,8 @@ store_account_secret(struct store *store, const char *login, const char *scram,
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"UPDATE account SET scram = ?1, password = ?2 "
-		"WHERE login = ?3"))
+		"UPDATE account SET scram = ?1, password = ?2, "
+		"passwords = passwords + 1 WHERE login = ?3"))
 		return STORE_FAILED;
 	query_text(&query, scram);
 	query_text(&query, password);
@@ -89,8 +89,8 @@ store_account_remove(struct store *store, const char *login)
 }
 
 #define SELECT_ACCOUNT                                                         \
-	"SELECT id, login, scram, password, linger, disabled, created "        \
-	"FROM account "
+	"SELECT id, login, scram, password, passwords, linger, disabled, "     \
+	"created FROM account "
 
 static bool
 read_account(struct query *query, struct account *account)
@@ -99,9 +99,10 @@ read_account(struct query *query, struct account *account)
 	account->login = query_text_at(query, 1);
 	account->scram = query_text_at(query, 2);
 	account->password = query_text_at(query, 3);
-	account->linger = (long)query_int_at(query, 4);
-	account->disabled = query_int_at(query, 5) != 0;
-	account->created = query_int_at(query, 6);
+	account->passwords = query_int_at(query, 4);
+	account->linger = (long)query_int_at(query, 5);
+	account->disabled = query_int_at(query, 6) != 0;
+	account->created = query_int_at(query, 7);
 	return query_sound(query);
 }
 
@@ -139,6 +140,31 @@ store_account_each(struct store *store, account_visit *visit, void *arg)
 		if (read_account(&query, &account))
 			visit(&account, arg);
 	return query_end(&query, result);
+}
+
+/* By its certificate or by its password: whichever let it in must still do. */
+enum store_result
+store_account_stands(
+    struct store *store, const struct standing *standing, long *linger)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT linger FROM account "
+		"WHERE id = ?1 AND login = ?2 AND NOT disabled "
+		"AND iif(?4 IS NULL, passwords = ?3, EXISTS (SELECT 1 "
+		"FROM certificate WHERE fingerprint = ?4 AND account = ?1))"))
+		return STORE_FAILED;
+	query_int(&query, standing->account);
+	query_text(&query, standing->login);
+	query_int(&query, standing->passwords);
+	query_text(&query, standing->certificate);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*linger = (long)query_int_at(&query, 0);
+	query_close(&query);
+	return result;
 }
 
 enum store_result

@@ -45,7 +45,8 @@ store_domain_add(struct store *store, const char *name, enum domain_mode mode,
 		"INSERT INTO domain (id, name, mode, nexthop, socket, created) "
 		"SELECT next, ?1, ?2, ?3, "
 		"iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
-		"FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM domain)"))
+		"FROM (SELECT coalesce(max(seq), 0) + 1 AS next "
+		"FROM sqlite_sequence WHERE name = 'domain')"))
 		return STORE_FAILED;
 	query_text(&query, name);
 	query_text(&query, domain_mode_name(mode));

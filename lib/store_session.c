@@ -134,7 +134,6 @@ read_session(struct query *query, struct session_row *session)
 	session->since = query_int_at(query, 13);
 	session->noted = query_int_at(query, 14);
 	session->held = query_int_at(query, 15);
-	session->stopping = query_int_at(query, 16) != 0;
 	return query_sound(query);
 }
 
@@ -151,49 +150,11 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 		"delivered, refused, kept, bytes, in_flight, rate, since, "
 		"noted, (SELECT coalesce(sum(waiting.held), 0) FROM "
 		"json_each('[\"' || replace(domains, char(10), '\",\"') || "
-		"'\"]') JOIN waiting ON waiting.domain = value), stop "
+		"'\"]') JOIN waiting ON waiting.domain = value) "
 		"FROM session ORDER BY since, id"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_session(&query, &session))
 			visit(&session, arg);
-	return query_end(&query, result);
-}
-
-/* ---- ending one from outside -------------------------------------------- */
-
-enum store_result
-store_session_stop(struct store *store, const char *id, long *pid)
-{
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store, STATE,
-		"UPDATE session SET stop = 1 WHERE id = ?1 RETURNING pid"))
-		return STORE_FAILED;
-	query_text(&query, id);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*pid = (long)query_int_at(&query, 0);
-	/* Done only when the statement has come to its end. */
-	if (result == STORE_OK && query_row(&query) == STORE_FAILED)
-		result = STORE_FAILED;
-	query_close(&query);
-	return result;
-}
-
-enum store_result
-store_session_stopping(struct store *store, name_visit *visit, void *arg)
-{
-	enum store_result result;
-	struct query query;
-	const char *id;
-
-	if (!query_open(
-		&query, store, STATE, "SELECT id FROM session WHERE stop"))
-		return STORE_FAILED;
-	while ((result = query_row(&query)) == STORE_OK)
-		if ((id = query_text_at(&query, 0)) != NULL)
-			visit(id, arg);
 	return query_end(&query, result);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon.h"
 #include "odmrctl.h"
 #include "password.h"
 #include "secret.h"
@@ -164,8 +165,9 @@ cmd_account_set(struct context *ctx, const struct arguments *args)
 	code = take_linger(args->linger, &linger);
 	if (code != EX_OK)
 		return code;
-	return account_code(
+	code = account_code(
 	    ctx, login, store_account_linger(ctx->store, login, linger));
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 /* Says what became of CRAM-MD5: a forgotten option would lock fetchmail
@@ -190,16 +192,17 @@ cmd_account_passwd(struct context *ctx, const struct arguments *args)
 		fprintf(ctx->out, "%s: password changed, CRAM-MD5 is %s\n",
 		    login,
 		    args->cram_md5 ? "on" : "off (--cram-md5 allows it)");
-	return code;
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 int
 cmd_account_disable(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
-
-	return account_code(
+	int code = account_code(
 	    ctx, login, store_account_disable(ctx->store, login, true));
+
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 int
@@ -215,9 +218,10 @@ int
 cmd_account_remove(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
+	int code =
+	    account_code(ctx, login, store_account_remove(ctx->store, login));
 
-	return account_code(
-	    ctx, login, store_account_remove(ctx->store, login));
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 /* Is every domain one of ours? Complains about the first that is not. */
@@ -291,5 +295,7 @@ cmd_account_grant(struct context *ctx, const struct arguments *args)
 int
 cmd_account_revoke(struct context *ctx, const struct arguments *args)
 {
-	return change_grants(ctx, args, false);
+	int code = change_grants(ctx, args, false);
+
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon.h"
 #include "fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"
@@ -82,7 +83,7 @@ cmd_cert_remove(struct context *ctx, const struct arguments *args)
 		return code;
 	switch (store_cert_remove(ctx->store, id, fingerprint)) {
 	case STORE_OK:
-		return EX_OK;
+		return daemon_recheck(ctx);
 	case STORE_NONE:
 		return complain(EX_DATAERR, "%s does not have certificate %s",
 		    args->operands[0], fingerprint);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon.h"
 #include "list.h"
 #include "nexthop.h"
 #include "odmrctl.h"
@@ -187,7 +188,7 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 	}
 	if (result == STORE_NONE)
 		return no_such_domain(name);
-	return result == STORE_OK ? EX_OK : complain_store(ctx);
+	return result == STORE_OK ? daemon_recheck(ctx) : complain_store(ctx);
 }
 
 static void
@@ -350,5 +351,5 @@ cmd_domain_remove(struct context *ctx, const struct arguments *args)
 		    "held messages of %s stay in the Postfix queue: %" PRId64
 		    "\n",
 		    name, held);
-	return EX_OK;
+	return daemon_recheck(ctx);
 }

@@ -62,21 +62,6 @@ static const struct total_metric total_metrics[] = {
 
 /* ---- what the system tells ---------------------------------------------- */
 
-/* Does the process that the pid file names still run the program? */
-static bool
-is_up(const char *pid_file, const char *program)
-{
-	FILE *in = fopen(pid_file, "re");
-	long pid = 0;
-
-	if (in == NULL)
-		return false;
-	if (fscanf(in, "%10ld", &pid) != 1)
-		pid = 0;
-	fclose(in);
-	return pid > 0 && process_runs(pid, program);
-}
-
 /* With its journal, which may be the larger part. */
 static int64_t
 size_of(const char *database)
@@ -245,10 +230,10 @@ print_system(FILE *out, const struct conf *conf)
 	exposition_sample_one(
 	    out, size, "database", "state", size_of(conf->state_database));
 	exposition_metric(out, up, METRIC_GAUGE, "Whether the daemon runs.");
-	exposition_sample_one(
-	    out, up, "daemon", "odmrd", is_up(conf->pid_file, "odmrd"));
+	exposition_sample_one(out, up, "daemon", "odmrd",
+	    process_of_file_runs(conf->pid_file, "odmrd"));
 	exposition_sample_one(out, up, "daemon", "odmr-milter",
-	    is_up(conf->milter_pid_file, "odmr-milter"));
+	    process_of_file_runs(conf->milter_pid_file, "odmr-milter"));
 }
 
 int

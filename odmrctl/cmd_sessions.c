@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl sessions: who collects right now, how fast, and how to end it. odmrd
- * writes its sessions into the database and looks there, after a signal, for
- * those that are to end; nothing else connects the two.
+ * odmrctl sessions: who collects right now, how fast, who is about to, and how
+ * to end it.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "list.h"
-#include "odmrctl.h"
-#include "process.h"
+#include "daemon.h"
 #include "sessions.h"
 #include "table.h"
 
@@ -45,16 +45,74 @@ json_row(const struct session_row *session, void *arg)
 	json_int(json, "rate", session->rate);
 	json_int(json, "held", session->held);
 	json_time(json, "noted", session->noted);
-	json_bool(json, "ending", session->stopping);
 	json_close(json, '}');
 }
 
-enum store_result
-sessions_json(struct store *store, const char *of, struct json *json)
+/* ---- what odmrd tells ---------------------------------------------------- */
+
+struct told {
+	session_visit *visit;
+	void *arg;
+	int64_t strangers;
+};
+
+/* See odmrd/control.h. */
+static void
+take_line(const char *line, void *arg)
 {
-	(void)of;
-	return store_session_each(store, json_row, json);
+	struct told *told = arg;
+	char id[32], state[32], client[64], login[DOMAIN_SIZE];
+	struct session_row session = { .id = id,
+		.pid = (long)getpid(),
+		.state = state,
+		.client = client,
+		.account = login,
+		.domains = "",
+		.noted = time(NULL) };
+
+	if (sscanf(line, "session %31s %31s %" SCNd64 " %63s %253s", id, state,
+		&session.since, client, login) == 5)
+		told->visit(&session, told->arg);
+	else
+		sscanf(line, "strangers %" SCNd64, &told->strangers);
 }
+
+/* First those that have turned the line. That odmrd does not answer is said,
+ * and the rest is shown. */
+static int
+each_session(
+    struct context *ctx, session_visit *visit, void *arg, int64_t *strangers)
+{
+	struct told told = { visit, arg, 0 };
+	char fault[DAEMON_FAULT_SIZE];
+
+	if (store_session_each(ctx->store, visit, arg) != STORE_OK)
+		return complain_store(ctx);
+	if (daemon_ask(&ctx->conf, "sessions", take_line, &told, fault) ==
+	    DAEMON_SILENT) {
+		told.strangers = -1;
+		complain(EX_OK,
+		    "who has logged in and does not collect yet is not shown: "
+		    "odmrd does not tell: %s: %s",
+		    ctx->conf.control_socket, fault);
+	}
+	if (strangers != NULL)
+		*strangers = told.strangers;
+	return EX_OK;
+}
+
+int
+sessions_json(struct context *ctx, struct json *json, int64_t *strangers)
+{
+	int code;
+
+	json_open(json, "sessions", '[');
+	code = each_session(ctx, json_row, json, strangers);
+	json_close(json, ']');
+	return code;
+}
+
+/* ---- the table ----------------------------------------------------------- */
 
 struct table {
 	FILE *out;
@@ -85,8 +143,7 @@ print_row(const struct session_row *session, void *arg)
 		print_head(table);
 	table_name(out, session->id, ID_WIDTH);
 	putc(' ', out);
-	table_name(
-	    out, session->stopping ? "ending" : session->state, STATE_WIDTH);
+	table_name(out, session->state, STATE_WIDTH);
 	fprintf(out, " %7s %9s %5s %9s %6s %7s\n",
 	    table_age(session->since, age),
 	    table_count(session->delivered, 9, delivered),
@@ -103,51 +160,76 @@ print_row(const struct session_row *session, void *arg)
 }
 
 int
-sessions_table(struct context *ctx, const char *before)
+sessions_table(struct context *ctx, const char *before, int64_t *strangers)
 {
 	struct table table = { .out = ctx->out, .before = before };
 
-	if (store_session_each(ctx->store, print_row, &table) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
+	return each_session(ctx, print_row, &table, strangers);
+}
+
+/* ---- the commands -------------------------------------------------------- */
+
+static int
+show_json(struct context *ctx)
+{
+	struct json json = { .out = ctx->out };
+	int64_t strangers;
+	int code;
+
+	json_open(&json, NULL, '{');
+	code = sessions_json(ctx, &json, &strangers);
+	if (strangers >= 0)
+		json_int(&json, "strangers", strangers);
+	else
+		json_text(&json, "strangers", NULL);
+	json_close(&json, '}');
+	putc('\n', ctx->out);
+	return code;
 }
 
 int
 cmd_sessions(struct context *ctx, const struct arguments *args)
 {
+	int64_t strangers = 0;
+	int code;
+
 	if (args->json)
-		return list_json(ctx, "sessions", sessions_json, NULL);
-	return sessions_table(ctx, "");
+		return show_json(ctx);
+	code = sessions_table(ctx, "", &strangers);
+	if (strangers > 0)
+		fprintf(ctx->out,
+		    "connections that have not logged in: %" PRId64 "\n",
+		    strangers);
+	return code;
 }
 
-static int
-no_such_session(const char *id)
+static void
+take_ended(const char *line, void *arg)
 {
-	return complain(EX_NOUSER, "no such session: %s", id);
+	(void)line;
+	*(bool *)arg = true;
 }
 
-/* What it has in flight is answered first, so it is not gone at once. */
+/* What it has in flight is answered first, so it is not gone at once. An id is
+ * one word, or nobody has it. */
 int
 cmd_sessions_end(struct context *ctx, const struct arguments *args)
 {
 	const char *id = args->operands[0];
-	long pid = 0;
+	char command[64] = "end ", fault[DAEMON_FAULT_SIZE];
+	enum daemon_answer answer = DAEMON_AWAY;
+	bool ended = false;
 
-	switch (store_session_stop(ctx->store, id, &pid)) {
-	case STORE_OK:
-		break;
-	case STORE_NONE:
-		return no_such_session(id);
-	default:
-		return complain_store(ctx);
-	}
-	/* A signal would end any other process. */
-	if (!process_runs(pid, "odmrd"))
-		return no_such_session(id);
-	if (kill((pid_t)pid, SIGUSR1) == -1)
-		return complain(EX_NOPERM,
-		    "session %s: cannot tell odmrd (pid %ld): %s", id, pid,
-		    strerror(errno));
+	if (strpbrk(id, " \r\n") == NULL &&
+	    strlcat(command, id, sizeof(command)) < sizeof(command))
+		answer =
+		    daemon_ask(&ctx->conf, command, take_ended, &ended, fault);
+	if (answer == DAEMON_SILENT)
+		return complain(EX_UNAVAILABLE,
+		    "session %s: cannot tell odmrd: %s: %s", id,
+		    ctx->conf.control_socket, fault);
+	if (!ended)
+		return complain(EX_NOUSER, "no such session: %s", id);
 	fprintf(ctx->out, "%s: odmrd ends it\n", id);
 	return EX_OK;
 }

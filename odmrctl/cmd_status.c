@@ -48,7 +48,7 @@ status_json(struct context *ctx)
 	json_open(&json, NULL, '{');
 	code = list_array(ctx, &json, "domains", json_domains, NULL);
 	if (code == EX_OK)
-		code = list_array(ctx, &json, "sessions", sessions_json, NULL);
+		code = sessions_json(ctx, &json, NULL);
 	json_close(&json, '}');
 	putc('\n', ctx->out);
 	return code;
@@ -93,7 +93,7 @@ status_table(struct context *ctx)
 	    "DELIVERED");
 	if (store_status_each(ctx->store, print_domain, ctx->out) != STORE_OK)
 		return complain_store(ctx);
-	return sessions_table(ctx, "\n");
+	return sessions_table(ctx, "\n", NULL);
 }
 
 int

@@ -16,6 +16,7 @@
 #include "../etrn-trigger/wire.h"
 #include "clock.h"
 #include "doctor.h"
+#include "process.h"
 #include "reaching.h"
 
 /* For the connection, and for all that is said on it: who answers there may be
@@ -207,6 +208,24 @@ check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
 	return standard;
 }
 
+/* Of an odmrd that runs. */
+static void
+check_control(struct doctor *doctor)
+{
+	const char *path = doctor->conf->control_socket;
+	char error[REACHING_ERROR_SIZE];
+	int fd = reaching_socket(
+	    doctor_text(doctor, "unix:%s", path), SECONDS, error);
+
+	if (fd == REACHING_FORBIDDEN)
+		doctor_unseen(doctor, path);
+	else if (fd >= 0)
+		close(fd);
+	else if (process_of_file_runs(doctor->conf->pid_file, "odmrd"))
+		doctor_find(doctor, CONTROL_SILENT, path,
+		    "systemctl restart odmrd", "%s", error);
+}
+
 void
 check_daemon(struct doctor *doctor)
 {
@@ -215,6 +234,7 @@ check_daemon(struct doctor *doctor)
 	const struct servent *named = getservbyname("odmr", "tcp");
 
 	check_list(doctor, "listen_tls", conf->listen_tls, true);
+	check_control(doctor);
 	if (standard &&
 	    (named == NULL || ntohs((in_port_t)named->s_port) != ODMR_PORT))
 		doctor_find(doctor, PORT_NAME, "/etc/services",

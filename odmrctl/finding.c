@@ -217,6 +217,9 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	[PORT_NAME] = { "port-name", NOTE,
 	    "Programs that name the port instead of its number do not find "
 	    "it." },
+	[CONTROL_SILENT] = { "control-silent", WARNING,
+	    "What is taken from a customer is collected for up to a minute "
+	    "more, and no session can be ended." },
 
 	[RECONCILE_LATE] = { "reconcile-late", WARNING,
 	    "Mail that Postfix delivered, returned or took in without the "

@@ -102,6 +102,7 @@ enum finding {
 	ODMRD_DOWN,
 	PORT_TAKEN,
 	PORT_NAME,
+	CONTROL_SILENT,
 	/* the tags */
 	RECONCILE_LATE,
 	TAGS_DISAGREE,

@@ -20,3 +20,17 @@ process_runs(long pid, const char *program)
 	name[strcspn(name, "\n")] = '\0';
 	return strcmp(name, program) == 0;
 }
+
+bool
+process_of_file_runs(const char *pid_file, const char *program)
+{
+	FILE *file = fopen(pid_file, "re");
+	long pid = 0;
+
+	if (file == NULL)
+		return false;
+	if (fscanf(file, "%10ld", &pid) != 1)
+		pid = 0;
+	fclose(file);
+	return pid > 0 && process_runs(pid, program);
+}

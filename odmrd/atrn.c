@@ -9,6 +9,7 @@
 #include "domain.h"
 #include "log.h"
 #include "session.h"
+#include "standing.h"
 #include "store.h"
 #include "turn.h"
 
@@ -18,11 +19,13 @@ struct atrn {
 	struct audit_question question;
 	bool audited;            /* the tags are as right as can be */
 	struct session *session; /* NULL: it has ended */
-	int64_t account;
+	struct identity who;
+	unsigned rechecks; /* begun before it asked */
+	bool all;          /* no domain was named */
 	struct wanted *wanted;
 	size_t count;
-	enum store_result result; /* STORE_NONE: refused[] is not theirs */
-	const struct wanted *refused;
+	enum store_result result;     /* STORE_NONE: *refused is not theirs, */
+	const struct wanted *refused; /* or, if NULL, they are not let in */
 	int64_t held;
 	bool out_of_memory;
 	char error[256];
@@ -31,6 +34,7 @@ struct atrn {
 static void
 atrn_free(struct atrn *atrn)
 {
+	free(atrn->who.login);
 	free(atrn->wanted);
 	free(atrn);
 }
@@ -72,33 +76,24 @@ on_grant(const char *name, void *arg)
 		atrn->out_of_memory = true;
 }
 
-static void
-on_domain(const struct domain *domain, void *arg)
-{
-	struct wanted *wanted = arg;
-
-	wanted->odmr = domain->mode == MODE_ODMR;
-	snprintf(wanted->socket, sizeof(wanted->socket), "%s", domain->socket);
-}
-
 /* Without an argument ATRN means all that the account has and may collect so.
  */
 static enum store_result
 want_all(struct atrn *atrn, struct store *store)
 {
-	enum store_result result =
-	    store_grants(store, atrn->account, on_grant, atrn);
+	enum store_result result;
 	size_t kept = 0;
 
+	atrn->count = 0;
+	result = store_grants(store, atrn->who.account, on_grant, atrn);
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++) {
 		struct wanted *wanted = &atrn->wanted[i];
 
-		result =
-		    store_domain_get(store, wanted->name, on_domain, wanted);
-		if (result == STORE_NONE)
-			result = STORE_OK;
-		if (wanted->odmr)
+		result = standing_find(store, atrn->who.account, wanted);
+		if (result == STORE_OK)
 			atrn->wanted[kept++] = *wanted;
+		else if (result == STORE_NONE)
+			result = STORE_OK;
 	}
 	atrn->count = kept;
 	return result;
@@ -111,13 +106,8 @@ check(struct atrn *atrn, struct store *store)
 	for (size_t i = 0; i < atrn->count; i++) {
 		struct wanted *wanted = &atrn->wanted[i];
 		enum store_result result =
-		    store_granted(store, atrn->account, wanted->name);
+		    standing_find(store, atrn->who.account, wanted);
 
-		if (result == STORE_OK)
-			result = store_domain_get(
-			    store, wanted->name, on_domain, wanted);
-		if (result == STORE_OK && !wanted->odmr)
-			result = STORE_NONE;
 		if (result != STORE_OK) {
 			atrn->refused = wanted;
 			return result;
@@ -130,9 +120,10 @@ static void
 work(struct job *job, struct store *store)
 {
 	struct atrn *atrn = (struct atrn *)job;
-	enum store_result result =
-	    atrn->count == 0 ? want_all(atrn, store) : check(atrn, store);
+	enum store_result result = standing_ask(store, &atrn->who);
 
+	if (result == STORE_OK)
+		result = atrn->all ? want_all(atrn, store) : check(atrn, store);
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
 		result = store_tag_count(
 		    store, atrn->wanted[i].name, "", &atrn->held);
@@ -171,7 +162,9 @@ submit(struct atrn *atrn)
 {
 	/* Stays, should no worker get to it. */
 	atrn->result = STORE_FAILED;
+	atrn->refused = NULL;
 	atrn->held = 0;
+	atrn->rechecks = atrn->session->server->rechecks;
 	worker_submit(atrn->session->server->worker, &atrn->job);
 }
 
@@ -200,7 +193,7 @@ static bool
 audit(struct atrn *atrn)
 {
 	if (atrn->result != STORE_OK || atrn->count == 0 || atrn->held > 0 ||
-	    atrn->session->who.linger > 0 || atrn->audited)
+	    atrn->who.linger > 0 || atrn->audited)
 		return false;
 	atrn->audited = true;
 	atrn->question.answer = on_audited;
@@ -214,6 +207,10 @@ done(struct job *job)
 
 	if (atrn->session == NULL)
 		atrn_free(atrn);
+	else if (atrn->rechecks != atrn->session->server->rechecks)
+		/* It may be older than what the recheck is about, which does
+		 * not know of these domains. */
+		submit(atrn);
 	else if (!audit(atrn))
 		finish(atrn);
 }
@@ -224,7 +221,10 @@ finish(struct atrn *atrn)
 	struct session *s = atrn->session;
 
 	s->atrn = NULL;
-	if (atrn->result == STORE_OK && atrn->count > 0 &&
+	s->who.linger = atrn->who.linger;
+	if (atrn->result == STORE_NONE && atrn->refused == NULL)
+		session_dismiss(s, STANDING_LOST);
+	else if (atrn->result == STORE_OK && atrn->count > 0 &&
 	    (atrn->held > 0 || s->who.linger > 0)) {
 		turn_begin(s, atrn->wanted, atrn->count);
 		atrn->wanted = NULL;
@@ -272,6 +272,11 @@ atrn_command(struct session *s, char *args)
 		session_reply(s, "451 4.3.0 Out of memory");
 		return;
 	}
+	if (!identity_copy(&atrn->who, &s->who)) {
+		free(atrn);
+		session_reply(s, "451 4.3.0 Out of memory");
+		return;
+	}
 	fault = parse(atrn, args);
 	if (fault != NULL) {
 		atrn_free(atrn);
@@ -281,7 +286,7 @@ atrn_command(struct session *s, char *args)
 	atrn->job.work = work;
 	atrn->job.done = done;
 	atrn->session = s;
-	atrn->account = s->who.account;
+	atrn->all = atrn->count == 0;
 	s->atrn = atrn;
 	session_set_state(s, SESSION_ASKING);
 	submit(atrn);

@@ -34,6 +34,11 @@ become(struct session *s)
 	s->who.login = cred->login;
 	cred->login = NULL;
 	s->who.account = cred->account;
+	s->who.passwords = cred->passwords;
+	/* What let it in must still be right when it collects. */
+	strlcpy(s->who.certificate,
+	    strcmp(s->auth->mech->name, "EXTERNAL") == 0 ? s->certificate : "",
+	    FINGERPRINT_SIZE);
 	s->who.linger = cred->linger;
 	strlcpy(s->who.mech, s->auth->mech->name, sizeof(s->who.mech));
 	guest_is_known(s->guest);

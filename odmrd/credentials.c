@@ -58,6 +58,7 @@ take_account(const struct account *account, void *arg)
 
 	cred->disabled = account->disabled;
 	cred->account = account->id;
+	cred->passwords = account->passwords;
 	cred->linger = account->linger;
 	cred->login = copy(account->login);
 	cred->scram = copy(account->scram);

@@ -32,6 +32,7 @@ struct credentials {
 	bool database_failed; /* "later", not "no" */
 	char why[WHY_SIZE];   /* of a failure, for the log; "": mechanism's */
 	int64_t account;
+	int64_t passwords; /* that the account has had */
 	long linger;
 	char *scram;
 	char *password;

@@ -11,6 +11,15 @@
 #include "lmtp.h"
 #include "registry.h"
 
+bool
+identity_copy(struct identity *copy, const struct identity *who)
+{
+	*copy = *who;
+	if (who->login != NULL)
+		copy->login = strdup(who->login);
+	return (copy->login == NULL) == (who->login == NULL);
+}
+
 void
 customer_set_state(struct customer *c, enum customer_state state)
 {
@@ -202,6 +211,7 @@ customer_stop(struct customer *c, const char *reason)
 	}
 	customer_wake(c);
 	c->stopping = reason;
+	live_state(c);
 	registry_release(c->server->registry, c);
 	dismiss_lmtps(c, false);
 	drain_check(c);

@@ -20,6 +20,7 @@
 #include "drain.h"
 #include "expect.h"
 #include "history.h"
+#include "fingerprint.h"
 #include "linger.h"
 #include "link.h"
 #include "live.h"
@@ -64,9 +65,14 @@ struct identity {
 	char mech[MECH_SIZE];
 	char *login;
 	int64_t account;
+	int64_t passwords;                  /* the account's, by then */
+	char certificate[FINGERPRINT_SIZE]; /* of AUTH EXTERNAL, or "" */
 	long linger;
 	long submitted; /* messages */
 };
+
+/* With a login of its own. False: out of memory, `copy` holds nothing. */
+bool identity_copy(struct identity *copy, const struct identity *who);
 
 struct tally {
 	long attempted; /* messages; of those: */

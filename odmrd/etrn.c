@@ -11,6 +11,7 @@
 #include "log.h"
 #include "node.h"
 #include "session.h"
+#include "standing.h"
 #include "store.h"
 
 enum { OFFER_MS = 100 };
@@ -29,6 +30,7 @@ struct etrn {
 	struct timer *patience;                /* the same */
 	struct node node;
 	enum store_result result; /* STORE_NONE: not allowed, or unknown */
+	bool withdrawn;           /* or this: who asks has lost its standing */
 	char error[256];
 	struct census_question question;
 };
@@ -120,7 +122,12 @@ work(struct job *job, struct store *store)
 	struct etrn *etrn = (struct etrn *)job;
 	const struct etrn_client client = client_of(etrn);
 
-	etrn->result = node_find(&etrn->node, store, &client);
+	etrn->result = STORE_OK;
+	if (etrn->who.login != NULL)
+		etrn->result = standing_ask(store, &etrn->who);
+	etrn->withdrawn = etrn->result == STORE_NONE;
+	if (etrn->result == STORE_OK)
+		etrn->result = node_find(&etrn->node, store, &client);
 	if (etrn->result == STORE_OK)
 		prepare_question(etrn);
 	if (etrn->result == STORE_OK)
@@ -265,6 +272,10 @@ done(struct job *job)
 	if (etrn->result == STORE_FAILED) {
 		log_error(etrn->who.id, "ETRN: %s", etrn->error);
 		say_unable(etrn);
+	} else if (etrn->session != NULL && etrn->withdrawn) {
+		session_dismiss(etrn->session, STANDING_LOST);
+		etrn_free(etrn);
+		return;
 	} else if (etrn->session != NULL)
 		refuse(etrn->session, etrn->node.text);
 	go_on(etrn);
@@ -310,13 +321,9 @@ etrn_new(struct session *s)
 		return NULL;
 	etrn->server = s->server;
 	etrn->session = s;
-	etrn->who = s->who;
 	etrn->result = STORE_FAILED;
 	strcpy(etrn->error, "not begun");
-	if (s->who.login == NULL)
-		return etrn;
-	etrn->who.login = strdup(s->who.login);
-	if (etrn->who.login == NULL) {
+	if (!identity_copy(&etrn->who, &s->who)) {
 		free(etrn);
 		return NULL;
 	}

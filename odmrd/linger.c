@@ -75,6 +75,15 @@ linger_begin(struct customer *c)
 }
 
 void
+linger_change(struct customer *c, long linger)
+{
+	c->linger.until_ms += (linger - c->who.linger) * 1000;
+	c->who.linger = linger;
+	if (c->state == CUSTOMER_LINGERING)
+		on_timer(c);
+}
+
+void
 linger_end(struct lingering *l)
 {
 	timer_stop(l->timer);

@@ -26,6 +26,8 @@ void linger_free(struct lingering *linger);
 
 /* The session is drained: it lingers from now on, or quits. */
 void linger_begin(struct customer *customer);
+/* The account has another time from now on. */
+void linger_change(struct customer *customer, long linger);
 /* A message comes, or the session ends. */
 void linger_end(struct lingering *linger);
 

@@ -22,6 +22,14 @@ static const char *const state_names[CUSTOMER_ENDED + 1] = {
 	[CUSTOMER_QUITTING] = "quitting",
 };
 
+static const char *
+state_name(const struct customer *c)
+{
+	return c->stopping != NULL && c->state <= CUSTOMER_LINGERING
+	    ? "ending"
+	    : state_names[c->state];
+}
+
 /* Messages a minute since the oldest moment that is remembered. */
 static int64_t
 rate(const struct customer *c)
@@ -65,7 +73,7 @@ live_note(struct customer *c)
 	struct live *live = &c->live;
 	struct session_row row;
 
-	live->state = state_names[c->state];
+	live->state = state_name(c);
 	live->noted_ms = loop_now_ms();
 	live->attempted = c->tally.attempted;
 	live->in_flight = c->pipeline.in_flight;
@@ -112,7 +120,7 @@ begin(struct customer *c)
 void
 live_state(struct customer *c)
 {
-	const char *name = state_names[c->state];
+	const char *name = state_name(c);
 	const char *shown = c->live.state;
 
 	if (c->state == CUSTOMER_READY)

@@ -33,7 +33,7 @@ struct live {
 bool live_init(struct live *live, struct customer *customer);
 void live_free(struct live *live);
 
-/* The state has changed. */
+/* The state has changed, or it is told to end. */
 void live_state(struct customer *customer);
 /* Writes the row: the line has proved to be alive. */
 void live_note(struct customer *customer);

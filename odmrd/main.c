@@ -22,10 +22,10 @@
 #include "address.h"
 #include "audit.h"
 #include "census.h"
+#include "control.h"
 #include "credentials.h"
 #include "customer.h"
 #include "descriptors.h"
-#include "dismissal.h"
 #include "flusher.h"
 #include "listener.h"
 #include "log.h"
@@ -40,6 +40,7 @@
 #include "server.h"
 #include "session.h"
 #include "settle.h"
+#include "standing.h"
 #include "streams.h"
 #include "submission.h"
 #include "tls.h"
@@ -112,12 +113,23 @@ stop_listening(void)
 
 /* ---- the end ----------------------------------------------------------- */
 
+static void
+bury_control(void *arg)
+{
+	struct server *server = arg;
+
+	control_free(&server->control);
+}
+
+/* Whoever is on the control socket may have ended the last one. */
 void
 server_one_less(struct server *server)
 {
-	if (server->stopping && TAILQ_EMPTY(&server->sessions) &&
-	    TAILQ_EMPTY(&server->customers))
-		loop_finish(server->loop);
+	if (!server->stopping || !TAILQ_EMPTY(&server->sessions) ||
+	    !TAILQ_EMPTY(&server->customers))
+		return;
+	loop_bury(server->loop, &server->grave, bury_control, server);
+	loop_finish(server->loop);
 }
 
 static void
@@ -158,12 +170,6 @@ static void
 on_hangup(void *arg)
 {
 	reload(arg);
-}
-
-static void
-on_usr1(void *arg)
-{
-	dismiss_marked(arg);
 }
 
 /* ---- the watchdog ------------------------------------------------------ */
@@ -275,6 +281,7 @@ start_parts(struct server *server)
 	    census_new(server->loop, conf, CENSUS_PATIENT_MS);
 	server->registry = registry_new(server);
 	server->peers = peers_new(server);
+	server->standing = standing_watch_new(server);
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
 	server->pulse = timer_new(server->loop, beat, server);
 	server->tls_client = tls_new_client();
@@ -284,13 +291,16 @@ start_parts(struct server *server)
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
 	    server->patient_census == NULL || server->registry == NULL ||
-	    server->peers == NULL || server->stop_timer == NULL ||
-	    server->pulse == NULL ||
+	    server->peers == NULL || server->standing == NULL ||
+	    server->stop_timer == NULL || server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
-	    loop_on_signal(server->loop, SIGUSR1, on_usr1, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
+	server->control = control_new(server, conf->control_socket);
+	if (server->control == NULL)
+		fatal(EX_CANTCREAT, "control_socket: %s: %s",
+		    conf->control_socket, strerror(errno));
 }
 
 static void
@@ -299,6 +309,8 @@ free_parts(struct server *server)
 	audit_free(&server->audit);
 	worker_free(&server->worker);
 	worker_free(&server->hasher);
+	standing_watch_free(&server->standing);
+	control_free(&server->control);
 	settle_free(&server->settle);
 	census_free(&server->census);
 	census_free(&server->patient_census);
@@ -316,10 +328,12 @@ free_parts(struct server *server)
 }
 
 static void
-check_submission(const struct conf *conf)
+check_values(const struct conf *conf)
 {
 	char error[ERROR_SIZE];
 
+	if (!control_check(conf->control_socket, error, sizeof(error)))
+		fatal(EX_CONFIG, "control_socket: %s", error);
 	if (!submission_check(conf, error, sizeof(error)))
 		fatal(EX_CONFIG, "submission_server: %s", error);
 }
@@ -331,7 +345,7 @@ check(const struct conf *conf)
 
 	listen_all(NULL, "listen", conf->listen, false);
 	listen_all(NULL, "listen_tls", conf->listen_tls, true);
-	check_submission(conf);
+	check_values(conf);
 	tls_free(&tls);
 }
 
@@ -366,7 +380,7 @@ main(int argc, char **argv)
 	server.postfix_uid = postfix_uid(&conf);
 	listen_all(&server, "listen", conf.listen, false);
 	listen_all(&server, "listen_tls", conf.listen_tls, true);
-	check_submission(&conf);
+	check_values(&conf);
 	pid_fd = pid_file_open(conf.pid_file, error);
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "pid_file: %s", error);

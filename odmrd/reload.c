@@ -42,6 +42,7 @@ tell_all_fixed(const struct conf *old, const struct conf *new)
 	tell_fixed("listen_tls", old->listen_tls, new->listen_tls);
 	tell_fixed("user", old->user, new->user);
 	tell_fixed("pid_file", old->pid_file, new->pid_file);
+	tell_fixed("control_socket", old->control_socket, new->control_socket);
 	tell_fixed(
 	    "socket_directory", old->socket_directory, new->socket_directory);
 	tell_fixed("relay_database", old->relay_database, new->relay_database);

@@ -18,6 +18,7 @@
 
 struct audit;
 struct census;
+struct control;
 struct customer;
 struct lmtp;
 struct flusher;
@@ -25,6 +26,7 @@ struct peers;
 struct registry;
 struct session;
 struct settle;
+struct standing_watch;
 struct tls;
 
 struct server {
@@ -46,8 +48,12 @@ struct server {
 	struct budget budget;               /* for the bodies of all sessions */
 	TAILQ_HEAD(lmtp_list, lmtp) hungry; /* ration.c's */
 	struct timer *ration_timer;
+	struct control *control;
+	struct standing_watch *standing;
+	unsigned rechecks; /* of everybody's standing, begun so far */
 	bool stopping;
 	struct timer *stop_timer;
+	struct later grave;  /* of the control socket */
 	struct timer *pulse; /* for the service manager's watchdog */
 	TAILQ_HEAD(, session) sessions;
 	TAILQ_HEAD(, customer) customers;

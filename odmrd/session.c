@@ -218,6 +218,10 @@ void
 session_continue(struct session *s, enum session_state state)
 {
 	session_set_state(s, state);
+	if (s->dismissed != NULL) {
+		session_dismiss(s, s->dismissed);
+		return;
+	}
 	if (state == SESSION_KNOWN)
 		timer_set(s->timer, s->server->conf->command_time_limit * 1000);
 	take_input(s);
@@ -275,6 +279,19 @@ on_timeout(void *arg)
 		session_reply(
 		    s, "421 4.4.2 %s Timeout", s->server->conf->myhostname);
 	session_end(s, "timeout");
+}
+
+void
+session_dismiss(struct session *s, const char *reason)
+{
+	if (submission_ends(s)) {
+		s->dismissed = reason;
+		return;
+	}
+	if (s->state != SESSION_SECURING)
+		session_reply(s, "421 4.7.0 %s The operator ends this session",
+		    s->server->conf->myhostname);
+	session_end(s, reason);
 }
 
 void

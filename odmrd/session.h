@@ -53,6 +53,7 @@ struct session {
 	struct timer *timer;           /* how long the client may take */
 	struct timer *hold;            /* until AUTH is answered, or NULL */
 	struct guest *guest;           /* valid while the link is */
+	const char *dismissed; /* why it ends at its next word, or NULL */
 	int64_t began_ms;
 	bool implicit_tls;
 	long commands;
@@ -84,6 +85,9 @@ void session_continue(struct session *session, enum session_state state);
 void session_end(struct session *session, const char *reason);
 /* Ends it without closing the line, which is another role's now. */
 void session_turned(struct session *session);
+/* The operator wants it gone, or has taken back what let it in: 421. Where a
+ * submitted message only waits for its answer, it ends behind that. */
+void session_dismiss(struct session *session, const char *reason);
 /* odmrd stops. */
 void session_stop(struct session *session);
 

@@ -32,6 +32,7 @@
 #include "reply.h"
 
 struct conf;
+struct mail_request;
 struct session;
 
 enum submission_state {
@@ -67,6 +68,7 @@ struct submission {
 	struct reply reply;  /* being put together */
 	bool xclient;        /* is offered, with all we need */
 	char offers[OFFERS_SIZE];
+	struct mail_request *request;   /* at the worker, or NULL */
 	char *mail;                     /* waits for SUBMISSION_READY, or */
 	void (*then)(struct session *); /* this, or both are NULL */
 	/* the message: */
@@ -97,6 +99,8 @@ bool submission_rset(struct session *session);
 bool submission_noop(struct session *session);
 /* Is there a transaction? ATRN and AUTH have to wait for its end. */
 bool submission_has_mail(const struct session *session);
+/* Does only the answer to a whole message lack? */
+bool submission_ends(const struct session *session);
 
 /* In SESSION_BODY: takes some of the input; false if it has to wait. */
 bool submission_body(struct session *session);
@@ -107,6 +111,8 @@ void submission_free(struct submission **submission);
 
 /* ---- between the five files --------------------------------------------- */
 
+/* The client is gone, while its MAIL is at the worker. */
+void submission_cancel(struct mail_request **request);
 /* Makes one at need. NULL: out of memory, and the client has heard of it. */
 struct submission *submission_get(struct session *session);
 /* Connects; SUBMISSION_READY is for then() or the MAIL that waits. */

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "log.h"
 #include "session.h"
+#include "standing.h"
 #include "submission.h"
 
 /* RFC 5321 4.5.3.1.4, with room for what extensions may add. */
@@ -92,14 +94,48 @@ make_line(struct session *s, const char *prefix, const char *args,
 
 /* ---- the commands ------------------------------------------------------- */
 
-void
-submission_mail(struct session *s, char *args)
-{
-	struct submission *sub = submission_get(s);
+/* A MAIL, while the database is asked whether the client may still send. It
+ * belongs to the worker until mail_done() has it back. */
+struct mail_request {
+	struct job job;
+	struct session *session; /* NULL: it has ended */
+	struct identity who;
+	enum store_result result;
+	char error[256];
 	char line[COMMAND_MAX];
+};
 
-	if (sub == NULL || !make_line(s, "MAIL FROM:", args, line))
-		return;
+static void
+request_free(struct mail_request *request)
+{
+	free(request->who.login);
+	free(request);
+}
+
+void
+submission_cancel(struct mail_request **request)
+{
+	if (*request != NULL)
+		(*request)->session = NULL;
+	*request = NULL;
+}
+
+static void
+mail_work(struct job *job, struct store *store)
+{
+	struct mail_request *request = (struct mail_request *)job;
+
+	request->result = standing_ask(store, &request->who);
+	if (request->result == STORE_FAILED)
+		strlcpy(
+		    request->error, store_error(store), sizeof(request->error));
+}
+
+static void
+pass_mail(struct session *s, const char *line)
+{
+	struct submission *sub = s->submission;
+
 	if (sub->state == SUBMISSION_READY) {
 		submission_send(sub, ASKED_MAIL, line);
 		return;
@@ -110,6 +146,58 @@ submission_mail(struct session *s, char *args)
 		session_reply(s, "451 4.3.0 Out of memory");
 	else
 		submission_open(sub);
+}
+
+static void
+mail_done(struct job *job)
+{
+	struct mail_request *request = (struct mail_request *)job;
+	struct session *s = request->session;
+
+	if (s == NULL) {
+		request_free(request);
+		return;
+	}
+	s->submission->request = NULL;
+	session_set_state(s, SESSION_KNOWN);
+	if (request->result == STORE_OK)
+		pass_mail(s, request->line);
+	else if (request->result == STORE_NONE)
+		session_dismiss(s, STANDING_LOST);
+	else {
+		log_error(s->who.id, "MAIL: %s", request->error);
+		session_reply(
+		    s, "451 4.3.0 Cannot submit mail now, try again later");
+	}
+	if (s->state == SESSION_KNOWN)
+		session_continue(s, SESSION_KNOWN);
+	request_free(request);
+}
+
+void
+submission_mail(struct session *s, char *args)
+{
+	struct submission *sub = submission_get(s);
+	struct mail_request *request;
+	char line[COMMAND_MAX];
+
+	if (sub == NULL || !make_line(s, "MAIL FROM:", args, line))
+		return;
+	request = calloc(1, sizeof(*request));
+	if (request == NULL || !identity_copy(&request->who, &s->who)) {
+		free(request);
+		session_reply(s, "451 4.3.0 Out of memory");
+		return;
+	}
+	request->job.work = mail_work;
+	request->job.done = mail_done;
+	request->session = s;
+	request->result = STORE_FAILED;
+	strcpy(request->error, "no database");
+	strcpy(request->line, line);
+	sub->request = request;
+	submission_hold_client(sub);
+	worker_submit(s->server->worker, &request->job);
 }
 
 /* The submission that has a transaction; otherwise says why there is none. */
@@ -230,4 +318,12 @@ submission_has_mail(const struct session *s)
 {
 	return s->submission != NULL &&
 	    s->submission->envelope == ENVELOPE_OPEN;
+}
+
+bool
+submission_ends(const struct session *s)
+{
+	return s->submission != NULL &&
+	    s->submission->state == SUBMISSION_ASKED &&
+	    s->submission->asked == ASKED_END;
 }

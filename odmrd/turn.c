@@ -41,9 +41,8 @@ turn_cancel(struct turn **turn)
 	*turn = NULL;
 }
 
-/* The domains, one a line; NULL: out of memory. */
-static char *
-list(const struct turn *turn)
+char *
+turn_domains(const struct turn *turn)
 {
 	char *text = malloc(turn->count * DOMAIN_SIZE + 1), *at = text;
 
@@ -72,15 +71,15 @@ claim_all(struct customer *c, const struct turn *turn)
 static struct customer *
 new_customer(struct session *s, const struct turn *turn)
 {
-	char *domains = list(turn);
-	struct identity who = s->who;
+	char *domains = turn_domains(turn);
+	struct identity who;
 	struct customer *c = NULL;
 
-	who.login = strdup(s->who.login);
-	if (domains != NULL && who.login != NULL)
+	if (domains != NULL && identity_copy(&who, &s->who)) {
 		c = customer_new(s->server, &who, domains);
+		free(who.login);
+	}
 	free(domains);
-	free(who.login);
 	return c;
 }
 

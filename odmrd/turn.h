@@ -20,7 +20,6 @@ struct turn;
 struct wanted {
 	char name[DOMAIN_SIZE];
 	char socket[DOMAIN_SIZE];
-	bool odmr; /* held for ATRN */
 };
 
 /* Takes over `wanted`. The session is in SESSION_ASKING; it turns, or hears
@@ -28,5 +27,7 @@ struct wanted {
 void turn_begin(struct session *session, struct wanted *wanted, size_t count);
 /* The session ends while it waits. */
 void turn_cancel(struct turn **turn);
+/* The domains that it waits for, one a line; NULL: out of memory. */
+char *turn_domains(const struct turn *turn);
 
 #endif

@@ -2,8 +2,10 @@
 -- It holds no secret. Rollback journal, never WAL: a reader that may not
 -- write cannot open a WAL database whose writer is gone.
 
+-- A long domain's socket is named by the id, and a session may listen there
+-- longer than the domain lives: an id is given only once.
 CREATE TABLE domain (
-	id      INTEGER PRIMARY KEY,
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
 	name    TEXT NOT NULL UNIQUE,       -- A-label form, lower case
 	mode    TEXT NOT NULL CHECK (mode IN ('odmr', 'backup', 'hold')),
 	nexthop TEXT,                       -- as in transport(5); NULL: its MX

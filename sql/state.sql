@@ -1,13 +1,15 @@
 -- state.db, version 1: what only the toolkit reads (owner odmr, 0600, WAL).
 
+-- Sessions keep the id: it is never given to another account.
 CREATE TABLE account (
-	id       INTEGER PRIMARY KEY,
-	login    TEXT NOT NULL UNIQUE,
-	scram    TEXT NOT NULL,             -- SCRAM-SHA-256 verifier, RFC 5803
-	password TEXT,                      -- only where CRAM-MD5 was asked for
-	linger   INTEGER NOT NULL DEFAULT 0,
-	disabled INTEGER NOT NULL DEFAULT 0,
-	created  INTEGER NOT NULL
+	id        INTEGER PRIMARY KEY AUTOINCREMENT,
+	login     TEXT NOT NULL UNIQUE,
+	scram     TEXT NOT NULL,            -- SCRAM-SHA-256 verifier, RFC 5803
+	password  TEXT,                     -- only where CRAM-MD5 was asked for
+	passwords INTEGER NOT NULL DEFAULT 1, -- that it has had so far
+	linger    INTEGER NOT NULL DEFAULT 0,
+	disabled  INTEGER NOT NULL DEFAULT 0,
+	created   INTEGER NOT NULL
 );
 
 -- Who may collect what. A domain may be granted to several accounts.
@@ -275,8 +277,7 @@ CREATE TABLE session (
 	in_flight INTEGER NOT NULL DEFAULT 0, -- given to the customer, unanswered
 	rate      INTEGER NOT NULL DEFAULT 0, -- delivered a minute, lately
 	since     INTEGER NOT NULL,
-	noted     INTEGER NOT NULL,         -- when odmrd last wrote the row
-	stop      INTEGER NOT NULL DEFAULT 0 -- the operator wants its end
+	noted     INTEGER NOT NULL          -- when odmrd last wrote the row
 ) WITHOUT ROWID;
 
 -- When the tags were last compared with the Postfix queue as a whole: one row.

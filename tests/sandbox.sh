@@ -221,9 +221,10 @@ choose_user() {
 make_directories() {
 	chmod go+rx "$DIR" &&
 	    mkdir -p "$DIR"/etc/{odmr,postfix} &&
-	    install -d -m 755 "$SPOOL" "$DIR/run" "$DIR/sbin" &&
+	    install -d -m 755 "$SPOOL" "$DIR/sbin" &&
 	    install -d -m 700 -o postfix "$DIR/data" || return 1
 	choose_user
+	install -d -m 755 -o $user "$DIR/run" || return 1
 	install -d -m 2750 -o $user -g postfix "$SPOOL/odmr" "$DIR/lib"
 }
 
@@ -259,6 +260,7 @@ write_odmr_conf() {
 	listen_tls = 127.0.0.1:$ODMRS_PORT
 	session_limit = 1000
 	pid_file = $ODMRD_PID_FILE
+	control_socket = $DIR/run/odmrd.sock
 	socket_directory = $SPOOL/odmr
 	tls_cert_file = $DIR/etc/odmr/server.pem
 	tls_key_file = $DIR/etc/odmr/server.key

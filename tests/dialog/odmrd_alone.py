@@ -18,6 +18,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from odmr.probe import free_ports
 from odmr.sandbox import BUILD, FAULT, temporary_directory
 from odmr.wait import wait_for
@@ -49,6 +51,7 @@ relay_database = {dir}/relay.db
 state_database = {dir}/state.db
 socket_directory = {dir}/odmr
 pid_file = {dir}/odmrd.pid
+control_socket = {dir}/odmrd.sock
 postfix_config_directory = {dir}/postfix
 postqueue_path = {dir}/postqueue
 postconf_path = {dir}/postconf
@@ -83,9 +86,10 @@ echo 5d
 
 
 def run(*command, text=""):
-    subprocess.run([str(part) for part in command], input=text, text=True,
-                   check=True, timeout=60, stdout=subprocess.PIPE,
-                   stderr=subprocess.PIPE)
+    """The output of a command that must succeed."""
+    return subprocess.run(
+        [str(part) for part in command], input=text, text=True, check=True,
+        timeout=60, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
 
 
 def write_conf(directory, port=0, tls_port=0, **settings):
@@ -261,6 +265,26 @@ class Odmrd:
         finally:
             db.close()
 
+    def odmrctl(self, *arguments, text="", conf="odmr.conf"):
+        """What it says, and says while it succeeds."""
+        return run(BUILD / "odmrctl", "-c", self.dir / conf, *arguments,
+                   text=text)
+
+    def odmrctl_fails(self, *arguments):
+        """Its exit status, and the line that tells why."""
+        with pytest.raises(subprocess.CalledProcessError) as caught:
+            self.odmrctl(*arguments)
+        return caught.value.returncode, caught.value.stderr
+
+    def control(self):
+        """A connection to the control socket."""
+        return Control(self.dir / "odmrd.sock")
+
+    def session_ids(self):
+        """Of those that have logged in, turned or not."""
+        told = json.loads(self.odmrctl("sessions", "--json"))
+        return [row["id"] for row in told["sessions"]]
+
     def tag(self, queue_id, domain, recipients=1, size=1000):
         names = [f"r{i}@{domain}" for i in range(recipients)]
         self.sql("INSERT INTO tag (queue_id, domain, sender, recipients, size,"
@@ -353,6 +377,39 @@ class Odmrd:
         (self.dir / "flushed").unlink(missing_ok=True)
         self.transcript.clear()
         self.log_start = self.log.stat().st_size
+
+
+class Control:
+    """What odmrctl is to odmrd."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(str(path))
+        self.file = self.sock.makefile("rw", newline="\n")
+
+    def say(self, command):
+        self.file.write(command + "\n")
+        self.file.flush()
+
+    def answer(self):
+        """The lines of one answer; what it ends with before the end of the
+        connection is "ok", or "error" and why."""
+        lines = []
+        while not lines or not lines[-1].startswith(("ok", "error")):
+            line = self.file.readline()
+            if not line:
+                break
+            lines.append(line.rstrip("\n"))
+        return lines
+
+    def ask(self, command):
+        self.say(command)
+        return self.answer()
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
 
 
 def b64(text):

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What the tests of AUTH have in common."""
 
-from odmr.sandbox import BUILD
-from odmrd_alone import PASSWORD, run
+from odmrd_alone import PASSWORD
 
 CLEAR = "SCRAM-SHA-256 CRAM-MD5"
 SECURE = "SCRAM-SHA-256-PLUS SCRAM-SHA-256 CRAM-MD5 PLAIN LOGIN"
@@ -16,8 +15,7 @@ BAD_LOGINS = [("alice", "a wrong one"), ("nobody", PASSWORD),
 
 
 def odmrctl(daemon, *arguments, text=""):
-    run(BUILD / "odmrctl", "-c", daemon.dir / "odmr.conf", *arguments,
-        text=text)
+    return daemon.odmrctl(*arguments, text=text)
 
 
 def offered(line):

@@ -3,6 +3,7 @@
 
 import pytest
 
+from odmr.wait import wait_for
 from odmrd_alone import LONG_DOMAIN
 from scripted_customer import Customer
 
@@ -219,9 +220,9 @@ def test_turned_session_is_in_the_database_until_it_ends(daemon):
     daemon.tag("Q1", "example.org")
     customer = Customer(daemon.turned())
     daemon.postfix()
-    [row] = daemon.sql("SELECT pid, account, client, domains, state"
-                       " FROM session")
-    assert row == (daemon.process.pid, "alice", "127.0.0.1", "example.org",
-                   "delivering")
+    wait_for(lambda: daemon.sql(
+        "SELECT pid, account, client, domains, state FROM session") == [
+            (daemon.process.pid, "alice", "127.0.0.1", "example.org",
+             "delivering")], 10, "it is written")
     customer.line.hang_up()
     daemon.ended("lost")

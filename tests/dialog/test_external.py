@@ -12,7 +12,7 @@ import pytest
 
 from odmr.sandbox import BUILD
 from odmr.wait import wait_for
-from odmrd_alone import b64, plain, run
+from odmrd_alone import PASSWORD, b64, cram_md5, plain, run
 from sasl_dialogue import (REFUSED, SECURE, SETTINGS, authenticated, odmrctl,
                            offered, refused)
 
@@ -305,3 +305,63 @@ def test_failures_at_once_count_like_one_by_one(make_daemon, certificates):
     assert answers.count(REFUSED) <= 2
     assert {answer[:3] for answer in answers} <= {"535", "421"}
     assert len(daemon.logged("refused: AUTH")) == 3
+
+
+def known_by(daemon, certificate):
+    line = shows(daemon, certificate)
+    offered(line)
+    line.play("""
+        C: AUTH EXTERNAL =
+        P: 235 2.7.0 Authenticated as alice
+    """)
+    return line
+
+
+def test_session_ends_with_its_certificate_and_no_other(
+        daemon, certificates, registered):
+    line, other = known_by(daemon, certificates["one"]), daemon.known()
+    said = odmrctl(daemon, "account", "cert", "remove", "alice",
+                   certificates["one"][0])
+    assert said.count(" of account alice ended\n") == 1
+    line.play("""
+        P: 421 4.7.0 relay.test The operator ends this session
+        P: <closed>
+    """)
+    other.play("""
+        C: NOOP
+        P: 250 2.0.0 Ok
+    """)
+
+
+def test_session_by_certificate_stays_when_the_password_changes(
+        daemon, certificates, registered):
+    line, other = known_by(daemon, certificates["one"]), daemon.known()
+    said = odmrctl(daemon, "account", "passwd", "alice", "--cram-md5",
+                   text=PASSWORD + "\n")
+    assert said.count(" of account alice ended\n") == 1
+    other.expect("421 ...")
+    line.play("""
+        C: NOOP
+        P: 250 2.0.0 Ok
+        C: AUTH CRAM-MD5
+    """)
+    # From now on the password counts.
+    line.say(cram_md5(line.expect("334 ..."), "alice"))
+    line.expect("235 2.7.0 Authenticated as alice")
+    odmrctl(daemon, "account", "cert", "remove", "alice",
+            certificates["one"][0])
+    line.play("""
+        C: ATRN
+        P: 453 ...
+    """)
+
+
+def test_certificate_that_goes_untold_collects_nothing(
+        make_daemon, certificates):
+    daemon = make_daemon()
+    odmrctl(daemon, "account", "cert", "add", "alice", certificates["one"][0])
+    daemon.tag("Q1", "example.org")
+    line = known_by(daemon, certificates["one"])
+    daemon.sql("DELETE FROM certificate")
+    line.say("ATRN")
+    line.expect("421 ...")

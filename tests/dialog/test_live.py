@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""What the operator sees of a session, and how he ends one: odmrctl marks its
-row and sends SIGUSR1, which is what these tests do in its place."""
-
-import os
-import signal
+"""What the operator sees of a session, and how he ends one."""
 
 import pytest
 
@@ -23,11 +19,11 @@ def wait_for_row(daemon, columns, *values):
              f"{columns} of the session is {values}")
 
 
-def mark(daemon, login="alice"):
-    changed = daemon.sql("UPDATE session SET stop = 1 WHERE account = ? "
-                         "RETURNING id", login)
-    assert len(changed) == 1, changed
-    os.kill(daemon.process.pid, signal.SIGUSR1)
+def end(daemon, login="alice"):
+    ((session,),) = wait_for(lambda: daemon.sql(
+        "SELECT id FROM session WHERE account = ?", login), 20, "a row")
+    assert daemon.odmrctl("sessions", "end", session) == \
+        f"{session}: odmrd ends it\n"
 
 
 def usage(daemon, columns="sessions"):
@@ -36,14 +32,6 @@ def usage(daemon, columns="sessions"):
 
 def linger(daemon, seconds, login="alice"):
     daemon.sql("UPDATE account SET linger = ? WHERE login = ?", seconds, login)
-
-
-def test_session_before_the_turn_is_not_listed(make_daemon):
-    daemon = make_daemon()
-    line = daemon.known()
-    line.say("ATRN example.org")
-    line.expect("453 4.0.0 You have no mail")
-    assert row(daemon, "id") is None
 
 
 def test_figures_of_a_session_follow_what_happens_in_it(make_daemon):
@@ -84,7 +72,7 @@ def test_message_in_the_middle_is_finished_when_the_session_is_ended(
     postfix, idle = daemon.postfix(), daemon.postfix()
     postfix.envelope("Q1", ["r0@example.org"])
     postfix.line.send(b"Subject: x\r\n")
-    mark(daemon)
+    end(daemon)
     idle.expect_close()
     assert daemon.sockets() == []
     postfix.line.send(b"\r\nhello\r\n.\r\n")
@@ -105,7 +93,7 @@ def test_lingering_session_is_ended_and_no_other(make_daemon):
     other = Customer(daemon.turned("shared.test", login="bob"))
     wait_for(lambda: daemon.sql("SELECT count(*) FROM session WHERE "
                                 "state = 'lingering'") == [(2,)], 5, "both")
-    mark(daemon)
+    end(daemon)
     customer.join()
     assert customer.quit
     daemon.ended("ended-by-operator", account="alice")
@@ -118,7 +106,7 @@ def test_session_to_be_ended_before_its_greeting_is_cut(make_daemon):
     daemon.tag("Q1", "example.org")
     line = daemon.turned()
     wait_for_row(daemon, "state", "greeting")
-    mark(daemon)
+    end(daemon)
     line.expect_close()
     daemon.ended("ended-by-operator")
 
@@ -130,25 +118,11 @@ def test_customer_that_does_not_answer_is_left_after_stop_timeout(make_daemon):
     postfix = daemon.postfix()
     postfix.begin("Q1", ["r0@example.org"], BODY)
     wait_for_row(daemon, "in_flight", 1)
-    mark(daemon)
+    end(daemon)
+    wait_for_row(daemon, "state", "ending")
     daemon.ended("stop-timeout", delivered=0)
     assert daemon.process.poll() is None
     assert daemon.tag_state("Q1") == "held"
-
-
-def test_signal_without_a_mark_ends_nothing(make_daemon):
-    daemon = make_daemon()
-    linger(daemon, 60)
-    customer = Customer(daemon.turned())
-    wait_for_row(daemon, "state", "lingering")
-    os.kill(daemon.process.pid, signal.SIGUSR1)
-    # A second session's whole life shows that the signal is dealt with.
-    daemon.tag("Q1", "shared.test")
-    other = Customer(daemon.turned("shared.test", login="bob"))
-    daemon.postfix("shared.test").deliver("Q1", ["r0@shared.test"])
-    other.join()
-    assert row(daemon, "account, state") == ("alice", "lingering")
-    assert not customer.quit
 
 
 def test_ended_session_is_in_usage(make_daemon):
@@ -156,7 +130,7 @@ def test_ended_session_is_in_usage(make_daemon):
     linger(daemon, 60)
     customer = Customer(daemon.turned())
     wait_for_row(daemon, "state", "lingering")
-    mark(daemon)
+    end(daemon)
     customer.join()
     wait_for(lambda: usage(daemon), 5, "usage")
     ((account, sessions, seconds),) = usage(

@@ -202,7 +202,8 @@ def test_another_user_hears_what_he_could_not_see(patient):
     names = re.findall(r"^(?:error|warning|note) +(\S+)$", done.stdout,
                        re.MULTILINE)
     assert set(names) == {"unseen"} and done.returncode == 0, done.stdout
-    for path in patient.relay, patient.state, "server.key", "milter":
+    for path in (patient.relay, patient.state, "server.key", "milter",
+                 "odmrd.sock"):
         assert str(path) in done.stdout
 
 

@@ -895,7 +895,6 @@ def test_status_json_has_exactly_the_promised_keys(customer):
                 "rate": 0,
                 "held": 2,
                 "noted": "2023-11-14T22:13:21Z",
-                "ending": False,
             }
         ],
     }

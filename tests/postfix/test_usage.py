@@ -8,9 +8,7 @@ import json
 import os
 import re
 import resource
-import signal
 import sqlite3
-import subprocess
 import time
 
 import pytest
@@ -276,20 +274,6 @@ def test_message_that_nobody_knows_is_said(ctl):
     assert "4A0009" in ctl.refused(os.EX_NOINPUT, "message", "4A0009")
 
 
-# ---- sessions
-
-
-def test_process_that_got_the_number_of_a_dead_odmrd_is_left_alone(ctl):
-    with subprocess.Popen(["sleep", "600"]) as other:
-        try:
-            ctl.add_session("S1", other.pid)
-            assert "no such session: S1" in ctl.refused(
-                os.EX_NOUSER, "sessions", "end", "S1")
-        finally:
-            other.kill()
-        assert other.wait() == -signal.SIGKILL
-
-
 # ---- accounts and domains
 
 
@@ -347,7 +331,7 @@ def test_account_set_says_what_is_wrong(customer, arguments, code, word):
 @pytest.mark.parametrize("command", [
     ["usage"], ["usage", "--csv"], ["sessions", "--json"],
     ["queue", "--state", "all"], ["message", "4A0001"], ["release", "4A0001"],
-    ["sessions", "end", "S1"], ["account", "set", "tessa", "--linger", "1"],
+    ["account", "set", "tessa", "--linger", "1"],
     ["account", "list", "--json"]])
 def test_database_that_cannot_be_used_means_later(history, command):
     history.sql(history.state, "PRAGMA user_version = 99")

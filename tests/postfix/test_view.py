@@ -373,8 +373,7 @@ def test_a_session_is_shown_with_its_figures_and_can_be_ended(
     assert session["client"] == "127.0.0.1"
     assert session["domains"] == [party.domain]
     assert [session[name] for name in
-            ("in_flight", "refused", "kept", "held", "ending")] == \
-        [0, 0, 0, 0, False]
+            ("in_flight", "refused", "kept", "held")] == [0, 0, 0, 0]
     table = sandbox.odmrctl("sessions")
     assert session["id"] in table and party.login in table
     assert all(len(line) <= 80 for line in table.splitlines())

@@ -88,6 +88,10 @@ socket_of_a_long_domain_is_named_by_its_id(void **arg)
 	assert_ok(f, store_domain_add(f->store, longer, MODE_ODMR, NULL));
 	assert_string_equal(get_domain(f, fits).socket, fits);
 	assert_string_equal(get_domain(f, longer).socket, "d2");
+	/* A session may listen there still, so nobody else does. */
+	assert_ok(f, store_domain_remove(f->store, longer));
+	assert_ok(f, store_domain_add(f->store, longer, MODE_ODMR, NULL));
+	assert_string_equal(get_domain(f, longer).socket, "d3");
 }
 
 /* ---- accounts -------------------------------------------------------- */

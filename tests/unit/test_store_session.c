@@ -115,10 +115,9 @@ join_live(const struct session_row *session, void *arg)
 {
 	char text[128];
 
-	snprintf(text, sizeof(text), "%s %d/%d/%d/%d/%d held=%d stop=%d",
-	    session->id, (int)session->attempted, (int)session->refused,
-	    (int)session->kept, (int)session->in_flight, (int)session->rate,
-	    (int)session->held, session->stopping);
+	snprintf(text, sizeof(text), "%s %d/%d/%d/%d/%d held=%d", session->id,
+	    (int)session->attempted, (int)session->refused, (int)session->kept,
+	    (int)session->in_flight, (int)session->rate, (int)session->held);
 	join_name(text, arg);
 }
 
@@ -140,28 +139,7 @@ session_shows_what_is_held_for_its_domains(void **arg)
 	assert_ok(f, store_session_put(f->store, &one));
 	assert_ok(f, store_session_put(f->store, &two_session));
 	assert_ok(f, store_session_each(f->store, join_live, live));
-	assert_string_equal(
-	    live, "two 0/0/0/0/0 held=0 stop=0 one 1/2/3/4/5 held=2 stop=0 ");
-}
-
-static void
-session_to_be_stopped_stays_marked(void **arg)
-{
-	struct fixture *f = *arg;
-	char marked[128] = "", none[128] = "";
-	long pid = 0;
-
-	assert_ok(f, store_session_put(f->store, &one_session));
-	assert_ok(f, store_session_put(f->store, &two_session));
-	assert_ok(f, store_session_stopping(f->store, join_name, none));
-	assert_string_equal(none, "");
-	assert_int_equal(
-	    store_session_stop(f->store, "three", &pid), STORE_NONE);
-	assert_ok(f, store_session_stop(f->store, "one", &pid));
-	assert_int_equal(pid, 7);
-	assert_ok(f, store_session_put(f->store, &one_session));
-	assert_ok(f, store_session_stopping(f->store, join_name, marked));
-	assert_string_equal(marked, "one ");
+	assert_string_equal(live, "two 0/0/0/0/0 held=0 one 1/2/3/4/5 held=2 ");
 }
 
 int
@@ -171,7 +149,6 @@ main(void)
 		STORE_TEST(session_is_replaced_ended_and_cleared),
 		STORE_TEST(sessions_and_their_seconds_go_into_usage),
 		STORE_TEST(session_shows_what_is_held_for_its_domains),
-		STORE_TEST(session_to_be_stopped_stays_marked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,8 @@ FAULTS = [
     ("listen", "listen-bad", lambda p: p.odmr_conf("listen", "366")),
     ("odmrd", "odmrd-down",
      lambda p: p.odmr_conf("listen", f"127.0.0.1:{free_port()}")),
+    ("control_socket", "control-silent",
+     lambda p: p.odmr_conf("control_socket", p.directory / "none")),
     ("postfix_on_port", "port-taken",
      lambda p: p.odmr_conf("listen", f"127.0.0.1:{p.sandbox.port}")),
     ("clear_on_tls_port", "port-taken",
