@@ -157,14 +157,16 @@ begin(struct customer *c)
 	if (tx == NULL || !may_begin(p, tx))
 		return false;
 	TAILQ_REMOVE(&p->waiting, tx, entry);
+	if (!smtputf8_fits(c, tx)) {
+		done(c, tx);
+		return true;
+	}
 	tx->state = TX_SENDING;
 	tx->plan = plan_for(c, tx);
 	p->in_flight++;
 	p->current = tx;
 	p->lone = goes_alone(tx);
 	p->step = first_step(p);
-	if (!smtputf8_fits(c, tx))
-		pipeline_conclude(c, true);
 	return true;
 }
 

@@ -51,6 +51,7 @@ struct pipeline {
 	struct pace pace;
 	bool lone;          /* what was begun last must stay alone */
 	bool dirty;         /* the customer may be within a transaction */
+	bool bdat_refused;  /* the last one */
 	bool running;       /* pipeline_run is on the stack */
 	unsigned in_flight; /* begun and not yet done */
 };
