@@ -115,7 +115,9 @@ CONFIGURATIONS = [
                   refuses={"quoted": QUOTED, "smtputf8": NO_UTF8,
                            "longer-line": "500 beyond 64 KB"},
                   traits={"nul": True, "header": "*"}),
-    Configuration("sendmail", Sendmail, refuses={"smtputf8": NO_UTF8}),
+    # A field of one line ends with its 2,303rd octet.
+    Configuration("sendmail", Sendmail, refuses={"smtputf8": NO_UTF8},
+                  traits={"header": "long-header"}),
     Configuration("msmtpd", Msmtpd, traits={"encoding": True, "nul": True},
                   refuses={"quoted": QUOTED, "smtputf8": NO_UTF8}),
     Configuration("twisted", Twisted, traits={"encoding": True},
