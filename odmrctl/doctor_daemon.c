@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../etrn-trigger/wire.h"
 #include "clock.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
+#include "blame.h"
 #include "customer_reply.h"
 #include "hello.h"
 #include "log.h"
@@ -105,7 +106,7 @@ static void
 broken(struct customer *c, const char *reason)
 {
 	workaround_of_end(c, reason);
-	pipeline_blame(c);
+	blame(c);
 	customer_lost(c, reason);
 }
 
@@ -163,15 +164,26 @@ learn_from_closing(
 		workaround_learn(c, AVOID_NOOP, true, reply->text);
 }
 
+/* RSET cannot be refused: it is counted, or the reply is to something else. */
+static void
+learn_from_rset(
+    struct customer *c, const struct expected *e, const struct reply *reply)
+{
+	if (reply->code < 505)
+		workaround_of_noise(c);
+	else
+		learn_from_closing(c, e, reply);
+}
+
 /* Is the reply about the session? Then `reply` is what Postfix may hear. Which
  * state a refused RSET leaves nobody knows. */
 static bool
 is_barred(struct customer *c, const struct expected *e, struct reply *reply)
 {
-	if (e->what == EXPECT_RSET && reply_class(reply) == 5)
-		learn_from_closing(c, e, reply);
-	if (e->what == EXPECT_RSET)
-		return reply_class(reply) == 5;
+	if (e->what == EXPECT_RSET && reply_class(reply) == 5) {
+		learn_from_rset(c, e, reply);
+		return true;
+	}
 	if (e->tx == NULL || pipeline_weigh(c, e, reply) != REFUSAL_OF_SESSION)
 		return false;
 	workaround_of_refusal(c, e, reply);
@@ -207,6 +219,7 @@ static void
 on_unasked(struct customer *c, const struct reply *reply)
 {
 	log_warning(c->who.id, "unasked for: %d %s", reply->code, reply->text);
+	workaround_of_noise(c);
 	broken(c, reply->code == 421 ? "closed-by-customer" : "unasked-reply");
 }
 

@@ -340,15 +340,20 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 		lmtp_greet(lmtp);
 }
 
-/* The session broke before Postfix had said all: its tag is to know that. */
+/* The session broke before Postfix had said all, and whatever the customer has
+ * answered Postfix does not hear: its tag is to know why. */
 static void
 lose(struct lmtp *lmtp)
 {
 	struct transaction *tx = lmtp->tx;
 
-	if (tx->fault != FAULT_NONE && tx->state == TX_DONE)
-		settle(lmtp, tx);
 	lmtp->customer->tally.kept++;
+	if (tx->fault == FAULT_NONE || tx->state != TX_DONE)
+		return;
+	for (size_t i = 0; i < tx->rcpt_count; i++)
+		if (tx->rcpts[i].code / 100 != 4)
+			tx->rcpts[i].code = 451;
+	settle(lmtp, tx);
 }
 
 void

@@ -137,6 +137,8 @@ pipeline_reply(
 	struct transaction *tx = e->tx;
 
 	tx->expected--;
+	if (e->what == EXPECT_CHUNK || e->what == EXPECT_LAST)
+		c->pipeline.bdat_refused = reply_class(reply) == 5;
 	switch (e->what) {
 	case EXPECT_MAIL:
 		on_mail_reply(tx, reply);

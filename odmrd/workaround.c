@@ -65,7 +65,7 @@ way_is_suspect(const struct customer *c, const struct transaction *tx)
 	const struct pace *pace = &c->pipeline.pace;
 
 	return c->refused.id[0] == '\0' && !was_refused(tx) &&
-	    tx->suspicion == SUSPECT_NOT &&
+	    tx->suspicion < SUSPECT_DOUBTED &&
 	    (pace->by_plan == 0 || pace->cautious);
 }
 
@@ -90,6 +90,15 @@ blame_tls(struct customer *c)
 		workaround_learn(c, AVOID_TLS, false, why);
 	else
 		log_warning(c->who.id, "%s", why);
+}
+
+/* Octets of a BDAT that a server does not know are commands for it. */
+void
+workaround_of_noise(struct customer *c)
+{
+	if (c->pipeline.bdat_refused)
+		workaround_learn(
+		    c, AVOID_CHUNKING, false, "replies to what BDAT carries");
 }
 
 void

@@ -41,6 +41,8 @@ void workaround_forget(struct customer *customer, enum workaround_bit bit);
 /* A reply bars the way that the session has taken. */
 void workaround_of_refusal(struct customer *customer,
     const struct expected *expected, const struct reply *reply);
+/* It says what nobody can have asked for. */
+void workaround_of_noise(struct customer *customer);
 /* The session breaks, before what is in flight is given up: what does that
  * teach? `why` is the reason of its end. */
 void workaround_of_end(struct customer *customer, const char *why);

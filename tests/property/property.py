@@ -11,6 +11,7 @@ chosen. --run plays one run again and again, as its number and seed made it."""
 import argparse
 import asyncio
 import itertools
+import logging
 import os
 import random
 import shutil
@@ -26,10 +27,11 @@ sys.path += [str(TESTS), str(TESTS / "dialog")]
 from model import Wrong, check, outcome
 from odmr.sandbox import BUILD, temporary_directory
 from odmrd_alone import make_template
-from random_customer import Refused
 from random_mail import MESSAGE_BUFFER
+from random_postfix import Bounced
 from relay import Relay
 from run import Run
+from turning import Refused
 
 PARALLEL = 16
 DOMAINS = 2             # of each account
@@ -44,7 +46,8 @@ RELAYS = [
     {"believe_5xx": "always", "message_buffer": MESSAGE_BUFFER},
     {"believe_5xx": "always", "message_buffer": 8 * MESSAGE_BUFFER,
      "session_buffer": 1 << 16, "total_buffer": 1 << 17},
-    {"believe_5xx": "second-opinion", "message_buffer": MESSAGE_BUFFER},
+    {"believe_5xx": "second-opinion", "message_buffer": MESSAGE_BUFFER,
+     "second_opinion_time": 0},
 ]
 
 ACCOUNTS = {f"customer{i}": [f"{letter}{i}.test" for letter in "ab"[:DOMAINS]]
@@ -70,7 +73,9 @@ class Property:
         self.memory = None
         self.runs = 0
         self.tally = {"messages": Counter(), "customers": Counter(),
-                      "sessions that ended by": Counter()}
+                      "habits": Counter(), "sessions of a run": Counter(),
+                      "sessions that ended by": Counter(),
+                      "copies": Counter()}
 
     async def play(self):
         """All runs, some at a time, until the time is over or one fails."""
@@ -88,7 +93,7 @@ class Property:
             run = Run(self.seed, next(self.numbers), self.relays)
             try:
                 await run.play(login, ACCOUNTS[login])
-            except (Wrong, Refused, OSError) as error:
+            except (Wrong, Refused, Bounced, OSError) as error:
                 raise Failure(run, f"{type(error).__name__}: {error}") \
                     from error
             self._count(run)
@@ -96,8 +101,11 @@ class Property:
     def _count(self, run):
         self.runs += 1
         self.tally["messages"].update(map(outcome, run.messages))
-        self.tally["customers"][run.customer.kind] += 1
-        self.tally["sessions that ended by"][run.customer.end] += 1
+        self.tally["customers"][run.server.kind] += 1
+        self.tally["habits"].update(run.server.habits)
+        self.tally["sessions of a run"][str(len(run.ends))] += 1
+        self.tally["sessions that ended by"].update(run.ends)
+        self.tally["copies"]["too many"] += run.copies
         if self.runs == WARM:
             self.memory = [relay.memory() for relay in self.relays]
 
@@ -123,8 +131,7 @@ class Property:
         log = run.relay.odmrd.log.read_text(errors="replace")
         print("odmrd's log:", *log.splitlines()[-LOG_SHOWN:], sep="\n")
         print(f"FAILED: run {run.number} with seed {self.seed} "
-              f"({run.customer.kind}, replies {run.customer.replying}): "
-              f"{failure}\n"
+              f"({run.server}), session {len(run.ends)}: {failure}\n"
               f"again: make property SEED={self.seed} RUN={run.number}")
 
     def remove(self):
@@ -179,6 +186,8 @@ def main():
           f"{BUILD}", flush=True)
     # Under ASan what was freed is kept for a while; not for long here.
     os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=4")
+    # What is written to a line that was just cut is no news.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     template = temporary_directory()
     try:
         make_template(template, ACCOUNTS)

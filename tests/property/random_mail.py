@@ -16,13 +16,25 @@ class Message:
     queue_id: str
     domain: str
     sender: str
-    recipients: list
+    recipients: list        # those that are still queued
     body: bytes
-    # What became of it, as the LMTP side saw it.
+    utf8: str               # SMTPUTF8 is "needed", "asked" for or ""
+    late: bool = False      # comes when a session lingers
+    arrives: int = 0        # with which session
+    delivered: int = 0      # recipients, in the sessions before
+    seen: int = 0           # sessions that began with it
+    bad_ends: int = 0       # of those, that broke while it was in flight
+    doubted: bool = False   # a refusal of it was not believed
+    gone: bool = False      # no more to be offered
+    # What became of it in this session, as the LMTP side saw it.
     whole: bool = False     # its last dot was written
     vanished: bool = False  # its LMTP side left before the answers
     turned_away: bool = False  # odmrd closed before the answers
     answers: dict = field(default_factory=dict)  # recipient: (code, text)
+
+    def offer_again(self):
+        self.whole = self.vanished = self.turned_away = False
+        self.answers = {}
 
 
 def random_size(rng):
@@ -39,7 +51,7 @@ def random_size(rng):
     return rng.randrange(LARGEST)
 
 
-def random_body(rng, size):
+def random_body(rng, size, ascii_only=False):
     """CRLF at its end, as everything has that came by LMTP."""
     if size == 0:
         return b""
@@ -51,13 +63,17 @@ def random_body(rng, size):
             body += rng.choice(PIECES) if rng.random() < 0.5 else \
                 rng.randbytes(rng.randrange(300))
             body += b"\r\n"
+    if ascii_only:
+        body = bytes(byte & 0x7f for byte in body)
     return bytes(body[:max(0, size - 2)]) + b"\r\n"
 
 
 def random_message(rng, run, number, domain):
+    utf8 = rng.choice(["needed", "asked"] + [""] * 40)
+    local = "\u00fc" if utf8 == "needed" else "u"
     return Message(
         queue_id=f"R{run}M{number}", domain=domain,
-        sender=f"m{number}@r{run}.test",
-        recipients=[f"u{i}.m{number}@{domain}"
+        sender=f"m{number}@r{run}.test", utf8=utf8,
+        recipients=[f"{local}{i}.m{number}@{domain}"
                     for i in range(rng.choice([1, 1, 1, 2, 3, 5]))],
-        body=random_body(rng, random_size(rng)))
+        body=random_body(rng, random_size(rng), utf8 == "asked"))

@@ -3,22 +3,40 @@
 
 import re
 import sqlite3
+import ssl
 import time
 from pathlib import Path
 
 from odmrd_alone import Odmrd
 
 COLUMNS = "queue_id, domain, sender, recipients, size, client, arrived, open"
+LINGER = 2      # seconds
 
 
 class Relay:
     def __init__(self, template, **settings):
         self.doubting = settings["believe_5xx"] == "second-opinion"
         self.odmrd = Odmrd(template, customer_timeout=60, data_done_timeout=60,
-                           reverse_tls="none", postqueue_path="/bin/true",
+                           noop_interval=1, postqueue_path="/bin/true",
                            **settings)
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(self.odmrd.dir / "server.pem",
+                                 self.odmrd.dir / "server.key")
         self.db = sqlite3.connect(self.odmrd.dir / "state.db", timeout=20,
                                   isolation_level=None)
+
+    def begin(self, login, linger):
+        """The account is as new."""
+        self.db.execute("UPDATE account SET linger = ? WHERE login = ?",
+                        (LINGER if linger else 0, login))
+        self.db.execute("DELETE FROM workaround WHERE account = "
+                        "(SELECT id FROM account WHERE login = ?)", (login,))
+
+    def learnt(self, login):
+        """What odmrd believes of the account's server."""
+        return [row[0] for row in self.db.execute(
+            "SELECT what FROM workaround JOIN account ON account.id = account "
+            "WHERE login = ?", (login,))]
 
     # ---- tags
 

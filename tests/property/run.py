@@ -1,111 +1,85 @@
 # SPDX-License-Identifier: ISC
-"""One run: a random customer collects random mail. The number of the run and
-the seed make all its choices; only time is not in our hands."""
+"""One run: a customer with one server collects random mail, session after
+session, until nothing is queued or it was time enough. The number of the run
+and the seed make all its choices; only time is not in our hands."""
 
 import asyncio
 import random
 import time
 
-from model import (Wrong, check, check_answers, check_session, check_taken,
-                   tag_wanted)
-from random_customer import Customer
+from history import History
+from model import check
 from random_mail import random_message
-from random_postfix import Peer
+from random_server import Server
+from session import Session
 
-BOUND = 25          # seconds for a run; odmrd's own timeouts are longer
-TAGS_BOUND = 10     # for the thread that settles them
+DOUBTED_MAX = 32    # more take longer than a session here may
+SESSIONS = 5        # undisturbed ones; more only where it takes longer
 
 
 class Run:
     def __init__(self, seed, number, relays):
+        self.name = f"{seed}/{number}"
         self.number = number
-        self.rng = random.Random(f"{seed}/{number}")
+        self.rng = random.Random(self.name)
         self.relay = self.rng.choice(relays)
         self.dialogue = []
-        self.customer = Customer(self.rng, self.dialogue)
+        self.server = Server(self.rng)
+        self.disturbed = self.rng.choice([0, 0, 0, 1, 1, 2])
+        self.linger = self.rng.random() < 0.04
         self.messages = []
-        self.peers = []
+        self.ends = []      # of its sessions
+        self.copies = 0
 
     async def play(self, login, domains):
         """Raises Wrong if the law is broken."""
         self._write(domains)
-        self.relay.add_tags(self.messages)
-        try:
-            await asyncio.wait_for(self._session(login, domains), BOUND)
-        except asyncio.TimeoutError:
-            raise Wrong(f"not at its end after {BOUND} s") from None
-        finally:
-            self._hang_up()
-        check_session(self.customer, self.messages)
-        check_taken(self.customer, self.messages)
-        check_answers(self.customer, self.messages, self.relay.doubting)
-        await self._check_tags(domains)
+        self.server.meet(self.rng, self.messages)
+        history = History(self.server, self.messages, self.disturbed)
+        self.relay.begin(login, self.linger)
+        most = max(history.due or 0, self.disturbed + SESSIONS)
+        for tick in range(most):
+            await self._session(tick, history, login, domains)
+            if history.over():
+                break
+        if self.server.is_sound() and self.disturbed == 0:
+            learnt = self.relay.learnt(login)
+            check(not learnt, f"{learnt} is learnt of a sound server")
+        self.copies = history.copies
+        self.relay.remove_tags(self.messages)
 
     def _write(self, domains):
         count = self.rng.choice([1, 2, self.rng.randrange(1, 15),
                                  self.rng.randrange(1, 60)])
+        if self.relay.doubting:
+            count = min(count, DOUBTED_MAX)
         self.messages = [
             random_message(self.rng, self.number, i, self.rng.choice(domains))
             for i in range(count)]
+        if self.linger:
+            self.messages[-1].late = True
+        if self.rng.random() < 0.5:     # new mail meanwhile
+            for message in self.messages:
+                message.arrives = self.rng.choice([0, 0, 0, 1, 2, 3, 4])
 
-    def _make_peers(self):
-        """A connection carries mail for one domain."""
-        vanishing = self.rng.choice([0, 0, 0.05, 0.3])
-        left = list(self.messages)
-        most = self.rng.choice([1, 3, 8])
-        while left:
-            domain = left[0].domain
-            batch = [m for m in left if m.domain == domain]
-            batch = batch[:self.rng.randrange(1, most + 1)]
-            left = [m for m in left if m not in batch]
-            self.peers.append(Peer(
-                random.Random(self.rng.random()), len(self.peers),
-                self.dialogue, batch, vanishing, self.relay.forget))
-
-    async def _session(self, login, domains):
-        customer = self.customer
-        await customer.connect(self.relay.odmrd.port)
-        await customer.turn(login, domains)
-        customer.break_somewhere()
-        self._make_peers()
-        sockets = self.relay.odmrd.dir / "odmr"
-        await asyncio.gather(customer.serve(), *(
-            peer.run(str(sockets / peer.messages[0].domain))
-            for peer in self.peers))
-
-    def _hang_up(self):
-        for end in [self.customer, *self.peers]:
-            if end.wire:
-                end.wire.abort()
-
-    # ---- tags
-
-    async def _check_tags(self, domains):
-        until = time.monotonic() + TAGS_BOUND
-        while wrong := self._wrong_tags(domains):
-            check(time.monotonic() < until, wrong)
-            await asyncio.sleep(0.005)
-        self.relay.remove_tags(self.messages)
-
-    def _wrong_tags(self, domains):
-        if self.relay.in_session(domains):
-            return "the session is still in state.db"
-        for message in self.messages:
-            tag = self.relay.tag(message)
-            if message.answers:
-                wanted = tag_wanted(message)
-                if tag != wanted:
-                    return f"the tag of {message.sender} is {tag}, not {wanted}"
-            elif tag and tag[0] != "held" and not self._said_so(message, tag):
-                return f"the tag of {message.sender} is {tag}, for nothing"
-        return None
-
-    def _said_so(self, message, tag):
-        """Nobody heard the answers: the tag may be settled all the same."""
-        said = self.customer.said.get(message.sender)
-        answers = [said and said.of(name) for name in message.recipients]
-        if not all(answers):
-            return False
-        delivered = sum(code < 300 for code, _ in answers)
-        return tag[0] == ("delivered" if delivered else "refused") and \
-            tag[2] == delivered
+    async def _session(self, tick, history, login, domains):
+        """If there is mail by then."""
+        self.relay.add_tags([m for m in self.messages
+                             if m.arrives == tick and not m.late])
+        queued = [m for m in self.messages
+                  if m.arrives <= tick and m.recipients and not m.gone]
+        if not queued:
+            return
+        if history.careful:     # tags know whole seconds only
+            await asyncio.sleep(1 - time.time() % 1)
+        number = len(self.ends)
+        self.dialogue.append(f"---- session {number + 1} of run {self.name}")
+        session = Session(
+            number, random.Random(f"{self.name}/{number}"), self.relay,
+            self.server, queued, self.dialogue, number < self.disturbed,
+            careful=history.careful, suspects=set(history.suspects))
+        try:
+            await session.play(login, domains)
+            history.add(number, session.customer, queued)
+        finally:
+            self.ends.append(session.customer.end or "?")

@@ -22,6 +22,7 @@ class Wire(asyncio.Protocol):
         self.buffer = bytearray()
         self.ended = False     # by whomever
         self.was_cut = False   # by us
+        self.is_secure = False
         self.cut_in = self.cut_out = None
         self.transport = None
         self.input = None
@@ -46,7 +47,8 @@ class Wire(asyncio.Protocol):
     def eof_received(self):
         self.ended = True
         self._wake()
-        return True
+        # TLS has no half of a connection.
+        return not self.is_secure
 
     def connection_lost(self, _):
         self.transport = None
@@ -84,6 +86,20 @@ class Wire(asyncio.Protocol):
         self.was_cut = self.ended = True
         self.abort()
 
+    def finish(self):
+        """Closes it, politely but for what was not read."""
+        if not self.ended:
+            self.dialogue.append(f"{self.us}: <close>")
+        self.was_cut = self.ended = True
+        self.close()
+
+    async def secure(self, context):
+        """TLS from here on, as the server of it."""
+        self.is_secure = True
+        self.transport = await asyncio.get_running_loop().start_tls(
+            self.transport, self, context, server_side=True,
+            ssl_handshake_timeout=20)
+
     def abort(self):
         if self.transport:
             self.transport.abort()
@@ -93,7 +109,7 @@ class Wire(asyncio.Protocol):
             self.transport.close()
 
     def send(self, data):
-        if self.ended or not self.transport:
+        if self.ended or not self.transport or not data:
             return
         if self.cut_out is not None and len(data) >= self.cut_out:
             self.transport.write(data[:self.cut_out])
