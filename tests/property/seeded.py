@@ -138,9 +138,9 @@ FAULTS = {
         "odmrd/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
         "\t\tcustomer_quit(c, \"drained\");\n\telse\n\t\tlinger_begin"),
     # What is learnt.
-    "a refused BDAT teaches nothing": (
-        "odmrd/workaround.c", "\tif (bdat)\n",
-        "\tif (bdat)\n\t\treturn;\n\telse if (bdat)\n"),
+    "that BDAT is refused is not heeded": (
+        "odmrd/hello.c", "CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)",
+        "CAP_CHUNKING"),
     "a line closed at BDAT teaches nothing": (
         "odmrd/workaround.c", "\tif (tx->plan == PLAN_CHUNKING)\n",
         "\tif (tx->plan == PLAN_CHUNKING)\n\t\treturn;\n"
