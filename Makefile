@@ -7,6 +7,7 @@
 #                        bench-etrn: how soon ETRN is answered;
 #                        bench-milter: what the milter costs; bench-scale: what
 #                        100,000 held messages cost
+#   make interop         real mail servers as customers: the matrix
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -122,7 +123,7 @@ clean:
 # ---- tests, demonstration, installation ------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-milter bench-scale lint install
+	bench-milter bench-scale interop lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -168,6 +169,13 @@ bench-milter: all
 # What those notice of 100,000 held messages who ask for something else.
 bench-scale: all
 	tests/bench/scale.py
+
+# A corpus into real mail servers; ONLY="haraka exim" picks, SEED= replays.
+interop:
+	tests/deps.sh interop
+	+$(MAKE) all
+	tests/interop/matrix.py $(if $(SEED),--seed $(SEED)) \
+	    $(if $(KEEP),--keep $(KEEP)) $(ONLY)
 
 lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc

@@ -96,6 +96,7 @@ struct customer {
 	bool ready;             /* mail could flow, since the first EHLO */
 	bool greeted;           /* its greeting came before the history */
 	bool helo;              /* EHLO is not for this server */
+	bool unasked;           /* and it has not refused it itself */
 	bool may_secure;        /* TLS is to be had, and not used */
 	unsigned caps;
 	struct reply reply; /* being put together */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
 
+#include "blame.h"
 #include "customer_reply.h"
 #include "hello.h"
 #include "log.h"
@@ -105,7 +106,7 @@ static void
 broken(struct customer *c, const char *reason)
 {
 	workaround_of_end(c, reason);
-	pipeline_blame(c);
+	blame(c);
 	customer_lost(c, reason);
 }
 

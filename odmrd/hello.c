@@ -94,7 +94,8 @@ send_helo(struct customer *c)
 static void
 say_hello(struct customer *c)
 {
-	if (c->helo || avoids(c, AVOID_EHLO))
+	c->unasked = c->helo || avoids(c, AVOID_EHLO);
+	if (c->unasked)
 		send_helo(c);
 	else
 		send_ehlo(c);
@@ -218,7 +219,8 @@ is_of_noop(const struct reply *reply)
 void
 hello_ehlo(struct customer *c, const struct reply *reply)
 {
-	if (reply_class(reply) == 5 || is_of_noop(reply))
+	c->unasked = is_of_noop(reply);
+	if (reply_class(reply) == 5 || c->unasked)
 		send_helo(c);
 	else if (reply_class(reply) == 2)
 		secure_or_go_on(c);
@@ -254,6 +256,7 @@ hello_again(struct customer *c, const struct expected *e, int code)
 		workaround_learn(c, AVOID_EHLO, true, "503 behind EHLO");
 	if ((!tls && !helo) || e->what != EXPECT_MAIL || !pipeline_put_back(c))
 		return false;
+	c->unasked = helo;
 	if (tls)
 		secure(c);
 	else

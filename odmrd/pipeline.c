@@ -9,19 +9,14 @@
  * been promised the rest of a message. With DATA there is no way back but to
  * drop the line: a dot would make half a message a whole one.
  */
-#include <string.h>
-#include <time.h>
-
+#include "blame.h"
 #include "customer.h"
 #include "lmtp.h"
 #include "log.h"
 #include "pipeline.h"
+#include "put_off.h"
 #include "ration.h"
-#include "settle.h"
 #include "smtputf8.h"
-
-/* Each that is put off keeps a process of Postfix waiting. */
-enum { PUT_OFF_MAX = 32 };
 
 void
 pipeline_init(struct pipeline *p)
@@ -47,8 +42,8 @@ pipeline_wants_more(const struct pipeline *p)
 }
 
 /* Nothing of the transaction is in the pipeline any more. */
-static void
-done(struct customer *c, struct transaction *tx)
+void
+pipeline_done(struct customer *c, struct transaction *tx)
 {
 	tx->state = TX_DONE;
 	tx->discard = true;
@@ -60,28 +55,15 @@ done(struct customer *c, struct transaction *tx)
 	}
 }
 
-/* Should the session end now, it is because of this one. */
-static void
-remember_refused(struct customer *c, const struct transaction *tx)
-{
-	const char *id = tx_id(tx);
-
-	if (tx_count(tx, 2) > 0 || tx->lmtp == NULL || id == NULL ||
-	    strlen(id) >= sizeof(c->refused.id))
-		return;
-	strcpy(c->refused.id, id);
-	strcpy(c->refused.domain, tx->lmtp->domain);
-}
-
 void
 pipeline_finish(struct customer *c, struct transaction *tx)
 {
 	tx_answer_rest(tx, false, 451, "4.3.0 The customer gave no answer");
 	c->pipeline.in_flight--;
 	if (c->state != CUSTOMER_ENDED)
-		remember_refused(c, tx);
+		blame_later(c, tx);
 	pace_answered(c, tx);
-	done(c, tx);
+	pipeline_done(c, tx);
 }
 
 void
@@ -101,19 +83,12 @@ pipeline_conclude(struct customer *c, bool clean)
 
 /* ---- which goes next ----------------------------------------------------- */
 
-/* What broke a session is to be alone on the wire when it does so again. */
-static bool
-goes_alone(const struct transaction *tx)
-{
-	return tx->suspicion >= SUSPECT_DOUBTED;
-}
-
 static enum plan
 plan_for(const struct customer *c, const struct transaction *tx)
 {
 	const struct pipeline *p = &c->pipeline;
 
-	if (goes_alone(tx) || (p->pace.cautious && c->tally.delivered == 0))
+	if (put_off_alone(tx) || (p->pace.cautious && c->tally.delivered == 0))
 		return PLAN_LOCKSTEP;
 	return p->plan;
 }
@@ -134,7 +109,7 @@ first_waiting(struct pipeline *p)
 static bool
 may_begin(const struct pipeline *p, const struct transaction *tx)
 {
-	if (p->in_flight > 0 && (goes_alone(tx) || p->lone))
+	if (p->in_flight > 0 && (put_off_alone(tx) || p->lone))
 		return false;
 	return pace_allows(&p->pace, p->in_flight);
 }
@@ -158,14 +133,14 @@ begin(struct customer *c)
 		return false;
 	TAILQ_REMOVE(&p->waiting, tx, entry);
 	if (!smtputf8_fits(c, tx)) {
-		done(c, tx);
+		pipeline_done(c, tx);
 		return true;
 	}
 	tx->state = TX_SENDING;
 	tx->plan = plan_for(c, tx);
 	p->in_flight++;
 	p->current = tx;
-	p->lone = goes_alone(tx);
+	p->lone = put_off_alone(tx);
 	p->step = first_step(p);
 	return true;
 }
@@ -208,76 +183,10 @@ pipeline_run(struct customer *c)
 		return;
 	p->running = true;
 	while (open_to_more(c) &&
-	    (p->current != NULL ? pipeline_step(c) : begin(c)))
+	    (p->current != NULL ? pipeline_step(c)
+				: begin(c) || put_off_release(c)))
 		continue;
 	p->running = false;
-}
-
-/* ---- what is put off ----------------------------------------------------- */
-
-/* Where sessions end at some of them, each has its turn. */
-static bool
-goes_before(const struct transaction *a, const struct transaction *b)
-{
-	return a->suspicion != b->suspicion ? a->suspicion < b->suspicion
-					    : a->faulted < b->faulted;
-}
-
-static void
-put_off(struct pipeline *p, struct transaction *tx)
-{
-	struct transaction *before = TAILQ_LAST(&p->put_off, transactions);
-
-	while (before != NULL && goes_before(tx, before))
-		before = TAILQ_PREV(before, transactions, entry);
-	if (before != NULL)
-		TAILQ_INSERT_AFTER(&p->put_off, before, tx, entry);
-	else
-		TAILQ_INSERT_HEAD(&p->put_off, tx, entry);
-	tx->put_off = true;
-	p->put_off_count++;
-}
-
-static void
-take_back(struct pipeline *p, struct transaction *tx)
-{
-	TAILQ_REMOVE(&p->put_off, tx, entry);
-	tx->put_off = false;
-	p->put_off_count--;
-}
-
-/* Not now: Postfix keeps it. */
-static void
-turn_away(struct customer *c, struct transaction *tx, const char *why)
-{
-	tx->fault = FAULT_UNKNOWN;
-	tx_answer_rest(tx, false, 450, why);
-	done(c, tx);
-}
-
-/* Where a transaction that may have broken a session has to go. */
-static void
-place_suspect(struct customer *c, struct transaction *tx)
-{
-	struct pipeline *p = &c->pipeline;
-
-	if (tx->suspicion == SUSPECT_APART)
-		turn_away(c, tx,
-		    "4.3.0 Set apart: the sessions that delivered it broke");
-	else if (p->put_off_count < PUT_OFF_MAX)
-		put_off(p, tx);
-	else {
-		tx->unsettled = true;
-		turn_away(c, tx, "4.3.0 Its turn is when others have gone");
-	}
-}
-
-/* What was only doubted goes like others with a server that takes mail. */
-static bool
-is_put_off(const struct customer *c, const struct transaction *tx)
-{
-	return tx->suspicion != SUSPECT_NOT &&
-	    (tx->suspicion != SUSPECT_DOUBTED || c->tally.delivered == 0);
 }
 
 void
@@ -286,8 +195,8 @@ pipeline_offer(struct customer *c, struct transaction *tx)
 	if (tx->state == TX_FILLING) {
 		tx->state = TX_WAITING;
 		history_recall(&c->history, tx);
-		if (is_put_off(c, tx)) {
-			place_suspect(c, tx);
+		if (put_off_needed(c, tx)) {
+			put_off(c, tx);
 			drain_check(c);
 		} else {
 			tx->suspicion = SUSPECT_NOT;
@@ -300,22 +209,7 @@ pipeline_offer(struct customer *c, struct transaction *tx)
 void
 pipeline_release(struct customer *c)
 {
-	struct pipeline *p = &c->pipeline;
-	struct transaction *tx = TAILQ_FIRST(&p->put_off);
-	enum suspicion suspicion;
-
-	if (tx == NULL)
-		return;
-	suspicion = tx->suspicion;
-	if (suspicion == SUSPECT_NEAR)
-		pace_slow(&p->pace);
-	do {
-		take_back(p, tx);
-		if (!is_put_off(c, tx))
-			tx->suspicion = SUSPECT_NOT;
-		TAILQ_INSERT_TAIL(&p->waiting, tx, entry);
-	} while (!goes_alone(tx) && (tx = TAILQ_FIRST(&p->put_off)) != NULL &&
-	    tx->suspicion == suspicion);
+	c->pipeline.releasing = true;
 	pipeline_run(c);
 }
 
@@ -330,7 +224,7 @@ pipeline_withdraw(struct customer *c, struct transaction *tx)
 	switch (tx->state) {
 	case TX_WAITING:
 		if (tx->put_off)
-			take_back(p, tx);
+			put_off_take_back(p, tx);
 		else
 			TAILQ_REMOVE(&p->waiting, tx, entry);
 		/* FALLTHROUGH */
@@ -389,49 +283,13 @@ fail_all(struct customer *c, struct transactions *list)
 
 	while ((tx = TAILQ_FIRST(list)) != NULL) {
 		if (tx->put_off)
-			take_back(&c->pipeline, tx);
+			put_off_take_back(&c->pipeline, tx);
 		else
 			TAILQ_REMOVE(list, tx, entry);
 		tx->fault = FAULT_UNKNOWN;
 		answer_lost(tx);
-		done(c, tx);
+		pipeline_done(c, tx);
 	}
-}
-
-/* Many servers close behind a refusal, or some of them. */
-static bool
-blame_refused(struct customer *c)
-{
-	const struct settlement fault = {
-		.queue_id = c->refused.id,
-		.domain = c->refused.domain,
-		.session = c->who.id,
-		.when = time(NULL),
-		.fault = FAULT_REFUSED,
-	};
-
-	if (c->refused.id[0] == '\0')
-		return false;
-	settle_tx(c->server->settle, &fault);
-	return true;
-}
-
-void
-pipeline_blame(struct customer *c)
-{
-	struct pipeline *p = &c->pipeline;
-	bool found = blame_refused(c);
-	struct expected *e;
-
-	for (size_t i = 0; i < c->fifo_count; i++) {
-		e = &c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
-		if (e->tx == NULL || e->tx->fault != FAULT_NONE)
-			continue;
-		e->tx->fault = i == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
-	}
-	if (p->current != NULL && p->current->fault == FAULT_NONE)
-		p->current->fault =
-		    c->fifo_count == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
 }
 
 void

@@ -52,6 +52,7 @@ struct pipeline {
 	bool lone;          /* what was begun last must stay alone */
 	bool dirty;         /* the customer may be within a transaction */
 	bool bdat_refused;  /* the last one */
+	bool releasing;     /* what is put off may go, one after the other */
 	bool running;       /* pipeline_run is on the stack */
 	unsigned in_flight; /* begun and not yet done */
 };
@@ -66,7 +67,7 @@ void pipeline_withdraw(struct customer *customer, struct transaction *tx);
 
 /* Sends what can be sent now. Called after every event that may allow more. */
 void pipeline_run(struct customer *customer);
-/* There is nothing else any more: some of those that were put off may go. */
+/* There is nothing else any more: what was put off may go. */
 void pipeline_release(struct customer *customer);
 /* Can that be a reply to this? What neither takes nor refuses cannot: then
  * nobody knows any more what the customer believes, and the line must go. */
@@ -83,9 +84,6 @@ void pipeline_reply(struct customer *customer, const struct expected *expected,
  * was said of it, it waits again, as if it had not been begun. False: it is too
  * late for that. */
 bool pipeline_put_back(struct customer *customer);
-/* The session breaks: what is in flight may be why, and most of all that whose
- * reply is due. */
-void pipeline_blame(struct customer *customer);
 /* The session ends: what has not begun is answered 451. */
 void pipeline_decline(struct customer *customer);
 /* The line is lost: all that the pipeline has is answered 451. */
@@ -93,7 +91,11 @@ void pipeline_fail(struct customer *customer);
 /* Has it nothing that it could send? */
 bool pipeline_wants_more(const struct pipeline *pipeline);
 
-/* ---- between pipeline.c, pipeline_step.c and pipeline_reply.c ------------ */
+/* ---- between pipeline.c, its steps and replies, and put_off.c -------------
+ */
+
+/* Nothing of the transaction is in the pipeline any more. */
+void pipeline_done(struct customer *customer, struct transaction *tx);
 
 /* Takes the current transaction's next step; false if it has to wait. */
 bool pipeline_step(struct customer *customer);

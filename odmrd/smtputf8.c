@@ -103,8 +103,12 @@ smtputf8_fits(const struct customer *c, struct transaction *tx)
 {
 	if (c->caps & CAP_SMTPUTF8 || !asks_for_it(tx->mail_args) || fit(tx))
 		return true;
-	/* RFC 6531 3.5. */
-	tx_answer_rest(
-	    tx, false, 553, "5.6.7 The customer's server has no SMTPUTF8");
+	/* RFC 6531 3.5. One that was not asked for its extensions may have
+	 * it. */
+	if (c->unasked)
+		tx_answer_rest(tx, false, 451, "4.6.7 SMTPUTF8 is unknown");
+	else
+		tx_answer_rest(tx, false, 553,
+		    "5.6.7 The customer's server has no SMTPUTF8");
 	return false;
 }

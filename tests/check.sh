@@ -13,9 +13,9 @@ export ODMR_BUILD
 PYTHON=/usr/bin/python3
 
 if [[ $(id -u) == 0 ]]; then
-	tests/deps.sh || exit 1
+	tests/deps.sh check || exit 1
 else
-	tests/deps.sh
+	tests/deps.sh check
 fi
 "$MAKE" --no-print-directory all unit || exit 1
 

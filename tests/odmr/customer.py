@@ -45,13 +45,14 @@ virtual_mailbox_limit = 0
 
 
 class Customer(Postfix):
-    def __init__(self, domains, name="customer.test", **settings):
-        """`settings` are further lines of main.cf."""
+    def __init__(self, domains, name="customer.test", services="", **settings):
+        """`settings` are further lines of main.cf, `services` of master.cf."""
         self.directory = temporary_directory()
         port, = probe.free_ports(1)
         super().__init__(self.directory / "etc", port,
                          self.directory / "mail.log")
         self.maildir = self.directory / "Maildir"
+        self.services = services
         try:
             self._configure(domains, name, settings)
             self.start()
@@ -76,7 +77,8 @@ class Customer(Postfix):
         Path(self.config, "main.cf").write_text(main_cf)
         services = Path("/usr/share/postfix/master.cf.dist").read_text()
         Path(self.config, "master.cf").write_text(
-            services.replace("\nsmtp  ", f"\n{self.port}  ", 1))
+            services.replace("\nsmtp  ", f"\n{self.port}  ", 1) +
+            self.services)
         subprocess.run(["/usr/sbin/postconf", "-c", self.config, "-F",
                         "*/*/chroot=n"], check=True, timeout=60)
 
@@ -106,7 +108,7 @@ class Customer(Postfix):
 
     def start(self):
         self._postfix("start")
-        wait_for(self._greets, 20, "the customer's Postfix answers")
+        wait_for(self._greets, 60, "the customer's Postfix answers")
 
     def halt(self):
         """All its processes end; start() goes on with what it has."""

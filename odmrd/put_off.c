@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+#include "customer.h"
+#include "lmtp.h"
+#include "pipeline.h"
+#include "put_off.h"
+
+/* Each keeps a process of Postfix waiting. */
+enum { PUT_OFF_MAX = 32 };
+
+/* What broke a session is to be alone on the wire when it does so again. */
+bool
+put_off_alone(const struct transaction *tx)
+{
+	return tx->suspicion >= SUSPECT_DOUBTED;
+}
+
+/* Where sessions end at some of them, each has its turn. */
+static bool
+goes_before(const struct transaction *a, const struct transaction *b)
+{
+	return a->suspicion != b->suspicion ? a->suspicion < b->suspicion
+					    : a->faulted < b->faulted;
+}
+
+static void
+insert(struct pipeline *p, struct transaction *tx)
+{
+	struct transaction *before = TAILQ_LAST(&p->put_off, transactions);
+
+	while (before != NULL && goes_before(tx, before))
+		before = TAILQ_PREV(before, transactions, entry);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&p->put_off, before, tx, entry);
+	else
+		TAILQ_INSERT_HEAD(&p->put_off, tx, entry);
+	tx->put_off = true;
+	p->put_off_count++;
+}
+
+void
+put_off_take_back(struct pipeline *p, struct transaction *tx)
+{
+	TAILQ_REMOVE(&p->put_off, tx, entry);
+	tx->put_off = false;
+	p->put_off_count--;
+}
+
+/* Not now: Postfix keeps it. */
+static void
+turn_away(struct customer *c, struct transaction *tx, const char *why)
+{
+	tx->fault = FAULT_UNKNOWN;
+	tx_answer_rest(tx, false, 450, why);
+	pipeline_done(c, tx);
+}
+
+/* Where a transaction that may have broken a session has to go. */
+void
+put_off(struct customer *c, struct transaction *tx)
+{
+	struct pipeline *p = &c->pipeline;
+
+	if (tx->suspicion == SUSPECT_APART)
+		turn_away(c, tx,
+		    "4.3.0 Set apart: the sessions that delivered it broke");
+	else if (p->put_off_count < PUT_OFF_MAX)
+		insert(p, tx);
+	else {
+		tx->unsettled = true;
+		turn_away(c, tx, "4.3.0 Its turn is when others have gone");
+	}
+}
+
+/* What was only doubted goes like others with a server that takes mail. */
+bool
+put_off_needed(const struct customer *c, const struct transaction *tx)
+{
+	return tx->suspicion != SUSPECT_NOT &&
+	    (tx->suspicion != SUSPECT_DOUBTED || c->tally.delivered == 0);
+}
+
+/* One that goes alone, or all that do not and are as suspect. False: there are
+ * none, or they have to wait. */
+bool
+put_off_release(struct customer *c)
+{
+	struct pipeline *p = &c->pipeline;
+	struct transaction *tx = TAILQ_FIRST(&p->put_off);
+	enum suspicion suspicion;
+
+	p->releasing &= tx != NULL;
+	if (!p->releasing || p->in_flight > 0)
+		return false;
+	suspicion = tx->suspicion;
+	if (suspicion == SUSPECT_NEAR)
+		pace_slow(&p->pace);
+	do {
+		put_off_take_back(p, tx);
+		if (!put_off_needed(c, tx))
+			tx->suspicion = SUSPECT_NOT;
+		TAILQ_INSERT_TAIL(&p->waiting, tx, entry);
+	} while (!put_off_alone(tx) &&
+	    (tx = TAILQ_FIRST(&p->put_off)) != NULL &&
+	    tx->suspicion == suspicion);
+	return true;
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: ISC
+"""Real mail servers as the customer's, behind a real fetchmail."""
