@@ -130,7 +130,7 @@ class History:
         answer = answer_of(customer, message, recipient)
         said = customer.said.get(message.sender)
         _, text = message.answers.get(recipient, (400, ""))
-        check(DOUBTED in text or (said and said.is_crowded()) or
+        check(DOUBTED in text or ".6.7 " in text or (said and said.is_crowded()) or
               (answer and answer.refuses() and answer.verdict),
               f"{message.sender} to {recipient} is still queued after "
               f"{self.due} sessions, the customer said {answer}")

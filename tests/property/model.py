@@ -71,7 +71,8 @@ def check_answers(customer, messages, doubting):
     for message in messages:
         if message.turned_away and len(message.answers) < \
                 len(message.recipients):
-            check(customer.end != "quit" or customer.astray,
+            check(customer.end != "quit" or customer.astray or
+                  customer.nooped.is_set(),
                   f"{message.sender} was turned away from a sound session")
         elif not message.vanished:
             for recipient in message.recipients:

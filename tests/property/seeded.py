@@ -124,15 +124,15 @@ FAULTS = {
         "odmrd/pace.c", "CALM = 16", "CALM = 1"),
     # Who ended a session.
     "nobody is blamed for the end": (
-        "odmrd/customer_reply.c", "\tpipeline_blame(c);\n", ""),
+        "odmrd/customer_reply.c", "\tblame(c);\n", ""),
     "who ended a session goes with others": (
-        "odmrd/pipeline.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
+        "odmrd/put_off.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
         "return tx->suspicion > SUSPECT_APART;"),
     "who ended a session goes first": (
-        "odmrd/pipeline.c", "return tx->suspicion != SUSPECT_NOT &&\n",
+        "odmrd/put_off.c", "return tx->suspicion != SUSPECT_NOT &&\n",
         "return tx->suspicion == SUSPECT_APART &&\n"),
     "nobody is set apart": (
-        "odmrd/pipeline.c", "if (tx->suspicion == SUSPECT_APART)",
+        "odmrd/put_off.c", "if (tx->suspicion == SUSPECT_APART)",
         "if (tx->suspicion > SUSPECT_APART)"),
     "who is put off stays so": (
         "odmrd/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
