@@ -53,7 +53,7 @@ class History:
         self.due = None if self.cost is None else disturbed + 1 + self.cost
         self.suspects = set()   # likeliest causes of a session's end
         self.careful = False    # the last session had a bad one
-        self.shown = False      # the habits
+        self.shown = set()      # habits
         self.hits = 0           # sessions that ended at the poison
         self.copies = 0
 
@@ -63,7 +63,7 @@ class History:
         for message in offered:
             self._settle(message)
         self._check_poison(customer)
-        if self.due and customer.shown and not self.shown:
+        if self.due and customer.shown - self.shown:
             self.due = max(self.due, number + 1 + self.cost)
         self.shown |= customer.shown
         self.hits += customer.struck and customer.end != "quit" and \

@@ -172,7 +172,7 @@ FAULTS = {
 
 
 def copy_tree(to):
-    for name in ("Makefile", "lib", "odmrd", "odmrctl", "milter", "sql",
+    for name in ("Makefile", "lib", "odmrd", "odmrctl", "etrn-trigger", "sql",
                  "tests"):
         source = TREE / name
         if source.is_dir():
