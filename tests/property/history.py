@@ -95,7 +95,7 @@ class History:
     @staticmethod
     def _settle(message):
         """What Postfix does with the answers."""
-        if message.vanished:
+        if message.vanished or message.returned:
             message.gone = True
         left = []
         for recipient in message.recipients:
