@@ -180,13 +180,15 @@ learn_from_rset(
 static bool
 is_barred(struct customer *c, const struct expected *e, struct reply *reply)
 {
+	int code = reply->code;
+
 	if (e->what == EXPECT_RSET && reply_class(reply) == 5) {
 		learn_from_rset(c, e, reply);
 		return true;
 	}
 	if (e->tx == NULL || pipeline_weigh(c, e, reply) != REFUSAL_OF_SESSION)
 		return false;
-	workaround_of_refusal(c, e, reply);
+	workaround_of_refusal(c, e, code);
 	return true;
 }
 

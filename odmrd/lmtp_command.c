@@ -33,14 +33,16 @@ on_lhlo(struct lmtp *lmtp, const char *args)
 	(void)args;
 	link_printf(lmtp->link, "250-%s\r\n250-PIPELINING\r\n",
 	    c->server->conf->myhostname);
-	/* Without the number, and SMTPUTF8 always: where the customer's server
-	 * does not take such a message, that is for the second opinion to
-	 * judge, and not for Postfix at once. */
+	/* Without the number, and SMTPUTF8 with 8BITMIME: where the customer's
+	 * server does not take such a message, that is for the second opinion
+	 * to judge, and not for Postfix at once. (Without 8BITMIME Postfix
+	 * makes 7 bits of a message, but not for a server with SMTPUTF8.) */
 	if (c->caps & CAP_SIZE)
 		reply(lmtp, "250-SIZE");
-	if (c->caps & CAP_8BITMIME)
+	if (c->caps & CAP_8BITMIME) {
 		reply(lmtp, "250-8BITMIME");
-	reply(lmtp, "250-SMTPUTF8");
+		reply(lmtp, "250-SMTPUTF8");
+	}
 	if (c->caps & CAP_DSN)
 		reply(lmtp, "250-DSN");
 	reply(lmtp, "250-ENHANCEDSTATUSCODES");

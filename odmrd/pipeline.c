@@ -265,6 +265,7 @@ pipeline_put_back(struct customer *c)
 	p->in_flight = 0;
 	p->dirty = false;
 	tx->state = TX_WAITING;
+	tx->fault = FAULT_NONE;
 	TAILQ_INSERT_HEAD(&p->waiting, tx, entry);
 	return true;
 }

@@ -102,15 +102,17 @@ workaround_of_noise(struct customer *c)
 }
 
 void
-workaround_of_refusal(
-    struct customer *c, const struct expected *e, const struct reply *reply)
+workaround_of_refusal(struct customer *c, const struct expected *e, int code)
 {
 	bool bdat = e->what == EXPECT_CHUNK || e->what == EXPECT_LAST;
 
+	/* Others say themselves what is amiss, and it is not that. */
+	if (code > 504)
+		return;
 	if (bdat)
-		workaround_learn(c, AVOID_CHUNKING, true, reply->text);
+		workaround_learn(c, AVOID_CHUNKING, true, "BDAT is refused");
 	else
-		blame_way(c, e->tx, reply->text);
+		blame_way(c, e->tx, "commands are refused");
 }
 
 void

@@ -13,7 +13,6 @@
 #include "expect.h"
 
 struct customer;
-struct reply;
 
 enum workaround_bit {
 	AVOID_TLS = 1 << 0, /* STARTTLS is offered and does not work */
@@ -38,9 +37,9 @@ void workaround_learn(struct customer *customer, enum workaround_bit bit,
 /* It works again. */
 void workaround_forget(struct customer *customer, enum workaround_bit bit);
 
-/* A reply bars the way that the session has taken. */
-void workaround_of_refusal(struct customer *customer,
-    const struct expected *expected, const struct reply *reply);
+/* A reply of that code bars the way that the session has taken. */
+void workaround_of_refusal(
+    struct customer *customer, const struct expected *expected, int code);
 /* It says what nobody can have asked for. */
 void workaround_of_noise(struct customer *customer);
 /* The session breaks, before what is in flight is given up: what does that

@@ -293,13 +293,13 @@ def test_account_show_tells_what_was_learnt(daemon):
     odmrctl = [BUILD / "odmrctl", "-c", daemon.dir / "odmr.conf"]
     text = subprocess.run([*odmrctl, "account", "show", "alice"],
                           capture_output=True, text=True, check=True).stdout
-    assert "workaround no-chunking until 20" in text and ": what" in text
+    assert "workaround no-chunking until 20" in text and "BDAT" in text
     account = json.loads(subprocess.run(
         [*odmrctl, "account", "show", "alice", "--json"], capture_output=True,
         check=True).stdout)
     [row] = [row for row in account["workarounds"]
              if row["what"] == "no-chunking"]
-    assert row["why"] == "what"
+    assert row["why"] == "BDAT is refused"
     # It goes with the account.
     subprocess.run([*odmrctl, "account", "remove", "alice"], check=True)
     assert known(daemon) == []
