@@ -94,7 +94,7 @@ class BrokenCustomer(Customer):
         breaks = {"broken": True, "at first": self.number == 0,
                   "later": self.number == 1}
         if breaks.get(self.server.tls):
-            self.shown = True
+            self.shown.add("tls")
             self.wire.send(b"this is no TLS record at all\r\n")
             await self._drop("close")
         self.offered.clear()
@@ -142,7 +142,8 @@ class BrokenCustomer(Customer):
                 server.poison_at not in ({stage} if stage != "END"
                                          else {"DATA", "END"}):
             return None
-        self.struck = self.shown = True
+        self.struck = True
+        self.shown.add("poison")
         if server.poison_way == "code":
             return await self._give_of_session(what, *server.poison_code)
         if server.poison_way != "500s":
@@ -211,7 +212,7 @@ class BrokenCustomer(Customer):
             await super()._bdat(argument)
             self.chunked += last
             return
-        self.shown = True
+        self.shown.add("bdat")
         if self.server.bdat == "closes":
             await self._drop("close")
         elif self.server.bdat == "stalls":

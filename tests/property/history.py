@@ -53,7 +53,7 @@ class History:
         self.due = None if self.cost is None else disturbed + 1 + self.cost
         self.suspects = set()   # likeliest causes of a session's end
         self.careful = False    # the last session had a bad one
-        self.shown = False      # the habits
+        self.shown = set()      # habits
         self.hits = 0           # sessions that ended at the poison
         self.copies = 0
 
@@ -63,7 +63,7 @@ class History:
         for message in offered:
             self._settle(message)
         self._check_poison(customer)
-        if self.due and customer.shown and not self.shown:
+        if self.due and customer.shown - self.shown:
             self.due = max(self.due, number + 1 + self.cost)
         self.shown |= customer.shown
         self.hits += customer.struck and customer.end != "quit" and \
@@ -95,7 +95,7 @@ class History:
     @staticmethod
     def _settle(message):
         """What Postfix does with the answers."""
-        if message.vanished:
+        if message.vanished or message.returned:
             message.gone = True
         left = []
         for recipient in message.recipients:
@@ -130,7 +130,7 @@ class History:
         answer = answer_of(customer, message, recipient)
         said = customer.said.get(message.sender)
         _, text = message.answers.get(recipient, (400, ""))
-        check(DOUBTED in text or (said and said.is_crowded()) or
+        check(DOUBTED in text or ".6.7 " in text or (said and said.is_crowded()) or
               (answer and answer.refuses() and answer.verdict),
               f"{message.sender} to {recipient} is still queued after "
               f"{self.due} sessions, the customer said {answer}")

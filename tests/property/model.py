@@ -71,9 +71,10 @@ def check_answers(customer, messages, doubting):
     for message in messages:
         if message.turned_away and len(message.answers) < \
                 len(message.recipients):
-            check(customer.end != "quit" or customer.astray,
+            check(customer.end != "quit" or customer.astray or
+                  customer.nooped.is_set(),
                   f"{message.sender} was turned away from a sound session")
-        elif not message.vanished:
+        elif not message.vanished and not message.returned:
             for recipient in message.recipients:
                 check_answer(customer, message, recipient, doubting)
     check_order(customer, messages)

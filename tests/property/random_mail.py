@@ -29,6 +29,7 @@ class Message:
     # What became of it in this session, as the LMTP side saw it.
     whole: bool = False     # its last dot was written
     vanished: bool = False  # its LMTP side left before the answers
+    returned: bool = False  # Postfix did not even offer it
     turned_away: bool = False  # odmrd closed before the answers
     answers: dict = field(default_factory=dict)  # recipient: (code, text)
 

@@ -141,6 +141,8 @@ class Peer:
             await self._expect("221")
 
     async def _deliver(self, message):
+        if self._returns(message):
+            return
         leave = None
         if self.rng.random() < self.vanishing:
             leave = self.rng.choice(["envelope", "body", "body", "body",
@@ -171,10 +173,22 @@ class Peer:
             text += f" SIZE={len(message.body)}"
         if "8BITMIME" in self.offers:
             text += " BODY=8BITMIME"
-        if message.utf8 and "SMTPUTF8" not in self.offers:
-            raise Bounced("SMTPUTF8 is not offered: Postfix returns "
+        if message.utf8 and "SMTPUTF8" in self.offers:
+            text += " SMTPUTF8"
+        return text
+
+    def _returns(self, message):
+        """Postfix sends no message that needs SMTPUTF8 where it is not shown.
+        It has to be, with 8BITMIME: without that Postfix would not make 7 bits
+        of an 8-bit body any more."""
+        if message.utf8 != "needed" or "SMTPUTF8" in self.offers:
+            return False
+        if "8BITMIME" in self.offers:
+            raise Bounced("SMTPUTF8 is not shown: Postfix returns "
                           f"{message.sender} by itself")
-        return text + (" SMTPUTF8" if message.utf8 else "")
+        message.returned = True
+        self.forget([message])
+        return True
 
     async def _envelope(self, message, leave):
         """True if the body is wanted."""

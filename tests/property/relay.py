@@ -10,7 +10,7 @@ from pathlib import Path
 from odmrd_alone import Odmrd
 
 COLUMNS = "queue_id, domain, sender, recipients, size, client, arrived, open"
-LINGER = 2      # seconds
+LINGER = 4      # seconds
 
 
 class Relay:

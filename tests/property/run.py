@@ -70,7 +70,8 @@ class Run:
                   if m.arrives <= tick and m.recipients and not m.gone]
         if not queued:
             return
-        if history.careful:     # tags know whole seconds only
+        if self.ends[-1:] not in ([], ["quit"]):
+            # When a session ended badly is known in whole seconds.
             await asyncio.sleep(1 - time.time() % 1)
         number = len(self.ends)
         self.dialogue.append(f"---- session {number + 1} of run {self.name}")

@@ -124,23 +124,23 @@ FAULTS = {
         "odmrd/pace.c", "CALM = 16", "CALM = 1"),
     # Who ended a session.
     "nobody is blamed for the end": (
-        "odmrd/customer_reply.c", "\tpipeline_blame(c);\n", ""),
+        "odmrd/customer_reply.c", "\tblame(c);\n", ""),
     "who ended a session goes with others": (
-        "odmrd/pipeline.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
+        "odmrd/put_off.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
         "return tx->suspicion > SUSPECT_APART;"),
     "who ended a session goes first": (
-        "odmrd/pipeline.c", "return tx->suspicion != SUSPECT_NOT &&\n",
+        "odmrd/put_off.c", "return tx->suspicion != SUSPECT_NOT &&\n",
         "return tx->suspicion == SUSPECT_APART &&\n"),
     "nobody is set apart": (
-        "odmrd/pipeline.c", "if (tx->suspicion == SUSPECT_APART)",
+        "odmrd/put_off.c", "if (tx->suspicion == SUSPECT_APART)",
         "if (tx->suspicion > SUSPECT_APART)"),
     "who is put off stays so": (
         "odmrd/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
         "\t\tcustomer_quit(c, \"drained\");\n\telse\n\t\tlinger_begin"),
     # What is learnt.
-    "a refused BDAT teaches nothing": (
-        "odmrd/workaround.c", "\tif (bdat)\n",
-        "\tif (bdat)\n\t\treturn;\n\telse if (bdat)\n"),
+    "that BDAT is refused is not heeded": (
+        "odmrd/hello.c", "CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)",
+        "CAP_CHUNKING"),
     "a line closed at BDAT teaches nothing": (
         "odmrd/workaround.c", "\tif (tx->plan == PLAN_CHUNKING)\n",
         "\tif (tx->plan == PLAN_CHUNKING)\n\t\treturn;\n"
@@ -172,7 +172,7 @@ FAULTS = {
 
 
 def copy_tree(to):
-    for name in ("Makefile", "lib", "odmrd", "odmrctl", "milter", "sql",
+    for name in ("Makefile", "lib", "odmrd", "odmrctl", "etrn-trigger", "sql",
                  "tests"):
         source = TREE / name
         if source.is_dir():
