@@ -137,18 +137,19 @@ class Ledger:
         return sum(max(0, len(entry.copies) - 1)
                    for entry in self.entries.values())
 
-    def faults(self, refuses, keeps, traits):
+    def faults(self, refuses, keeps, traits, cuts=False):
         """Sentences. `refuses` and `keeps`: kinds that the server itself does
-        not take, for good or for now."""
+        not take, for good or for now. A server that `cuts` its first session
+        may get twice what was in flight then, as with any client of SMTP."""
         for entry in self.entries.values():
-            yield from self._faults_of(entry, refuses, traits)
+            yield from self._faults_of(entry, refuses, traits, 1 + cuts)
         for entry in self.waiting(refuses):
             if entry.kind not in keeps and "*" not in keeps:
                 yield f"kept waiting: {named(entry)}: {entry.reply}"
 
-    def _faults_of(self, entry, refuses, traits):
+    def _faults_of(self, entry, refuses, traits, copies):
         name = named(entry)
-        if len(entry.copies) > 1:
+        if len(entry.copies) > copies:
             yield f"doubled: {name} came {len(entry.copies)} times"
         if entry.status == SENT and not entry.copies:
             yield f"lost: {name}: {entry.reply}"

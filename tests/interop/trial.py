@@ -186,7 +186,7 @@ class Trial:
                             if reason != "drained"]
         outcome.faults += [
             *ledger.faults(configuration.refuses, configuration.keeps,
-                           configuration.traits),
+                           configuration.traits, configuration.cuts),
             *(f"stranger: {recipient}" for recipient in strangers),
             *self.provider.faults()]
         self._keep("faults", "".join(f"{fault}\n" for fault in
