@@ -90,7 +90,7 @@ def _targets(runs):
         at_least("loopback : bare sink", 0.9, "rate", loop, bare),
         at_least("100 ms : loopback", 0.7, "rate", far, loop),
         at_least("300 ms : loopback", 0.3, "rate", farther, loop),
-        at_most("round trips a message, PIPELINING only", 1.2,
+        at_most("round trips a message, PIPELINING only", 2.2,
                 lambda: runs.value(single, "round_trips")),
         at_least("TLS : clear, loopback", 0.8, "rate", pick(tls=True), loop),
         at_least("TLS : clear, 100 ms", 0.8, "rate",
