@@ -5,6 +5,7 @@
 #   make check           every test; make demo: see it work
 #   make bench           how fast it is; make bench-idle: what idling costs;
 #                        bench-etrn: how soon ETRN is answered;
+#                        bench-fetchmail: what fetchmail collects;
 #                        bench-milter: what the milter costs; bench-scale: what
 #                        100,000 held messages cost
 #   make interop         real mail servers as customers: the matrix
@@ -123,7 +124,7 @@ clean:
 # ---- tests, demonstration, installation ------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-milter bench-scale interop lint install
+	bench-fetchmail bench-milter bench-scale interop lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -161,6 +162,10 @@ bench-idle: all
 # How soon the policy service answers.
 bench-etrn: all
 	tests/bench/policy.py
+
+# How fast real fetchmail and a real Postfix collect.
+bench-fetchmail: all
+	tests/bench/fetchmail.py $(MESSAGES)
 
 # How much mail Postfix accepts with the milter and without.
 bench-milter: all

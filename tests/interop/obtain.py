@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""Gets the mail servers that no Debian package can install beside Postfix: their
-packages are unpacked into build/interop/, and what npm has is installed there.
+"""Gets the mail servers that cannot be installed beside Postfix: their packages
+are unpacked into build/interop/, and what npm has is installed there.
 
     obtain.py check|interop
 

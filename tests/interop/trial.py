@@ -25,6 +25,23 @@ HUNG_MAX = 2
 SHOWN = 20000   # characters of a log, where one is printed
 
 
+# What the client may say only where the server offers the extension.
+PARAMETERS = {"BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "SIZE": "SIZE",
+              "RET": "DSN", "ENVID": "DSN", "NOTIFY": "DSN", "ORCPT": "DSN"}
+OFFER = re.compile(r"ODMR> 250[- ](\w+)")
+PATH = re.compile(r"ODMR< (?:MAIL FROM|RCPT TO):<.*> (.*)")
+
+
+def unoffered(transcript):
+    """Faults: parameters of extensions that the server did not offer."""
+    greeting = transcript.partition("ODMR< MAIL FROM:")[0]
+    offered = {word.upper() for word in OFFER.findall(greeting)}
+    names = {parameter.partition("=")[0] for parameters in
+             PATH.findall(transcript) for parameter in parameters.split()}
+    return {f"unoffered: {name}" for name in names
+            if PARAMETERS.get(name) not in offered}
+
+
 @dataclass
 class Outcome:
     """What there is to say of a trial."""
@@ -133,9 +150,11 @@ class Trial:
             tls_ca=self.provider.tls_ca if self.configuration.over_tls
             else None)
         try:
-            self._keep(
-                f"fetchmail-{self.outcome.sessions}.log", fetchmail.wait(
-                    self.session_seconds).transcript.encode("latin-1"))
+            transcript = fetchmail.wait(self.session_seconds).transcript
+            self.outcome.faults += unoffered(transcript) - \
+                set(self.outcome.faults)
+            self._keep(f"fetchmail-{self.outcome.sessions}.log",
+                       transcript.encode("latin-1"))
         except subprocess.TimeoutExpired:
             self.hung += 1
             self.outcome.faults.append(
