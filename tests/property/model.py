@@ -74,7 +74,7 @@ def check_answers(customer, messages, doubting):
             check(customer.end != "quit" or customer.astray or
                   customer.nooped.is_set(),
                   f"{message.sender} was turned away from a sound session")
-        elif not message.vanished and not message.returned:
+        elif not (message.vanished or message.returned or message.late):
             for recipient in message.recipients:
                 check_answer(customer, message, recipient, doubting)
     check_order(customer, messages)

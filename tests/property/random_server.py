@@ -75,9 +75,9 @@ class Server:
         return set(chosen)
 
     def _random_refusals(self, rng):
-        """None where refusals are counted."""
+        """None where refusals are counted, or might be why a line closes."""
         often = rng.choice([0, 0.03, 0.3])
-        if self.habits & {"errors", "nonmail"}:
+        if self.habits & {"errors", "nonmail", "bdat"}:
             often = 0
         return {stage: rng.choice([0, often, often])
                 for stage in ("MAIL", "RCPT", "DATA", "BDAT", "END")}

@@ -153,9 +153,9 @@ FAULTS = {
         "bool tls = code == 539 &&"),
     "EHLO again instead of HELO": (
         "odmrd/hello.c", '"HELO %s\\r\\n"', '"EHLO %s\\r\\n"'),
-    "a counted RSET teaches nothing": (
-        "odmrd/pace.c", ".one_by_one = avoids(c, AVOID_RSET)",
-        ".one_by_one = false"),
+    "RSET where none is needed": (
+        "odmrd/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
+        "p->in_flight > 0 ? STEP_RSET"),
     # Between Postfix and the customer's server.
     "552 to RCPT is final": (
         "odmrd/refusal.c", "AT(EXPECT_RCPT), REFUSAL_FOR_NOW",

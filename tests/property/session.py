@@ -82,6 +82,8 @@ class Session:
         await asyncio.wait([nooped, serving],
                            return_when=asyncio.FIRST_COMPLETED)
         nooped.cancel()
+        if serving.done():
+            return      # it never came to that
         self.relay.add_tags(late)
         for message in late:
             message.late = False
