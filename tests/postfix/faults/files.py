@@ -70,8 +70,6 @@ FAULTS = [
     ("key_of_root", "key-unreadable",
      lambda p: os.chown(p.etc / "server.key", 0, 0)),
     ("no_key", "key-unreadable", lambda p: (p.etc / "server.key").unlink()),
-    ("flush_map", "map-unreadable",
-     lambda p: (p.etc / "fast_flush_domains.cf").chmod(0o600)),
     ("other_database", "map-database", other_database),
     ("no_state_db", "database-unusable", lambda p: p.state.unlink()),
     ("newer_schema", "database-unusable",
