@@ -46,7 +46,9 @@ def other_place(p):
 
 
 def other_database(p):
-    shutil.copy2(p.relay, p.directory / "lib" / "old.db")
+    old = p.directory / "lib" / "old.db"
+    shutil.copy2(p.relay, old)
+    shutil.chown(old, p.relay.owner(), p.relay.group())
     p.edit(p.etc / "transport.cf",
            lambda text: text.replace("relay.db", "old.db"))
 
