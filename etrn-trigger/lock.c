@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sysexits.h>
 
 #include "lock.h"
@@ -24,7 +23,7 @@ lock_take(const struct conf *conf, const char *suffix, int *code)
 	if (fd == -1)
 		*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
 	if (fd == -1 && *code != EX_OK)
-		log_error(NULL, "%s: %s", path, strerror(errno));
+		log_error(NULL, "%s: %s", path, locked_file_fault());
 	free(path);
 	return fd;
 }

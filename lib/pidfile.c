@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "locked_file.h"
@@ -14,8 +12,7 @@ pid_file_open(const char *path, char error[PID_ERROR_SIZE])
 
 	if (fd == -1)
 		snprintf(error, PID_ERROR_SIZE, "%.256s: %s", path,
-		    errno == EWOULDBLOCK ? "another process is running"
-					 : strerror(errno));
+		    locked_file_fault());
 	return fd;
 }
 

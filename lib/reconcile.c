@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -229,29 +228,13 @@ change(struct run *run, int64_t missing)
 /* ---- one at a time ----------------------------------------------------- */
 
 /* A file of its own: to close one of the database's would drop SQLite's locks
- * on it. What root makes goes to whom the database belongs; what is there may
- * be a link that this user has planted, and is nobody's to give away. */
+ * on it. */
 static int
 open_lock(const struct conf *conf, char *path, size_t size)
 {
-	static const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
-	struct stat st;
-	int fd;
-
 	snprintf(path, size, "%s.reconcile", conf->state_database);
-	fd = open(path, flags);
-	if (fd != -1 || errno != ENOENT)
-		return fd;
-	fd = open(path, flags | O_CREAT | O_EXCL, 0600);
-	if (fd == -1 && errno == EEXIST)
-		return open(path, flags);
-	if (fd != -1 && geteuid() == 0 &&
-	    stat(conf->state_database, &st) == 0 &&
-	    fchown(fd, st.st_uid, st.st_gid) == -1) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+	return open(
+	    path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 }
 
 static bool

@@ -63,14 +63,24 @@ store_error(const struct store *store)
 }
 
 enum store_result
-store_init(struct store *store)
+store_prepare(struct store *store)
 {
 	for (int i = 0; i < BASES; i++) {
 		base_close(&store->bases[i]);
-		if (!file_prepare(store, (enum base_name)i) ||
-		    !base_open(store, &store->bases[i], true))
+		if (!file_prepare(store, (enum base_name)i))
 			return STORE_FAILED;
 	}
+	return STORE_OK;
+}
+
+enum store_result
+store_init(struct store *store)
+{
+	if (store_prepare(store) != STORE_OK)
+		return STORE_FAILED;
+	for (int i = 0; i < BASES; i++)
+		if (!base_open(store, &store->bases[i], true))
+			return STORE_FAILED;
 	return STORE_OK;
 }
 

@@ -45,6 +45,8 @@ const char *store_error(const struct store *store);
  * and mode (relay.db conf->user:postfix 0640, state.db conf->user 0600) when
  * run as root. Opening a newer schema fails with a clear message. */
 enum store_result store_init(struct store *store);
+/* The files alone, not yet opened: what of it takes root. */
+enum store_result store_prepare(struct store *store);
 
 /* One transaction over state.db; calls between are all done or none. */
 enum store_result store_begin(struct store *store);

@@ -124,7 +124,7 @@ check_version(struct store *store, struct base *base, bool upgrade)
 		    "\"odmrctl init\"",
 		    version, ours);
 	else
-		return true;
+		return base_vet(store, base, version);
 	return false;
 }
 
@@ -189,28 +189,12 @@ upgrade_schema(struct store *store, struct base *base)
 	return false;
 }
 
-static bool
-connect_file(struct store *store, struct base *base)
-{
-	int rc;
-
-	base->damaged = false;
-	rc = sqlite3_open_v2(base->path, &base->db,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc != SQLITE_OK) {
-		base_fault(store, base, rc);
-		return false;
-	}
-	sqlite3_extended_result_codes(base->db, 1);
-	sqlite3_busy_timeout(base->db, store->busy_ms);
-	return true;
-}
-
 /* Foreign keys come on last: a step that rebuilds a table needs them off. */
 bool
 base_open(struct store *store, struct base *base, bool upgrade)
 {
-	if (connect_file(store, base) && check_version(store, base, upgrade) &&
+	base->damaged = false;
+	if (base_connect(store, base) && check_version(store, base, upgrade) &&
 	    (store->reader ? run(store, base, "PRAGMA query_only = ON")
 			   : set_journal(store, base)) &&
 	    (!upgrade || upgrade_schema(store, base)) &&

@@ -68,14 +68,23 @@ find_owner(struct store *store, enum base_name name, struct owner *owner)
 }
 
 static bool
+give_directory(const char *path, const struct owner *owner)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool ok = fd != -1 && fchmod(fd, 0755) == 0 &&
+	    (geteuid() != 0 || fchown(fd, owner->uid, (gid_t)-1) == 0);
+
+	if (fd != -1)
+		close(fd);
+	return ok;
+}
+
+static bool
 make_directory(struct store *store, struct base *base, const char *path,
     const struct owner *owner)
 {
-	if (mkdir(path, 0755) == 0) {
-		if (chmod(path, 0755) == 0 &&
-		    (geteuid() != 0 || chown(path, owner->uid, (gid_t)-1) == 0))
-			return true;
-	} else if (errno == EEXIST)
+	if (mkdir(path, 0755) == 0 ? give_directory(path, owner)
+				   : errno == EEXIST)
 		return true;
 	base_complain(
 	    store, base, "directory %.255s: %s", path, strerror(errno));

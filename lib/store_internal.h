@@ -61,6 +61,13 @@ void base_fault(struct store *, struct base *, int rc);
 void base_complain(struct store *, struct base *, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* ---- store_connect.c ---- */
+
+/* Opens the file at base->path, if it and those beside it are plain files. */
+bool base_connect(struct store *, struct base *);
+/* Has it nothing but what schema version `version` makes? */
+bool base_vet(struct store *, struct base *, int version);
+
 /* ---- store_file.c ---- */
 
 /* Creates the database's file, and its directory, where they are missing, and

@@ -11,6 +11,7 @@
 #include "fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"
+#include "rights.h"
 #include "table.h"
 
 enum { LOGIN_WIDTH = 36, FAULT_SIZE = 128 };
@@ -30,13 +31,16 @@ take_fingerprint(const char *text, char out[FINGERPRINT_SIZE])
 	    text, fault);
 }
 
-/* The operands LOGIN and FINGERPRINT|FILE of both changes. */
+/* The operands LOGIN and FINGERPRINT|FILE of both changes. The file may be
+ * root's. */
 static int
 take_operands(struct context *ctx, const struct arguments *args, int64_t *id,
     char fingerprint[FINGERPRINT_SIZE])
 {
 	int code = take_fingerprint(args->operands[1], fingerprint);
 
+	if (code == EX_OK)
+		code = rights_drop(&ctx->conf);
 	return code == EX_OK ? take_account(ctx, args->operands[0], id) : code;
 }
 

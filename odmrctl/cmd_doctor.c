@@ -4,6 +4,7 @@
  * worst first. With --json the keys are an interface, see odmrctl(8).
  */
 #include <err.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "doctor.h"
 #include "json.h"
+#include "rights.h"
 #include "table.h"
 
 /* As with monitoring plug-ins; refusals have the codes of sysexits(3). */
@@ -30,11 +32,30 @@ struct text {
 	char *text;
 };
 
-static doctor_check *const checks[] = { check_files, check_sockets,
-	check_databases, check_map_files, check_queue, check_delivery,
-	check_odmr_service, check_services, check_etrn, check_milter_settings,
-	check_milter_answer, check_domains, check_accounts, check_loops,
-	check_certificate, check_daemon, check_tags };
+/* Those that ask the databases are as their user. */
+static const struct {
+	doctor_check *check;
+	bool asks;
+} checks[] = {
+	{ check_files, false },
+	{ check_sockets, false },
+	{ check_database_files, false },
+	{ check_databases, true },
+	{ check_map_files, false },
+	{ check_queue, false },
+	{ check_delivery, false },
+	{ check_odmr_service, false },
+	{ check_services, false },
+	{ check_etrn, false },
+	{ check_milter_settings, false },
+	{ check_milter_answer, false },
+	{ check_domains, true },
+	{ check_accounts, true },
+	{ check_loops, true },
+	{ check_certificate, false },
+	{ check_daemon, false },
+	{ check_tags, true },
+};
 
 /* ---- what the checks call ------------------------------------------------ */
 
@@ -350,6 +371,18 @@ free_doctor(struct doctor *doctor)
 	store_free(&doctor->store);
 }
 
+static void
+run_checks(struct doctor *doctor)
+{
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (checks[i].asks && doctor->store != NULL &&
+		    rights_lay_off(doctor->conf) != EX_OK)
+			store_free(&doctor->store);
+		checks[i].check(doctor);
+		rights_take_up();
+	}
+}
+
 int
 cmd_doctor(struct context *ctx, const struct arguments *args)
 {
@@ -361,9 +394,10 @@ cmd_doctor(struct context *ctx, const struct arguments *args)
 	doctor.store = store_new_reader(&ctx->conf, BUSY_MS);
 	if (doctor.store == NULL)
 		err(EX_OSERR, "out of memory");
+	if (getpwnam(ctx->conf.user) == NULL)
+		store_free(&doctor.store); /* check_files tells */
 	load_postfix(&doctor, &postfix);
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		checks[i](&doctor);
+	run_checks(&doctor);
 	turn_around(&doctor);
 	if (args->json)
 		print_json(&doctor);

@@ -15,6 +15,7 @@
 #include "odmrctl.h"
 #include "queue_file.h"
 #include "queue_id.h"
+#include "rights.h"
 #include "table.h"
 
 static int
@@ -143,6 +144,29 @@ not_in_queue(const char *id, const struct known *known)
 	    EX_NOINPUT, "message %s is not in the Postfix queue", id);
 }
 
+/* Only root may look into the queue, and does it first, for then it gives that
+ * up as `give_up` does; for others the tags must do, and `*envelope` is NULL.
+ */
+static int
+look(struct context *ctx, const char *id, int (*give_up)(const struct conf *),
+    struct known *known, char **envelope)
+{
+	int code, presence = EX_OK;
+
+	*envelope = NULL;
+	if (geteuid() == 0)
+		presence = queue_file_envelope(ctx, id, envelope);
+	if (presence != EX_OK && presence != EX_NOINPUT)
+		return presence;
+	code = give_up(&ctx->conf);
+	if (code == EX_OK)
+		code = show_tags(ctx, id, known);
+	if (code == EX_OK &&
+	    (presence != EX_OK || (*envelope == NULL && known->held == 0)))
+		code = not_in_queue(id, known);
+	return code;
+}
+
 /* ---- its queue file ---- */
 
 typedef void recipient_visit(const char *address, size_t len, void *arg);
@@ -163,22 +187,6 @@ each_recipient(const char *envelope, recipient_visit *visit, void *arg)
 }
 
 /* ---- release ---- */
-
-/* Only root may look into the queue; for others the tags must do, and
- * `*envelope` is NULL. */
-static int
-check_presence(struct context *ctx, const char *id, const struct known *known,
-    char **envelope)
-{
-	int code = EX_OK;
-
-	*envelope = NULL;
-	if (geteuid() == 0)
-		code = queue_file_envelope(ctx, id, envelope);
-	else if (known->held == 0)
-		code = EX_NOINPUT;
-	return code == EX_NOINPUT ? not_in_queue(id, known) : code;
-}
 
 struct leave {
 	struct store *store;
@@ -245,13 +253,11 @@ cmd_release(struct context *ctx, const struct arguments *args)
 {
 	const char *id = args->operands[0];
 	char *envelope = NULL;
-	struct known known;
+	struct known known = { 0 };
 	int code = take_queue_id(id);
 
 	if (code == EX_OK)
-		code = show_tags(ctx, id, &known);
-	if (code == EX_OK)
-		code = check_presence(ctx, id, &known, &envelope);
+		code = look(ctx, id, rights_drop, &known, &envelope);
 	if (code == EX_OK)
 		code = let_go(ctx, id, envelope);
 	if (code == EX_OK)
@@ -304,8 +310,12 @@ ask(struct context *ctx, const struct arguments *args)
 static int
 delete_message(struct context *ctx, const char *id, const struct known *known)
 {
-	int code = queue_file_delete(ctx, id);
+	int code;
 
+	rights_take_up();
+	code = queue_file_delete(ctx, id);
+	if (code == EX_OK)
+		code = rights_drop(&ctx->conf);
 	if (code == EX_NOINPUT)
 		return not_in_queue(id, known);
 	if (code != EX_OK)
@@ -338,22 +348,17 @@ cmd_delete(struct context *ctx, const struct arguments *args)
 {
 	const char *id = args->operands[0];
 	char *envelope = NULL;
-	struct known known;
+	struct known known = { 0 };
 	int code = take_queue_id(id);
 
 	if (code == EX_OK)
 		code = check_delete(args);
 	if (code == EX_OK)
-		code = show_tags(ctx, id, &known);
-	if (code != EX_OK)
-		return code;
-	code = queue_file_envelope(ctx, id, &envelope);
-	if (code == EX_NOINPUT)
-		return not_in_queue(id, &known);
-	if (code != EX_OK)
-		return code;
-	show_recipients(ctx->out, envelope);
+		code = look(ctx, id, rights_lay_off, &known, &envelope);
+	if (code == EX_OK) {
+		show_recipients(ctx->out, envelope);
+		code = ask(ctx, args);
+	}
 	free(envelope);
-	code = ask(ctx, args);
 	return code == EX_OK ? delete_message(ctx, id, &known) : code;
 }

@@ -23,7 +23,7 @@ static bool
 is_wal(const char *path)
 {
 	unsigned char header[HEADER_SIZE];
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd == -1)
@@ -33,16 +33,17 @@ is_wal(const char *path)
 	return n == HEADER_SIZE && header[WRITE_VERSION] == VERSION_WAL;
 }
 
-static void
+static bool
 check_owner(struct doctor *doctor, const char *path, const struct stat *st)
 {
 	const struct passwd *pw = getpwnam(doctor->conf->user);
 
-	if (pw != NULL && st->st_uid != pw->pw_uid)
-		doctor_find(doctor, DATABASE_OWNER, path,
-		    doctor_odmrctl(doctor, "init"),
-		    "belongs to user %u, not to %s", (unsigned)st->st_uid,
-		    doctor->conf->user);
+	if (pw == NULL || st->st_uid == pw->pw_uid)
+		return true;
+	doctor_find(doctor, DATABASE_OWNER, path,
+	    doctor_odmrctl(doctor, "init"), "belongs to user %u, not to %s",
+	    (unsigned)st->st_uid, doctor->conf->user);
+	return false;
 }
 
 /* SQLite makes its journals beside the database. */
@@ -69,11 +70,6 @@ check_relay_file(struct doctor *doctor, const char *path, const struct stat *st)
 {
 	const struct conf *conf = doctor->conf;
 
-	if (is_wal(path))
-		doctor_find(doctor, RELAY_WAL, path,
-		    doctor_text(doctor,
-			"sqlite3 %s 'PRAGMA journal_mode = delete'", path),
-		    "its journal mode is WAL");
 	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		doctor_find(doctor, RELAY_WRITABLE, path,
 		    doctor_odmrctl(doctor, "init"), "mode %04o",
@@ -87,11 +83,24 @@ check_relay_file(struct doctor *doctor, const char *path, const struct stat *st)
 }
 
 static void
+check_journal(struct doctor *doctor, const char *path)
+{
+	if (is_wal(path))
+		doctor_find(doctor, RELAY_WAL, path,
+		    doctor_text(doctor,
+			"runuser -u %s sqlite3 %s 'PRAGMA journal_mode = "
+			"delete'",
+			doctor->conf->user, path),
+		    "its journal mode is WAL");
+}
+
+static void
 check_exposed(struct doctor *doctor, const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 		doctor_find(doctor, STATE_EXPOSED, path,
 		    doctor_text(doctor, "chmod 600 %s", path), "mode %04o",
 		    (unsigned)st.st_mode & 07777);
@@ -101,7 +110,9 @@ check_exposed(struct doctor *doctor, const char *path)
 static bool
 check_file(struct doctor *doctor, const char *path, struct stat *st)
 {
-	if (stat(path, st) == -1) {
+	bool owned;
+
+	if (lstat(path, st) == -1) {
 		if (errno == EACCES && geteuid() != 0)
 			doctor_unseen(doctor, path);
 		else
@@ -110,10 +121,10 @@ check_file(struct doctor *doctor, const char *path, struct stat *st)
 			    strerror(errno));
 		return false;
 	}
-	check_owner(doctor, path, st);
+	owned = check_owner(doctor, path, st);
 	check_directory(doctor, path);
 	if (access(path, R_OK) == 0)
-		return true;
+		return owned || geteuid() != 0;
 	doctor_unseen(doctor, path);
 	return false;
 }
@@ -148,7 +159,7 @@ is_usable(struct doctor *doctor)
 }
 
 void
-check_databases(struct doctor *doctor)
+check_database_files(struct doctor *doctor)
 {
 	const char *relay = doctor->conf->relay_database;
 	const char *state = doctor->conf->state_database;
@@ -164,6 +175,16 @@ check_databases(struct doctor *doctor)
 		check_exposed(doctor, doctor_text(doctor, "%s-wal", state));
 	} else
 		usable = false;
-	if (!usable || !is_usable(doctor))
+	if (!usable)
+		store_free(&doctor->store);
+}
+
+void
+check_databases(struct doctor *doctor)
+{
+	if (doctor->store == NULL)
+		return;
+	check_journal(doctor, doctor->conf->relay_database);
+	if (!is_usable(doctor))
 		store_free(&doctor->store);
 }

@@ -104,8 +104,9 @@ check_mail_log(struct doctor *doctor)
 	else if (permission_of(user, NULL, path, R_OK) == FORBIDDEN)
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
 		    doctor_text(doctor,
-			"adduser %s adm # and the log: group adm, mode 0640",
-			user),
+			"setfacl -m u:%s:r %s # package acl; and x on its "
+			"directories",
+			user, path),
 		    "user %s may not read it", user);
 }
 

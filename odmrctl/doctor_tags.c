@@ -18,6 +18,7 @@
 
 #include "doctor.h"
 #include "listing.h"
+#include "rights.h"
 #include "roster.h"
 #include "store_reconcile.h"
 
@@ -90,7 +91,10 @@ count_queue(struct doctor *doctor, struct count *count)
 		return false; /* check_files tells */
 	count->listing =
 	    (struct listing) { .message = on_message, .arg = count };
+	/* Set-group-id, postqueue takes no -c that Postfix does not know. */
+	rights_take_up();
 	heard = inquiry_run(&inquiry, 0, error);
+	rights_lay_off_again(conf);
 	if (heard && error[0] != '\0')
 		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
 		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",

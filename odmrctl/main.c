@@ -15,6 +15,7 @@
 
 #include "odmrctl.h"
 #include "output.h"
+#include "rights.h"
 #include "streams.h"
 
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
@@ -33,6 +34,10 @@ enum {
 	YES = 1 << 9,
 	OUTPUT = 1 << 10,
 };
+
+/* No option, but a bit with them: it needs root for a part of what it does, and
+ * gives it up by itself (rights.h). All others are run without. */
+enum { PARTLY_ROOT = 1 << 15 };
 
 /* Where in struct arguments each goes: a const char *, or a bool. */
 #define VALUE(name, bit)                                                       \
@@ -77,14 +82,19 @@ struct command {
 static int
 cmd_init(struct context *ctx, const struct arguments *args)
 {
+	int code;
+
 	(void)args;
-	if (store_init(ctx->store) == STORE_OK)
-		return EX_OK;
+	if (store_prepare(ctx->store) == STORE_OK) {
+		code = rights_drop(&ctx->conf);
+		if (code != EX_OK || store_init(ctx->store) == STORE_OK)
+			return code;
+	}
 	return complain(EX_CANTCREAT, "%s", store_error(ctx->store));
 }
 
 static const struct command commands[] = {
-	{ "init", NULL, cmd_init, 0, 0, 0, "" },
+	{ "init", NULL, cmd_init, PARTLY_ROOT, 0, 0, "" },
 	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
 	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
 	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
@@ -107,9 +117,9 @@ static const struct command commands[] = {
 	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN" },
 	{ "account", "enable", cmd_account_enable, 0, 1, 1, "LOGIN" },
 	{ "account", "remove", cmd_account_remove, 0, 1, 1, "LOGIN" },
-	{ "account", "cert add", cmd_cert_add, 0, 2, 2,
+	{ "account", "cert add", cmd_cert_add, PARTLY_ROOT, 2, 2,
 	    "LOGIN FINGERPRINT|FILE.pem" },
-	{ "account", "cert remove", cmd_cert_remove, 0, 2, 2,
+	{ "account", "cert remove", cmd_cert_remove, PARTLY_ROOT, 2, 2,
 	    "LOGIN FINGERPRINT|FILE.pem" },
 	{ "account", "cert list", cmd_cert_list, JSON, 0, 1,
 	    "[LOGIN] [--json]" },
@@ -131,15 +141,15 @@ static const struct command commands[] = {
 	{ "queue", NULL, cmd_queue, JSON | STATES, 0, 1,
 	    "[DOMAIN] [--state STATE|all] [--json]" },
 	{ "message", NULL, cmd_message, JSON, 1, 1, "ID [--json]" },
-	{ "release", NULL, cmd_release, 0, 1, 1, "ID" },
-	{ "delete", NULL, cmd_delete, YES, 1, 1, "ID [--yes]" },
+	{ "release", NULL, cmd_release, PARTLY_ROOT, 1, 1, "ID" },
+	{ "delete", NULL, cmd_delete, YES | PARTLY_ROOT, 1, 1, "ID [--yes]" },
 	{ "sessions", "end", cmd_sessions_end, 0, 1, 1, "ID" },
 	{ "sessions", NULL, cmd_sessions, JSON, 0, 0, "[--json]" },
 	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
 	    "[--from DAY] [--to DAY] [--json|--csv]" },
 	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
-	{ "doctor", NULL, cmd_doctor, JSON, 0, 0, "[--json]" },
+	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -315,6 +325,17 @@ say_now(struct context *ctx)
 	return code;
 }
 
+/* The file of --output may be one that only root can make. */
+static int
+give_up_root(const struct context *ctx, const struct command *command,
+    const struct arguments *args)
+{
+	if ((command->options & PARTLY_ROOT) != 0)
+		return EX_OK;
+	return args->output != NULL ? rights_lay_off(&ctx->conf)
+				    : rights_drop(&ctx->conf);
+}
+
 static int
 run(struct context *ctx, const struct command *command,
     const struct arguments *args)
@@ -325,8 +346,11 @@ run(struct context *ctx, const struct command *command,
 	ctx->out = open_memstream(&ctx->text, &ctx->len);
 	if (ctx->store == NULL || ctx->out == NULL)
 		err(EX_OSERR, "out of memory");
-	code = command->run(ctx, args);
+	code = give_up_root(ctx, command, args);
+	if (code == EX_OK)
+		code = command->run(ctx, args);
 	store_free(&ctx->store);
+	rights_take_up();
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (code < EX__BASE) {

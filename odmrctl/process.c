@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "process.h"
 
@@ -24,13 +27,16 @@ process_runs(long pid, const char *program)
 bool
 process_of_file_runs(const char *pid_file, const char *program)
 {
-	FILE *file = fopen(pid_file, "re");
-	long pid = 0;
+	int fd = open(pid_file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[16];
+	ssize_t n;
+	long pid;
 
-	if (file == NULL)
+	if (fd == -1)
 		return false;
-	if (fscanf(file, "%10ld", &pid) != 1)
-		pid = 0;
-	fclose(file);
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	pid = strtol(text, NULL, 10);
 	return pid > 0 && process_runs(pid, program);
 }

@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "rights.h"
 #include "roster.h"
 #include "spelling.h"
 
@@ -190,13 +191,22 @@ without_proxy(const char *table)
 	return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
 }
 
+/* The operator's own tables and files may be such that only root can read them.
+ * relay.db is its user's, whatever may be planted beside it. */
+static void
+take_up_rights(const char *table)
+{
+	if (strncmp(table, "sqlite:", 7) != 0)
+		rights_take_up();
+}
+
 static bool
 ask_table(struct answers *answers, const struct postfix *postfix,
     const struct conf *conf, const char *table, char error[INQUIRY_ERROR_SIZE])
 {
+	const char *name = without_proxy(table);
 	const char *const argv[] = { postfix->postmap, "-c",
-		conf->postfix_config_directory, "-q", "-", without_proxy(table),
-		NULL };
+		conf->postfix_config_directory, "-q", "-", name, NULL };
 	struct inquiry inquiry = { argv, -1, SECONDS, read_answers, answers };
 	bool ok;
 
@@ -204,7 +214,9 @@ ask_table(struct answers *answers, const struct postfix *postfix,
 	answers->line = open_memstream(&answers->text, &answers->len);
 	if (answers->line == NULL)
 		err(EX_OSERR, "out of memory");
+	take_up_rights(name);
 	ok = inquiry_run(&inquiry, 1, error);
+	rights_lay_off_again(conf);
 	fclose(answers->line);
 	free(answers->text);
 	close(inquiry.input);
@@ -284,10 +296,14 @@ static bool match_list(struct matching *m, const char *list, int depth);
 static bool
 match_file(struct matching *m, const char *path, int depth)
 {
-	FILE *file = fopen(path, "re");
 	char line[1024];
-	bool ok = file != NULL && depth < NESTING_MAX;
+	FILE *file;
+	bool ok;
 
+	take_up_rights(path);
+	file = fopen(path, "re");
+	rights_lay_off_again(m->conf);
+	ok = file != NULL && depth < NESTING_MAX;
 	if (!ok)
 		snprintf(m->error, INQUIRY_ERROR_SIZE, "%.200s: cannot be read",
 		    path);

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from odmr.sandbox import BUILD
+from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
@@ -79,6 +79,45 @@ def test_every_directive_has_its_reason(unit):
             explained = row in ("[Unit]", "[Install]")
         else:
             assert explained, f"{unit}: {row}"
+
+
+needs_acl = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setfacl")
+    or not shutil.which("logrotate", path="/usr/sbin:/usr/bin"),
+    reason="needs root, setfacl and logrotate")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_no_unit_may_read_all_logs(unit):
+    assert not re.search(r"^SupplementaryGroups=.*\badm\b",
+                         (CONF / unit).read_text(), re.MULTILINE)
+
+
+@needs_acl
+def test_mail_log_alone_is_readable_as_the_page_says_also_once_it_is_rotated():
+    """By the very line of the page, and logrotate(8) as Debian has it."""
+    page = (CONF.parent / "man" / "odmr.conf.5").read_text()
+    line = re.search(r"^\.Dl (setfacl -m u:odmr:r) /var/log/mail.log$", page,
+                     re.MULTILINE)[1].replace("odmr", "nobody")
+    directory = temporary_directory()
+    logs = [directory / name for name in ("mail.log", "auth.log")]
+    for log in logs:
+        log.write_text("a line\n")
+        log.chmod(0o640)
+        shutil.chown(log, group="adm")
+    subprocess.run([*line.split(), logs[0]], check=True, timeout=60)
+    rule = directory / "rule"
+    rule.write_text(f"create\nweekly\nrotate 4\n{directory}/*.log {{\n"
+                    "missingok\nnotifempty\ncompress\ndelaycompress\n}\n")
+    subprocess.run(["/usr/sbin/logrotate", "-f", "-s", directory / "state",
+                    rule], check=True, timeout=60)
+    logs += [log.with_name(log.name + ".1") for log in logs]
+    readable = [log.name for log in logs if subprocess.run(
+        ["cat", log], user="nobody", group="nogroup", extra_groups=[],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60,
+        check=False).returncode == 0]
+    shutil.rmtree(directory)
+    assert readable == ["mail.log", "mail.log.1"]
 
 
 needs_libsystemd = pytest.mark.skipif(

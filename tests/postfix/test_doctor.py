@@ -95,6 +95,13 @@ def test_nothing_is_found_in_the_sandbox(provider):
         0, "0 errors, 0 warnings, 0 notes\n")
 
 
+def test_a_map_that_is_closed_to_odmrds_user_is_found(patient):
+    """Nor can it be asked then: it names a database of this user."""
+    (patient.etc / "fast_flush_domains.cf").chmod(0o600)
+    assert {found["name"] for found in patient.diagnose()} == {
+        "map-unreadable", "map-failed"}
+
+
 def test_nothing_is_found_in_an_untouched_copy(patient):
     assert patient.diagnose() == []
 

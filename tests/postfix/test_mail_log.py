@@ -5,6 +5,7 @@ or deletes, with addresses that look like lines of the log."""
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import socketserver
@@ -14,7 +15,7 @@ import threading
 
 import pytest
 
-from odmr.sandbox import BUILD
+from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
 
 MESSAGE = b"Subject: followed\n\nThe log tells.\n"
@@ -285,11 +286,19 @@ def test_a_next_hop_cannot_hide_what_it_took(provider):
                       for number in range(count)}
 
 
-def reconcile_with_log(provider, tmp_path, name):
+@pytest.fixture(name="open_path")
+def make_open_path():
+    """Where odmrctl finds a log after it has given up root."""
+    directory = temporary_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+def reconcile_with_log(provider, open_path, name):
     """Follows this file; what stands on standard error."""
-    conf = tmp_path / "odmr.conf"
+    conf = open_path / "odmr.conf"
     text = open(provider.conf, encoding="ascii").read()
-    conf.write_text(text.replace(str(provider.log), f"{tmp_path}/{name}"))
+    conf.write_text(text.replace(str(provider.log), f"{open_path}/{name}"))
     done = subprocess.run(
         [str(BUILD / "odmrctl"), "-c",
          str(conf), "reconcile"], stdout=subprocess.PIPE,
@@ -299,21 +308,21 @@ def reconcile_with_log(provider, tmp_path, name):
     return done.stderr.splitlines()
 
 
-def test_a_log_that_cannot_be_read_is_a_warning(provider, tmp_path):
-    warnings = reconcile_with_log(provider, tmp_path, "none.log")
+def test_a_log_that_cannot_be_read_is_a_warning(provider, open_path):
+    warnings = reconcile_with_log(provider, open_path, "none.log")
     assert len(warnings) == 1
-    assert f"{tmp_path}/none.log: No such file or directory" in warnings[0]
+    assert f"{open_path}/none.log: No such file or directory" in warnings[0]
 
 
-def test_lines_that_were_missed_are_a_warning_once(provider, tmp_path):
-    log = tmp_path / "mail.log"
+def test_lines_that_were_missed_are_a_warning_once(provider, open_path):
+    log = open_path / "mail.log"
     log.write_text("Nov 22 06:05:51 relay postfix/qmgr[1]: 4X: removed\n")
-    assert not reconcile_with_log(provider, tmp_path, "mail.log")
-    old = log.rename(tmp_path / "mail.log-20261122")
+    assert not reconcile_with_log(provider, open_path, "mail.log")
+    old = log.rename(open_path / "mail.log-20261122")
     log.touch()
-    assert not reconcile_with_log(provider, tmp_path, "mail.log")
-    old.rename(tmp_path / "compressed")
-    warnings = reconcile_with_log(provider, tmp_path, "mail.log")
+    assert not reconcile_with_log(provider, open_path, "mail.log")
+    old.rename(open_path / "compressed")
+    warnings = reconcile_with_log(provider, open_path, "mail.log")
     assert len(warnings) == 1
     assert f"{log}: the log before it is gone or compressed" in warnings[0]
-    assert not reconcile_with_log(provider, tmp_path, "mail.log")
+    assert not reconcile_with_log(provider, open_path, "mail.log")

@@ -218,7 +218,7 @@ def test_a_failure_leaves_the_old_file(provider, tmp_path):
     path = tmp_path / "odmr.prom"
     path.write_text("old\n")
     conf = tmp_path / "odmr.conf"
-    conf.write_text(f"state_database = {tmp_path}/none.db\n"
+    conf.write_text(f"state_database = {tmp_path}/none.db\nuser = root\n"
                     f"relay_database = {provider.env['RELAY_DB']}\n")
     done = subprocess.run(
         [str(BUILD / "odmrctl"), "-c", str(conf), "metrics", "--output",

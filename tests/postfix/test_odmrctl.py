@@ -10,12 +10,15 @@ import pathlib
 import pty
 import pwd
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
 import time
 
 import pytest
+
+from odmr.sandbox import temporary_directory
 
 BUILD = pathlib.Path(
     os.environ.get("ODMR_BUILD", pathlib.Path(__file__).parents[2] / "build")
@@ -106,8 +109,11 @@ class Odmrctl:
 
 
 @pytest.fixture
-def bare(tmp_path):
-    return Odmrctl(tmp_path)
+def bare():
+    """In a directory that its user may enter."""
+    directory = temporary_directory()
+    yield Odmrctl(directory)
+    shutil.rmtree(directory)
 
 
 @pytest.fixture
@@ -730,24 +736,6 @@ def queue_names(ctl, *name):
     assert list(rows) == ["queue_names"]
     assert all(list(row) == ["name", "domain"] for row in rows["queue_names"])
     return [tuple(row.values()) for row in rows["queue_names"]]
-
-
-@pytest.mark.parametrize("change, event, row", [
-    ("add", "INSERT", "NEW"), ("remove", "DELETE", "OLD")])
-def test_queue_name_changes_for_all_its_domains_or_none(
-        domains, change, event, row):
-    """A fault of the database comes when the first domain is done with."""
-    if change == "remove":
-        domains.ok("queue-name", "add", "q", "a.example", "b.example")
-    before = queue_names(domains)
-    domains.sql(domains.relay, f"""
-        CREATE TRIGGER fault BEFORE {event} ON queue_name
-        WHEN {row}.domain = 'b.example'
-        BEGIN SELECT RAISE(ABORT, 'such a fault'); END""")
-    text = domains.refused(
-        os.EX_TEMPFAIL, "queue-name", change, "q", "a.example", "b.example")
-    assert "relay.db: such a fault" in text
-    assert queue_names(domains) == before
 
 
 def test_queue_name_is_given_to_domains_listed_and_taken_back(domains):

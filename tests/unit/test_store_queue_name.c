@@ -69,6 +69,26 @@ name_is_taken_from_one_domain_or_from_all(void **arg)
 	    store_queue_name_remove(f->store, "two", NULL), STORE_NONE);
 }
 
+/* A fault of the database comes when the first domain is done with. */
+static void
+change_that_fails_is_taken_back_whole(void **arg)
+{
+	struct fixture *f = *arg;
+
+	make_names(f);
+	execute(f->store->bases[RELAY].db,
+	    "CREATE TEMP TRIGGER fault BEFORE DELETE ON queue_name "
+	    "WHEN old.domain = 'b.org' "
+	    "BEGIN SELECT RAISE(ABORT, 'such a fault'); END");
+	assert_ok(f, store_queue_name_begin(f->store));
+	assert_ok(f, store_queue_name_remove(f->store, "two", "a.org"));
+	assert_int_equal(
+	    store_queue_name_remove(f->store, "two", "b.org"), STORE_FAILED);
+	assert_non_null(strstr(store_error(f->store), "such a fault"));
+	store_queue_name_rollback(f->store);
+	assert_names(f, "two", "two=a.org two=b.org ");
+}
+
 static void
 domain_that_is_removed_leaves_its_names(void **arg)
 {
@@ -104,6 +124,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(name_is_given_to_domains_that_are_there),
 		STORE_TEST(name_is_taken_from_one_domain_or_from_all),
+		STORE_TEST(change_that_fails_is_taken_back_whole),
 		STORE_TEST(domain_that_is_removed_leaves_its_names),
 		STORE_TEST(database_that_cannot_be_used_is_not_empty),
 	};

@@ -46,7 +46,9 @@ def other_place(p):
 
 
 def other_database(p):
-    shutil.copy2(p.relay, p.directory / "lib" / "old.db")
+    old = p.directory / "lib" / "old.db"
+    shutil.copy2(p.relay, old)
+    shutil.chown(old, p.relay.owner(), p.relay.group())
     p.edit(p.etc / "transport.cf",
            lambda text: text.replace("relay.db", "old.db"))
 
@@ -70,8 +72,6 @@ FAULTS = [
     ("key_of_root", "key-unreadable",
      lambda p: os.chown(p.etc / "server.key", 0, 0)),
     ("no_key", "key-unreadable", lambda p: (p.etc / "server.key").unlink()),
-    ("flush_map", "map-unreadable",
-     lambda p: (p.etc / "fast_flush_domains.cf").chmod(0o600)),
     ("other_database", "map-database", other_database),
     ("no_state_db", "database-unusable", lambda p: p.state.unlink()),
     ("newer_schema", "database-unusable",

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+#include <grp.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "odmrctl.h"
+#include "privileges.h"
+#include "rights.h"
+
+enum { ERROR_SIZE = 256 };
+
+typedef bool give_up(const char *user, gid_t extra, char *error, size_t size);
+
+/* Where there is no such group, postqueue's fault will tell. */
+static int
+become_user(const struct conf *conf, give_up *how)
+{
+	const struct group *group = getgrnam(conf->flush_group);
+	char error[ERROR_SIZE];
+
+	if (geteuid() != 0 ||
+	    how(conf->user, group != NULL ? group->gr_gid : 0, error,
+		sizeof(error)))
+		return EX_OK;
+	return complain(EX_CONFIG, "%s", error);
+}
+
+int
+rights_drop(const struct conf *conf)
+{
+	return become_user(conf, privileges_drop);
+}
+
+int
+rights_lay_off(const struct conf *conf)
+{
+	return become_user(conf, privileges_lay_off);
+}
+
+void
+rights_take_up(void)
+{
+	privileges_take_up();
+}
+
+void
+rights_lay_off_again(const struct conf *conf)
+{
+	int code = rights_lay_off(conf);
+
+	if (code != EX_OK)
+		exit(code);
+}
