@@ -33,7 +33,8 @@ postqueue_spawn(const struct conf *conf, const char *option,
 
 	if (lists && errors == -1)
 		return errno;
-	if (strcmp(option, "-i") == 0 && !queue_id_valid(operand))
+	if (strcmp(option, "-i") == 0 &&
+	    (operand == NULL || !queue_id_valid(operand)))
 		return EINVAL;
 	arrange(conf, option, operand, argv);
 	error = program_spawn(argv, errors, pid, output);

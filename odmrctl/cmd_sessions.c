@@ -173,7 +173,7 @@ static int
 show_json(struct context *ctx)
 {
 	struct json json = { .out = ctx->out };
-	int64_t strangers;
+	int64_t strangers = -1;
 	int code;
 
 	json_open(&json, NULL, '{');

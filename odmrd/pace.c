@@ -5,7 +5,7 @@
 #include "pace.h"
 #include "workaround.h"
 
-enum { FIRST = 4, CALM = 16, RECOVERED = 32 };
+enum { FIRST = 4, STEP = 16, RECOVERED = 32 };
 
 void
 pace_begin(struct customer *c)
@@ -40,7 +40,8 @@ recover(struct customer *c)
 {
 	struct pace *pace = &c->pipeline.pace;
 
-	if (++pace->calm < CALM || ++pace->most < RECOVERED)
+	pace->most = 1 + ++pace->calm / STEP;
+	if (pace->most < RECOVERED)
 		return;
 	pace->cautious = false;
 	pace->most = UINT_MAX;

@@ -4,8 +4,8 @@
  * session gets few, and no body behind recipients that it may all refuse: each
  * would be an error more, and many servers close after some. After a session
  * that broke with messages in flight, which may come twice, the next one has
- * one in flight, the first in lock step. When some were taken in a row it has
- * one more for each, until a refusal: many servers close behind those.
+ * one in flight, the first in lock step, and one more with every sixteen that
+ * are taken in a row: many servers close behind a refusal.
  */
 #ifndef PACE_H
 #define PACE_H

@@ -92,7 +92,7 @@ CONFIGURATIONS = [
     Configuration("exim", Exim, in_check=True),
     Configuration("exim-no-chunking", Exim,
                   {"main": "chunking_advertise_hosts ="}),
-    Configuration("exim-drop", Exim, {"refuse": "drop"}),
+    Configuration("exim-drop", Exim, {"refuse": "drop"}, cuts=True),
     Configuration("exim-20-messages", Exim,
                   {"main": "smtp_accept_max_per_connection = 20"}),
     Configuration("exim-10-recipients", Exim,
