@@ -81,6 +81,7 @@ pipeline_finish(struct customer *c, struct transaction *tx)
 	if (c->state != CUSTOMER_ENDED)
 		remember_refused(c, tx);
 	pace_answered(c, tx);
+	progress_settled(c);
 	done(c, tx);
 }
 
@@ -251,6 +252,21 @@ turn_away(struct customer *c, struct transaction *tx, const char *why)
 	tx->fault = FAULT_UNKNOWN;
 	tx_answer_rest(tx, false, 450, why);
 	done(c, tx);
+}
+
+void
+pipeline_turn_away(struct customer *c, struct transaction *tx, const char *why)
+{
+	struct pipeline *p = &c->pipeline;
+
+	if (tx->state > TX_WAITING)
+		return;
+	if (tx->state == TX_WAITING && tx->put_off)
+		take_back(p, tx);
+	else if (tx->state == TX_WAITING)
+		TAILQ_REMOVE(&p->waiting, tx, entry);
+	tx->unsettled = true;
+	turn_away(c, tx, why);
 }
 
 /* Where a transaction that may have broken a session has to go. */

@@ -25,6 +25,7 @@ struct peers;
 struct registry;
 struct session;
 struct settle;
+struct shares;
 struct tls;
 
 struct server {
@@ -38,6 +39,7 @@ struct server {
 	struct census *census;
 	struct census *patient_census; /* for sessions, not for clients */
 	struct registry *registry;
+	struct shares *shares; /* of Postfix's deliveries */
 	struct peers *peers;
 	struct tls *tls_client; /* towards customers' servers */
 	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
