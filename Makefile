@@ -6,7 +6,8 @@
 #   make bench           how fast it is; make bench-idle: what idling costs;
 #                        bench-etrn: how soon ETRN is answered;
 #                        bench-milter: what the milter costs; bench-scale: what
-#                        100,000 held messages cost
+#                        100,000 held messages cost; bench-stalling: what
+#                        customers that stall cost another
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
 
@@ -119,7 +120,7 @@ clean:
 # ---- tests, demonstration, installation ------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-milter bench-scale lint install
+	bench-milter bench-scale bench-stalling lint install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -165,6 +166,11 @@ bench-milter: all
 # What those notice of 100,000 held messages who ask for something else.
 bench-scale: all
 	tests/bench/scale.py
+
+# What a customer notices of others that stall.
+bench-stalling:
+	+$(MAKE) all $(BENCH)
+	tests/bench/stalling.py
 
 lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc
