@@ -7,7 +7,8 @@
 #                        bench-etrn: how soon ETRN is answered;
 #                        bench-fetchmail: what fetchmail collects;
 #                        bench-milter: what the milter costs; bench-scale: what
-#                        100,000 held messages cost
+#                        100,000 held messages cost; bench-stalling: what
+#                        customers that stall cost another
 #   make interop         real mail servers as customers: the matrix
 #   make lint            formatter, analysers, man pages
 #   make install DESTDIR= PREFIX=/usr/local
@@ -124,7 +125,8 @@ clean:
 # ---- tests, demonstration, installation ------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-fetchmail bench-milter bench-scale interop lint install
+	bench-fetchmail bench-milter bench-scale bench-stalling interop lint \
+	install
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
@@ -174,6 +176,11 @@ bench-milter: all
 # What those notice of 100,000 held messages who ask for something else.
 bench-scale: all
 	tests/bench/scale.py
+
+# What a customer notices of others that stall.
+bench-stalling:
+	+$(MAKE) all $(BENCH)
+	tests/bench/stalling.py
 
 # A corpus into real mail servers; ONLY="haraka exim" picks, SEED= replays.
 interop:

@@ -70,6 +70,11 @@ struct conf {
 	long command_time_limit;
 	long customer_timeout;
 	long data_done_timeout;
+	long delivery_limit;
+	long delivery_total;
+	long stall_time;
+	long progress_time;
+	long progress_rate;
 	long drain_wait;
 	long noop_interval;
 	long takeover_wait;

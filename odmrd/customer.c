@@ -35,6 +35,8 @@ bury_customer(void *dead)
 	drain_free(&c->drain);
 	history_clear(&c->history);
 	linger_free(&c->linger);
+	progress_free(&c->progress);
+	share_leave(&c->share);
 	live_free(&c->live);
 	timer_free(&c->timer);
 	timer_free(&c->stop_timer);
@@ -59,7 +61,9 @@ customer_new(struct server *server, struct identity *who, const char *domains)
 	pipeline_init(&c->pipeline);
 	c->domains = strdup(domains);
 	c->timer = timer_new(server->loop, customer_overdue, c);
+	c->share = share_join(server->shares, who->account);
 	if (!drain_init(&c->drain, c) || !linger_init(&c->linger, c) ||
+	    !progress_init(&c->progress, c) || c->share == NULL ||
 	    !live_init(&c->live, c) || c->domains == NULL || c->timer == NULL) {
 		bury_customer(c);
 		return NULL;
@@ -232,6 +236,7 @@ customer_lost(struct customer *c, const char *reason)
 		c->reason = reason;
 	drain_stop(&c->drain);
 	linger_end(&c->linger);
+	progress_watch(c);
 	history_clear(&c->history);
 	timer_stop(c->timer);
 	if (c->stop_timer != NULL)

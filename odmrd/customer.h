@@ -25,9 +25,11 @@
 #include "link.h"
 #include "live.h"
 #include "pipeline.h"
+#include "progress.h"
 #include "queue_id.h"
 #include "reply.h"
 #include "server.h"
+#include "share.h"
 #include "transaction.h"
 
 struct claim;
@@ -107,6 +109,10 @@ struct customer {
 	struct pipeline pipeline;
 	struct drain drain;
 	struct lingering linger;
+	struct progress progress;
+	struct share *share; /* of Postfix's deliveries */
+	bool wants_more;     /* some were turned away */
+	bool told_share;     /* ... and the log knows */
 	struct timer *timer; /* how long the next reply may take */
 	struct {
 		char id[QUEUE_ID_MAX + 1]; /* or "" */

@@ -30,6 +30,7 @@ customer_arm(struct customer *c)
 	enum expect next =
 	    c->fifo_count > 0 ? c->fifo[c->fifo_head].what : EXPECT_CHUNK;
 
+	progress_watch(c);
 	if (c->state == CUSTOMER_ENDED)
 		return;
 	if (!waiting)
@@ -101,9 +102,8 @@ customer_last_expected(const struct customer *c)
 	return c->fifo[at & (c->fifo_size - 1)].what;
 }
 
-/* What the session did is to blame for its end, or what was in flight. */
-static void
-broken(struct customer *c, const char *reason)
+void
+customer_broken(struct customer *c, const char *reason)
 {
 	workaround_of_end(c, reason);
 	blame(c);
@@ -113,7 +113,7 @@ broken(struct customer *c, const char *reason)
 void
 customer_overdue(void *arg)
 {
-	broken(arg, "timeout");
+	customer_broken(arg, "timeout");
 }
 
 static void
@@ -202,7 +202,7 @@ on_closing(
 	learn_from_closing(c, e, reply);
 	if (e->tx != NULL)
 		tx_answer_rest(e->tx, false, 451, reply->text);
-	broken(c, "closed-by-customer");
+	customer_broken(c, "closed-by-customer");
 }
 
 /* It cannot go on like this. */
@@ -214,7 +214,7 @@ on_barred(
 		tx_answer_rest(e->tx, false, reply->code, reply->text);
 		e->tx->fault = FAULT_LIKELY;
 	}
-	broken(c, "out-of-step");
+	customer_broken(c, "out-of-step");
 }
 
 static void
@@ -222,7 +222,8 @@ on_unasked(struct customer *c, const struct reply *reply)
 {
 	log_warning(c->who.id, "unasked for: %d %s", reply->code, reply->text);
 	workaround_of_noise(c);
-	broken(c, reply->code == 421 ? "closed-by-customer" : "unasked-reply");
+	customer_broken(
+	    c, reply->code == 421 ? "closed-by-customer" : "unasked-reply");
 }
 
 static void
@@ -242,7 +243,7 @@ on_reply(struct customer *c)
 	else if (!pipeline_understands(&e, &reply)) {
 		log_warning(
 		    c->who.id, "unexpected reply: %d %s", code, reply.text);
-		broken(c, "bad-reply");
+		customer_broken(c, "bad-reply");
 	} else if (is_barred(c, &e, &reply)) {
 		if (!hello_again(c, &e, code))
 			on_barred(c, &e, &reply);
@@ -266,7 +267,7 @@ on_reply_line(struct customer *c, const char *line, size_t len)
 		break;
 	case REPLY_BAD:
 		log_warning(c->who.id, "no SMTP reply: %.100s", line);
-		broken(c, "bad-reply");
+		customer_broken(c, "bad-reply");
 		return;
 	}
 	if (!first && len > 4 && c->fifo_count > 0 &&
@@ -297,7 +298,7 @@ on_input(void *owner)
 			break;
 		case LINE_LONG:
 		case LINE_BAD:
-			broken(c, "bad-reply");
+			customer_broken(c, "bad-reply");
 			break;
 		}
 }
@@ -318,7 +319,7 @@ on_ended(void *owner, const char *why)
 
 	if (c->state != CUSTOMER_QUITTING)
 		log_info(c->who.id, "line lost: %s", why);
-	broken(c, "lost");
+	customer_broken(c, "lost");
 }
 
 static void

@@ -10,6 +10,9 @@
 
 /* The customer has done something: the time for what it owes begins anew. */
 void customer_arm(struct customer *customer);
+/* The line is lost: what the session did is to blame for it, or what was in
+ * flight. */
+void customer_broken(struct customer *customer, const char *reason);
 /* That time is over: the line is lost. */
 void customer_overdue(void *customer);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "audit.h"
 #include "customer.h"
@@ -171,6 +173,12 @@ decide(struct customer *c, const struct strays *strays, bool known)
 		if (d->looks++ < LOOKS)
 			strays_flush_messages(strays, d->line);
 		wait_for_postfix(c, "it has mail that it does not send yet");
+	} else if (c->wants_more) {
+		c->wants_more = false;
+		if (!c->progress.slow)
+			strays_flush_domains(strays, d->line);
+		strays_flush_messages(strays, d->line);
+		wait_for_postfix(c, "its share of the deliveries was taken");
 	} else if (once_more(c)) {
 		strays_flush_domains(strays, d->line);
 		strays_flush_messages(strays, d->line);
@@ -225,6 +233,25 @@ on_silence(struct customer *c, const struct tagged *tagged)
 		give_up(c);
 }
 
+/* Some that were turned away. Of a slow customer's most would be once more. */
+static void
+flush_more(struct customer *c, const struct tagged *tagged)
+{
+	char id[QUEUE_ID_MAX + 1];
+	const char *ids = tagged->ids;
+	size_t len;
+
+	c->drain.more = false;
+	if (!c->progress.slow || !tagged->known || ids[0] == '\0')
+		flush(c, tagged->counts, true);
+	else
+		for (; *ids != '\0'; ids += len + 1) {
+			len = strcspn(ids, "\n");
+			snprintf(id, sizeof(id), "%.*s", (int)len, ids);
+			flush_line_add_message(c->drain.line, id);
+		}
+}
+
 static void
 on_tags(const struct tagged *tagged, void *arg)
 {
@@ -234,6 +261,8 @@ on_tags(const struct tagged *tagged, void *arg)
 	d->question = NULL;
 	if (!d->begun)
 		begin(c, tagged);
+	else if (d->more)
+		flush_more(c, tagged);
 	if (is_busy(c))
 		return;
 	if (d->stale) {
@@ -263,7 +292,7 @@ ask(struct customer *c, bool silent)
 		d->stale = false;
 		d->silent = silent;
 		d->question = settle_ask(c->server->settle, c->domains,
-		    c->who.id, silent ? STRAYS_MAX : 0, on_tags, c);
+		    c->who.id, silent || d->more ? STRAYS_MAX : 0, on_tags, c);
 	}
 	/* No answer yet, or no room for the question: patience has an end. */
 	if (silent && (asked || d->question == NULL))
@@ -331,6 +360,15 @@ drain_look(struct customer *c)
 {
 	if (!is_busy(c) && c->drain.question == NULL)
 		ask(c, true);
+}
+
+void
+drain_more(struct customer *c)
+{
+	if (c->state != CUSTOMER_READY || c->stopping != NULL)
+		return;
+	c->drain.more = true;
+	ask(c, false);
 }
 
 void

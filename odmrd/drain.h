@@ -30,6 +30,7 @@ struct drain {
 	int looks;   /* that found mail on its way, since a message left */
 	bool told;   /* the log knows that it is waited for */
 	bool begun;  /* Postfix was asked for the first time */
+	bool more;   /* what has tags is to be flushed again */
 	bool stale;  /* a message was answered since the question was asked */
 	bool again;  /* flushed once more since a message left the queue */
 	bool ask;    /* the timer asks the tags, Postfix may still be busy */
@@ -43,6 +44,8 @@ void drain_free(struct drain *drain);
 
 /* The customer is ready for mail. */
 void drain_begin(struct customer *customer);
+/* There is room for more of what Postfix has put off. */
+void drain_more(struct customer *customer);
 /* A message has left the queue for good. */
 void drain_progress(struct customer *customer);
 /* A message was answered: if that was the last in flight, are we done? */

@@ -46,6 +46,7 @@ lmtp_end(struct lmtp *lmtp)
 	lmtp->tx = NULL;
 	verdict_cancel(&lmtp->verdict);
 	ration_leave(lmtp);
+	lmtp_let_go(lmtp);
 	loop_bury(c->server->loop, &lmtp->grave, bury_lmtp, lmtp);
 	if (tx != NULL)
 		pipeline_withdraw(c, tx);
@@ -134,6 +135,7 @@ answer(struct lmtp *lmtp)
 	ration_share(c->server);
 	lmtp->queue_id[0] = '\0';
 	lmtp_set_state(lmtp, LMTP_IDLE);
+	lmtp_let_go(lmtp);
 	arm(lmtp);
 	if (!customer_takes_mail(c))
 		lmtp_end(lmtp);
@@ -170,6 +172,14 @@ void
 lmtp_resume(struct lmtp *lmtp)
 {
 	take_input(lmtp);
+}
+
+void
+lmtp_turn_away(struct lmtp *lmtp)
+{
+	if (lmtp->state == LMTP_BODY || lmtp->state == LMTP_ANSWERING)
+		pipeline_turn_away(
+		    lmtp->customer, lmtp->tx, "4.3.2 The customer stalls");
 }
 
 bool
@@ -263,12 +273,20 @@ read_body(struct lmtp *lmtp)
 
 /* ---- input -------------------------------------------------------------- */
 
+/* Whoever asks and does not listen waits. */
+static bool
+has_much_to_say(const struct lmtp *lmtp)
+{
+	return lmtp->state != LMTP_ENDED &&
+	    link_unsent(lmtp->link) > LINK_LOW_WATER;
+}
+
 static void
 take_input(struct lmtp *lmtp)
 {
 	bool more = true;
 
-	while (more)
+	while (more && !has_much_to_say(lmtp))
 		switch (lmtp->state) {
 		case LMTP_GREETED:
 		case LMTP_IDLE:
@@ -305,6 +323,7 @@ on_ended(void *owner, const char *why)
 
 static const struct link_role lmtp_role = {
 	.input = on_input,
+	.drained = on_input,
 	.ended = on_ended,
 };
 
@@ -338,6 +357,11 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 	TAILQ_INSERT_TAIL(&c->lmtps, lmtp, entry);
 	if (customer_takes_mail(c))
 		lmtp_greet(lmtp);
+	else if (!lmtp_hold(lmtp)) {
+		link_printf(lmtp->link,
+		    "421 4.3.2 Enough mail of this customer is on its way\r\n");
+		lmtp_end(lmtp);
+	}
 }
 
 /* The session broke before Postfix had said all, and whatever the customer has

@@ -48,6 +48,7 @@ struct lmtp {
 	struct transaction *tx;
 	struct verdict *verdict; /* the second opinion that was asked for */
 	struct timer *timer;     /* how long Postfix may be silent */
+	bool counts;             /* in the account's share */
 	struct dot dot;
 	char queue_id[QUEUE_ID_SIZE];
 	char domain[DOMAIN_SIZE];
@@ -64,6 +65,8 @@ void lmtp_judged(struct lmtp *lmtp);
 /* Postfix has hung up: ends the connection, and with it a transaction that
  * has not begun. */
 bool lmtp_gone(struct lmtp *lmtp);
+/* The customer stalls: a message that has not begun goes back to Postfix. */
+void lmtp_turn_away(struct lmtp *lmtp);
 /* There is room in the transaction again. */
 void lmtp_resume(struct lmtp *lmtp);
 /* The customer takes no more: an idle connection is closed, and a busy one
@@ -76,6 +79,10 @@ void lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state);
 /* Ends the connection. A transaction that the pipeline still wants is left to
  * it. */
 void lmtp_end(struct lmtp *lmtp);
+/* Postfix's process is held from now on, or no more. False: that would be more
+ * than the account's share. */
+bool lmtp_hold(struct lmtp *lmtp);
+void lmtp_let_go(struct lmtp *lmtp);
 /* Takes one command; false if there is none, or the connection ended. */
 bool lmtp_read_command(struct lmtp *lmtp);
 

@@ -85,6 +85,24 @@ path_of(const char *args, const char *keyword)
 	return args[0] == '<' && strchr(args, '>') != NULL ? args : NULL;
 }
 
+bool
+lmtp_hold(struct lmtp *lmtp)
+{
+	if (!lmtp->counts)
+		lmtp->counts = share_take(lmtp->customer);
+	return lmtp->counts;
+}
+
+void
+lmtp_let_go(struct lmtp *lmtp)
+{
+	bool counted = lmtp->counts;
+
+	lmtp->counts = false;
+	if (counted)
+		share_give(lmtp->customer);
+}
+
 static void
 on_mail(struct lmtp *lmtp, const char *args)
 {
@@ -100,10 +118,16 @@ on_mail(struct lmtp *lmtp, const char *args)
 		lmtp_end(lmtp);
 		return;
 	}
+	if (!lmtp_hold(lmtp)) {
+		reply(lmtp,
+		    "450 4.3.2 Enough mail of this customer is on its way");
+		return;
+	}
 	lmtp->tx = tx_new(lmtp, path, lmtp->queue_id,
 	    (size_t)server->conf->message_buffer, &lmtp->customer->budget,
 	    &lmtp->customer->transactions);
 	if (lmtp->tx == NULL) {
+		lmtp_let_go(lmtp);
 		reply(lmtp, "451 4.3.0 Out of memory");
 		return;
 	}
@@ -144,6 +168,7 @@ on_rset(struct lmtp *lmtp, const char *args)
 	(void)args;
 	if (lmtp->tx != NULL)
 		tx_free(&lmtp->tx);
+	lmtp_let_go(lmtp);
 	lmtp->queue_id[0] = '\0';
 	if (lmtp->state == LMTP_ENVELOPE)
 		lmtp_set_state(lmtp, LMTP_IDLE);

@@ -40,6 +40,7 @@
 #include "server.h"
 #include "session.h"
 #include "settle.h"
+#include "share.h"
 #include "standing.h"
 #include "streams.h"
 #include "submission.h"
@@ -280,6 +281,7 @@ start_parts(struct server *server)
 	server->patient_census =
 	    census_new(server->loop, conf, CENSUS_PATIENT_MS);
 	server->registry = registry_new(server);
+	server->shares = shares_new();
 	server->peers = peers_new(server);
 	server->standing = standing_watch_new(server);
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
@@ -291,8 +293,9 @@ start_parts(struct server *server)
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
 	    server->patient_census == NULL || server->registry == NULL ||
-	    server->peers == NULL || server->standing == NULL ||
-	    server->stop_timer == NULL || server->pulse == NULL ||
+	    server->shares == NULL || server->peers == NULL ||
+	    server->standing == NULL || server->stop_timer == NULL ||
+	    server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
@@ -316,6 +319,7 @@ free_parts(struct server *server)
 	census_free(&server->patient_census);
 	flusher_free(&server->flusher);
 	registry_free(&server->registry);
+	shares_free(&server->shares);
 	timer_free(&server->stop_timer);
 	timer_free(&server->pulse);
 	ration_free(server);

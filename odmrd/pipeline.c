@@ -63,6 +63,7 @@ pipeline_finish(struct customer *c, struct transaction *tx)
 	if (c->state != CUSTOMER_ENDED)
 		blame_later(c, tx);
 	pace_answered(c, tx);
+	progress_settled(c);
 	pipeline_done(c, tx);
 }
 
@@ -211,6 +212,23 @@ pipeline_release(struct customer *c)
 {
 	c->pipeline.releasing = true;
 	pipeline_run(c);
+}
+
+void
+pipeline_turn_away(struct customer *c, struct transaction *tx, const char *why)
+{
+	struct pipeline *p = &c->pipeline;
+
+	if (tx->state > TX_WAITING)
+		return;
+	if (tx->state == TX_WAITING && tx->put_off)
+		put_off_take_back(p, tx);
+	else if (tx->state == TX_WAITING)
+		TAILQ_REMOVE(&p->waiting, tx, entry);
+	tx->unsettled = true;
+	tx->fault = FAULT_UNKNOWN;
+	tx_answer_rest(tx, false, 450, why);
+	pipeline_done(c, tx);
 }
 
 /* ---- both ends may vanish ------------------------------------------------ */

@@ -62,6 +62,9 @@ const char *pipeline_plan_name(enum plan plan);
 
 /* `tx` has its whole body or a full buffer: it may go when its turn comes. */
 void pipeline_offer(struct customer *customer, struct transaction *tx);
+/* If `tx` has not begun, Postfix hears 450, and its tag stays as it is. */
+void pipeline_turn_away(
+    struct customer *customer, struct transaction *tx, const char *why);
 /* Postfix's side of `tx` is gone; the pipeline takes over what is left. */
 void pipeline_withdraw(struct customer *customer, struct transaction *tx);
 

@@ -27,6 +27,7 @@ struct registry;
 struct session;
 struct settle;
 struct standing_watch;
+struct shares;
 struct tls;
 
 struct server {
@@ -40,6 +41,7 @@ struct server {
 	struct census *census;
 	struct census *patient_census; /* for sessions, not for clients */
 	struct registry *registry;
+	struct shares *shares; /* of Postfix's deliveries */
 	struct peers *peers;
 	struct tls *tls_client; /* towards customers' servers */
 	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
