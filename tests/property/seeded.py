@@ -121,7 +121,8 @@ FAULTS = {
         "odmrd/pace.c", ".cautious = avoids(c, AVOID_CROWD)",
         ".cautious = false"),
     "in flight grows too fast": (
-        "odmrd/pace.c", "CALM = 16", "CALM = 1"),
+        "odmrd/pace.c", "pace->most = 1 + ++pace->calm / STEP",
+        "pace->most = 8 + ++pace->calm / STEP"),
     # Who ended a session.
     "nobody is blamed for the end": (
         "odmrd/customer_reply.c", "\tblame(c);\n", ""),
