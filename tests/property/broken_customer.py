@@ -143,6 +143,8 @@ class BrokenCustomer(Customer):
                                          else {"DATA", "END"}):
             return None
         self.struck = True
+        # Behind a refusal that may be what the server closes at.
+        self.struck_behind = self.replies.last[:1] in ("4", "5")
         self.shown.add("poison")
         if server.poison_way == "code":
             return await self._give_of_session(what, *server.poison_code)

@@ -43,12 +43,6 @@ def was_judged(customer, message):
         for recipient in message.recipients)
 
 
-def was_refused(message):
-    """Some recipient, by the customer, in this session."""
-    return any(code >= 400 and token_of(text)
-               for code, text in message.answers.values())
-
-
 class History:
     def __init__(self, server, messages, disturbed):
         """`disturbed`: how many sessions are, from the first one on."""
@@ -72,10 +66,9 @@ class History:
         if self.due and customer.shown - self.shown:
             self.due = max(self.due, number + 1 + self.cost)
         self.shown |= customer.shown
-        # Behind a refusal that may be what the server closes at.
         self.hits += customer.struck and customer.end != "quit" and \
             self.server.poison in self.suspects and \
-            not any(map(was_refused, offered)) and \
+            not customer.struck_behind and \
             (self.hits == 0 or customer.taken > 0)
         self.copies = sum(count - 1 for count in self.server.taken.values())
         if self.due and number + 1 >= self.due:

@@ -56,6 +56,7 @@ class Customer:
         self.broken = False
         self.offered = set()
         self.struck = False  # by the poison
+        self.struck_behind = False  # ... right behind a refusal
         self.shown = set()   # habits that have to be learnt
         self.nooped = asyncio.Event()
         self.end = None      # quit, closed (by 421), cut or dropped (by odmrd)

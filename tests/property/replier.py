@@ -14,6 +14,7 @@ class Replier:
         self.rng = rng
         self.sent = sent
         self.held_back = []  # of a burst
+        self.last = ""
 
     async def delay(self):
         if self.way == "late":
@@ -22,6 +23,7 @@ class Replier:
     async def say(self, text):
         """A whole reply."""
         self.wire.note("C", text.encode())
+        self.last = text
         data = text.encode() + b"\r\n"
         if self.way == "burst":
             self.held_back.append(data)
