@@ -106,15 +106,33 @@ store_domain_remove(struct store *store, const char *name)
 	return query_change(&query);
 }
 
+#define NEEDS_LEAVE                                                            \
+	"WHERE name = ?1 AND mode = 'hold' "                                   \
+	"AND released NOT BETWEEN ?2 - 61 AND ?2"
+
+static enum store_result
+needs_leave(struct store *store, const char *name, int64_t until)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(
+		&query, store, RELAY, "SELECT 1 FROM domain " NEEDS_LEAVE))
+		return STORE_FAILED;
+	query_text(&query, name);
+	query_int(&query, until);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
 static enum store_result
 set_released(struct store *store, const char *name, int64_t until)
 {
 	struct query query;
 
 	if (!query_open(&query, store, RELAY,
-		"UPDATE domain SET released = ?2 - 0.5 "
-		"WHERE name = ?1 AND mode = 'hold' "
-		"AND released NOT BETWEEN ?2 - 61 AND ?2"))
+		"UPDATE domain SET released = ?2 - 0.5 " NEEDS_LEAVE))
 		return STORE_FAILED;
 	query_text(&query, name);
 	query_int(&query, until);
@@ -127,15 +145,20 @@ set_released(struct store *store, const char *name, int64_t until)
  * its commit does not wait for the disk and has no journal. It needs none: the
  * eight bytes of `released` change in their place, and whatever of that a crash
  * of the system leaves on the disk is a database as good as before. Nor is it
- * written again within a minute.
+ * written again within a minute, and then no lock is taken to find that out: a
+ * client may say ETRN a hundred times a second.
  */
 enum store_result
 store_domain_release(struct store *store, const char *name, int64_t now)
 {
-	enum store_result result = STORE_FAILED;
+	int64_t until = now + RELEASE_SECONDS;
+	enum store_result result = needs_leave(store, name, until);
 
+	if (result != STORE_OK)
+		return result;
+	result = STORE_FAILED;
 	if (relay_hasty(store))
-		result = set_released(store, name, now + RELEASE_SECONDS);
+		result = set_released(store, name, until);
 	relay_careful(store);
 	return result;
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,11 +52,21 @@ hear(FILE *in, daemon_line *visit, void *arg, char fault[DAEMON_FAULT_SIZE])
 	return answer;
 }
 
+/* It may hang up at once, which is no reason to die. */
+static bool
+say(int fd, const char *command)
+{
+	char line[DAEMON_FAULT_SIZE];
+	int len = snprintf(line, sizeof(line), "%s\n", command);
+
+	return send(fd, line, (size_t)len, MSG_NOSIGNAL) == len;
+}
+
 enum daemon_answer
 daemon_ask(const struct conf *conf, const char *command, daemon_line *visit,
     void *arg, char fault[DAEMON_FAULT_SIZE])
 {
-	enum daemon_answer answer = DAEMON_SILENT;
+	enum daemon_answer answer;
 	char name[DAEMON_FAULT_SIZE];
 	FILE *daemon;
 	int fd;
@@ -65,16 +77,13 @@ daemon_ask(const struct conf *conf, const char *command, daemon_line *visit,
 		return process_of_file_runs(conf->pid_file, "odmrd")
 		    ? DAEMON_SILENT
 		    : DAEMON_AWAY;
-	daemon = fdopen(fd, "r+");
+	daemon = say(fd, command) ? fdopen(fd, "r") : NULL;
 	if (daemon == NULL) {
 		strlcpy(fault, strerror(errno), DAEMON_FAULT_SIZE);
 		close(fd);
 		return DAEMON_SILENT;
 	}
-	if (fprintf(daemon, "%s\n", command) > 0 && fflush(daemon) == 0)
-		answer = hear(daemon, visit, arg, fault);
-	else
-		strlcpy(fault, strerror(errno), DAEMON_FAULT_SIZE);
+	answer = hear(daemon, visit, arg, fault);
 	fclose(daemon);
 	return answer;
 }

@@ -175,7 +175,8 @@ on_status(const struct domain_status *status, void *arg)
 	struct doctor *doctor = arg;
 
 	if (status->apart > 0)
-		doctor_find(doctor, SET_APART_MAIL, status->domain.name,
+		doctor_find(doctor, SET_APART_MAIL,
+		    doctor_text(doctor, "%s", status->domain.name),
 		    doctor_odmrctl(doctor, "queue %s", status->domain.name),
 		    "sessions with the customer's server broke at %" PRId64
 		    " of its messages, each time",

@@ -10,8 +10,8 @@
 /* The line, and the socket of one domain. */
 enum { PER_SESSION = 2 };
 /* Postfix's deliveries, which maxproc in master.cf bounds for all customers
- * together (500), and the few files of our own. */
-enum { FOR_ALL = 1024 };
+ * together (1000), and the few files of our own. */
+enum { FOR_ALL = 2048 };
 
 void
 descriptors_raise(const struct conf *conf)

@@ -69,9 +69,10 @@ def wait_until_tried(provider, domain, count):
 
 def deferred(provider, domain):
     """Those that wait. When it is tried again, a message is in the active
-    queue for a moment."""
-    return [message for message in provider.queued_for(domain)
-            if "delay_reason" in message["recipients"][0]]
+    queue for a moment, and a listing may meet it in both."""
+    return list({message["queue_id"]: message
+                 for message in provider.queued_for(domain)
+                 if "delay_reason" in message["recipients"][0]}.values())
 
 
 def wait_until_gone(provider, domain):

@@ -126,10 +126,33 @@ what_is_locked_is_a_failure(void **arg)
 	assert_ok(f, store_domain_release(f->store, "a.test", NOW));
 }
 
+/* A client may say ETRN a hundred times a second: another process's lock, as a
+ * writer has it, is not even met. */
+static void
+leave_that_nobody_needs_takes_no_lock(void **arg)
+{
+	struct fixture *f = *arg;
+	sqlite3 *beside;
+
+	add(f, "hold.test", MODE_HOLD);
+	add(f, "odmr.test", MODE_ODMR);
+	assert_ok(f, store_domain_release(f->store, "hold.test", NOW));
+	beside = open_beside(f->relay);
+	execute(beside, "BEGIN IMMEDIATE");
+	assert_int_equal(
+	    store_domain_release(f->store, "hold.test", NOW + 1), STORE_NONE);
+	assert_int_equal(
+	    store_domain_release(f->store, "odmr.test", NOW + 1), STORE_NONE);
+	assert_int_equal(store_domain_release(f->store, "hold.test", NOW + 90),
+	    STORE_FAILED);
+	sqlite3_close(beside);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		STORE_TEST(leave_that_nobody_needs_takes_no_lock),
 		STORE_TEST(leave_changes_eight_bytes_in_their_place),
 		STORE_TEST(
 		    leave_does_not_wait_for_the_disk_as_other_changes_do),
