@@ -185,7 +185,7 @@ def test_what_was_turned_away_is_asked_for_when_half_is_through(make_daemon,
         if name == "s1":
             assert postfixes[0].answers(1) == ["250 2.0.0 taken"]
     assert refused_mail(daemon.postfix()) == BEYOND
-    assert daemon.flushed() == ["example.org"]
+    wait_for(lambda: daemon.flushed() == ["example.org"], 20, "the flush")
     gate.open()
     wait_for(lambda: daemon.flushed() == ["example.org"] * 2, 20,
              "another flush, while two are in flight")

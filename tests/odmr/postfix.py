@@ -36,9 +36,11 @@ class Postfix:
             + list(recipients), input=message, check=True, timeout=60)
 
     def queue(self):
-        """The queue as postqueue -j shows it: a list of dicts."""
+        """The queue as postqueue -j shows it: a list of dicts. A message that
+        moves between queues meanwhile may be listed in both."""
         out = self._command("postqueue", "-j")
-        return [json.loads(line) for line in out.splitlines()]
+        rows = [json.loads(line) for line in out.splitlines()]
+        return list({row["queue_id"]: row for row in rows}.values())
 
     def queued_for(self, domain):
         """The queued messages with a recipient in `domain`."""
