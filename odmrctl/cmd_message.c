@@ -171,7 +171,8 @@ look(struct context *ctx, const char *id, int (*give_up)(const struct conf *),
 
 typedef void recipient_visit(const char *address, size_t len, void *arg);
 
-/* The recipients that the queue file still has. */
+/* The recipients that the queue file still has; who is not root has not seen
+ * it. */
 static void
 each_recipient(const char *envelope, recipient_visit *visit, void *arg)
 {
@@ -179,6 +180,8 @@ each_recipient(const char *envelope, recipient_visit *visit, void *arg)
 	const char *line = envelope;
 	size_t len;
 
+	if (envelope == NULL)
+		return;
 	for (; *line != '\0'; line += len + (line[len] == '\n')) {
 		len = strcspn(line, "\n");
 		if (strncmp(line, record, strlen(record)) == 0)
