@@ -133,9 +133,7 @@ dispatch(
 	case EXPECT_STARTTLS:
 		hello_starttls(c, reply);
 		break;
-	case EXPECT_NOOP:
-		if (reply_class(reply) >= 4)
-			workaround_learn(c, AVOID_NOOP, true, reply->text);
+	case EXPECT_NOOP: /* whatever it is: the line lives */
 		break;
 	case EXPECT_QUIT:
 		customer_lost(c, "quit");

@@ -3,6 +3,7 @@
 
 #include "customer.h"
 #include "linger.h"
+#include "workaround.h"
 
 /* How often the tags are asked for mail that Postfix has but does not send,
  * as when it gave up on the destination a moment before the session began. */
@@ -38,7 +39,8 @@ on_timer(void *arg)
 	}
 	if (now >= l->noop_ms) {
 		l->noop_ms = now + c->server->conf->noop_interval * 1000;
-		if (!customer_noop(c))
+		/* TCP's own probes find a dead line, too. */
+		if (!avoids(c, AVOID_NOOP) && !customer_noop(c))
 			return;
 	}
 	drain_look(c);

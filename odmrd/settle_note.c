@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "domain.h"
+#include "lines.h"
 #include "log.h"
 #include "queue_id.h"
 #include "reconcile.h"
@@ -93,23 +94,12 @@ note_session(enum note_kind kind, const struct session_row *row)
 	return note;
 }
 
-/* How many lines are in `list`? */
-static size_t
-count_lines(const char *list)
-{
-	size_t lines = 1;
-
-	for (; *list != '\0'; list++)
-		lines += *list == '\n';
-	return lines;
-}
-
 /* The counts stand before the strings, as they are aligned there. */
 struct note *
 note_question(const struct conf *conf, const char *domains, const char *session,
     size_t ids)
 {
-	size_t counts = count_lines(domains) * sizeof(long);
+	size_t counts = lines_count(domains) * sizeof(long);
 	struct note *note = note_new(NOTE_QUESTION,
 	    counts + room(domains) + room(session) + ids * ID_ROOM + 1);
 	struct question *question;

@@ -4,6 +4,7 @@
 
 #include "customer.h"
 #include "flusher.h"
+#include "lines.h"
 #include "settle.h"
 #include "strays.h"
 
@@ -35,16 +36,6 @@ on_answer(struct census_question *question, bool known)
 	strays_free(s);
 }
 
-static size_t
-count_lines(const char *list)
-{
-	size_t lines = 1;
-
-	for (; *list != '\0'; list++)
-		lines += *list == '\n';
-	return lines;
-}
-
 static int
 compare_names(const void *a, const void *b)
 {
@@ -67,7 +58,7 @@ take_domains(struct strays *s, const char *domains, const long *counts)
 	char *rest, *name;
 
 	s->names = rest = strdup(domains);
-	q->domains = calloc(count_lines(domains), sizeof(q->domains[0]));
+	q->domains = calloc(lines_count(domains), sizeof(q->domains[0]));
 	if (rest == NULL || q->domains == NULL)
 		return false;
 	for (size_t i = 0; (name = strsep(&rest, "\n")) != NULL; i++)
@@ -83,7 +74,7 @@ take_ids(struct strays *s, const char *ids)
 	struct census_question *q = &s->question;
 	size_t len;
 
-	q->ids = calloc(count_lines(ids), sizeof(q->ids[0]));
+	q->ids = calloc(lines_count(ids), sizeof(q->ids[0]));
 	if (q->ids == NULL)
 		return false;
 	for (; *ids != '\0'; ids += len + 1) {
