@@ -36,7 +36,7 @@ endif
 WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wwrite-strings
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -Ilib -I$(BUILD)/gen \
+CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen \
 	    -DCONFDIR='"$(CONFDIR)"' $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
 	    -fstack-protector-strong -fPIE -pthread
@@ -49,12 +49,11 @@ DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
-# doctor speaks to servers as --remote does.
-ALSO_odmrctl := etrn-trigger/wire.c
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 
-objects   = $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard $(1)/*.c)))
+objects   = $(patsubst %.c,$(BUILD)/obj/%.o,\
+	    $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c)))
 LIB      := $(BUILD)/libodmr.a
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
 	    $(wildcard tests/unit/test_*.c))
@@ -64,8 +63,7 @@ UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,\
 all: $(PROGRAMS:%=$(BUILD)/%)
 
 define program
-$(BUILD)/$(1): $(call objects,$(DIR_$(1))) \
-	    $(patsubst %.c,$(BUILD)/obj/%.o,$(ALSO_$(1))) $(LIB)
+$(BUILD)/$(1): $(call objects,$(DIR_$(1))) $(LIB)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
@@ -79,23 +77,23 @@ $(BUILD)/obj/%.o: %.c
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The schemas travel inside the programs: each .sql file is one C string.
-$(BUILD)/obj/lib/schema.o: $(BUILD)/gen/schema.inc
+$(BUILD)/obj/lib/store/schema.o: $(BUILD)/gen/schema.inc
 $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 	@mkdir -p $(@D)
 	sh sql/embed.sh $(filter %.sql,$^) > $@
 
 UNIT_test_message := milter/message.c
-UNIT_test_peers   := odmrd/peers.c odmrd/crowd.c odmrd/guess.c
-UNIT_test_settle  := odmrd/settle.c odmrd/settle_note.c odmrd/settle_writer.c \
-		     odmrd/history.c odmrd/workaround_name.c odmrd/transaction.c \
-		     odmrd/budget.c
-UNIT_test_intake  := odmrd/intake.c
-UNIT_test_refusal := odmrd/refusal.c
-UNIT_test_listener := odmrd/listener.c odmrd/loop.c
-UNIT_test_link    := $(addprefix odmrd/,link.c link_flow.c intake.c loop.c \
+UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c)
+UNIT_test_settle  := $(addprefix odmrd/jobs/,settle.c settle_note.c \
+		     settle_writer.c history.c workaround_name.c) \
+		     odmrd/delivery/transaction.c odmrd/net/budget.c
+UNIT_test_intake  := odmrd/net/intake.c
+UNIT_test_refusal := odmrd/delivery/refusal.c
+UNIT_test_listener := $(addprefix odmrd/net/,listener.c loop.c)
+UNIT_test_link    := $(addprefix odmrd/net/,link.c link_flow.c intake.c loop.c \
 		     tls.c wire.c)
 UNIT_test_request := etrn-trigger/request.c
-UNIT_test_peer    := etrn-trigger/peer.c etrn-trigger/wire.c
+UNIT_test_peer    := etrn-trigger/remote/peer.c lib/smtp/wire.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the

@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cron.h"
+#include "lib/cron.h"
 #include "lock.h"
-#include "log.h"
+#include "lib/log.h"
 #include "release.h"
 #include "trigger.h"
 

@@ -5,8 +5,8 @@
 #include <sysexits.h>
 
 #include "lock.h"
-#include "locked_file.h"
-#include "log.h"
+#include "lib/locked_file.h"
+#include "lib/log.h"
 
 int
 lock_take(const struct conf *conf, const char *suffix, int *code)

@@ -6,7 +6,7 @@
 #ifndef LOCK_H
 #define LOCK_H
 
-#include "conf.h"
+#include "lib/conf.h"
 
 /*
  * Locks the file beside the state database whose name ends so. Returns a

@@ -16,9 +16,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "privileges.h"
-#include "streams.h"
+#include "lib/log.h"
+#include "lib/privileges.h"
+#include "lib/streams.h"
 #include "trigger.h"
 
 enum { BUSY_MS = 5000, WATCH_MAX = 3600 };

@@ -5,9 +5,9 @@
  * output, one a name. Without a client it is the operator who asks, who may
  * start all.
  *
- * As on port 366 (odmrd/etrn.h), mail in mode odmr is counted and left alone:
- * only a customer who collects it by ATRN can have it. In the other modes
- * Postfix's queue tells what waits. If it does not, what the tags tell is
+ * As on port 366 (odmrd/client/etrn.h), mail in mode odmr is counted and left
+ * alone: only a customer who collects it by ATRN can have it. In the other
+ * modes Postfix's queue tells what waits. If it does not, what the tags tell is
  * started, and the number is not told.
  */
 #include <inttypes.h>
@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "log.h"
-#include "network.h"
-#include "node.h"
+#include "lib/log.h"
+#include "lib/network.h"
+#include "lib/tags/node.h"
 #include "release.h"
 #include "trigger.h"
 

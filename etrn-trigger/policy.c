@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fingerprint.h"
-#include "log.h"
-#include "network.h"
-#include "node.h"
+#include "lib/fingerprint.h"
+#include "lib/log.h"
+#include "lib/network.h"
+#include "lib/tags/node.h"
 #include "release.h"
 #include "request.h"
 #include "trigger.h"

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "listing.h"
-#include "log.h"
-#include "postqueue.h"
+#include "lib/postfix/listing.h"
+#include "lib/log.h"
+#include "lib/postfix/postqueue.h"
 #include "release.h"
 
 enum { WHY_SIZE = 512, REST_MS = 1000 };

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "conf.h"
-#include "domain.h"
+#include "lib/conf.h"
+#include "lib/domain.h"
 #include "trigger.h"
 
 struct waiting {

@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "conf.h"
-#include "store.h"
+#include "lib/conf.h"
+#include "lib/store/store.h"
 
 struct trigger {
 	struct conf conf;

@@ -2,9 +2,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "clock.h"
+#include "lib/clock.h"
 #include "complaint.h"
-#include "log.h"
+#include "lib/log.h"
 
 enum { QUIET_MS = 60000 };
 

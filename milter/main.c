@@ -17,15 +17,15 @@
 #include <unistd.h>
 
 #include "complaint.h"
-#include "conf.h"
-#include "log.h"
-#include "notify.h"
-#include "options.h"
-#include "pidfile.h"
-#include "privileges.h"
+#include "lib/conf.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/options.h"
+#include "lib/pidfile.h"
+#include "lib/privileges.h"
 #include "reload.h"
 #include "server.h"
-#include "streams.h"
+#include "lib/streams.h"
 #include "socket.h"
 #include "writer.h"
 

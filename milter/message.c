@@ -6,8 +6,8 @@
 #include <strings.h>
 
 #include "message.h"
-#include "queue_id.h"
-#include "received.h"
+#include "lib/queue_id.h"
+#include "lib/received.h"
 
 /* A content filter may have put its own on top. */
 enum { RECEIVED_MAX = 4 };

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "recipients.h"
+#include "lib/recipients.h"
 
 /* All zero is an empty message. */
 struct message {

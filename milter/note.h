@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "message.h"
-#include "store.h"
+#include "lib/store/store.h"
 
 struct note {
 	struct note *next;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "notify.h"
+#include "lib/log.h"
+#include "lib/notify.h"
 #include "reload.h"
 #include "writer.h"
 

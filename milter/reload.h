@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "conf.h"
+#include "lib/conf.h"
 
 /* Before the working directory changes. False: `path` cannot be resolved. */
 bool reload_init(const char *path);

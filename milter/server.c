@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "lib/clock.h"
 #include "complaint.h"
 #include "connection.h"
-#include "log.h"
-#include "notify.h"
+#include "lib/log.h"
+#include "lib/notify.h"
 #include "server.h"
 #include "writer.h"
 

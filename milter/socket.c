@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "lib/log.h"
 #include "socket.h"
 
 /* More than Postfix has SMTP servers: where the queue of connections is full,

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "clock.h"
+#include "lib/clock.h"
 #include "complaint.h"
-#include "log.h"
-#include "untagged.h"
+#include "lib/log.h"
+#include "lib/tags/untagged.h"
 #include "writer.h"
 
 enum {

@@ -14,7 +14,7 @@
 #ifndef WRITER_H
 #define WRITER_H
 
-#include "conf.h"
+#include "lib/conf.h"
 #include "note.h"
 
 enum {

@@ -13,7 +13,7 @@
 #include "daemon.h"
 #include "odmrctl.h"
 #include "password.h"
-#include "secret.h"
+#include "lib/secret.h"
 
 enum { LOGIN_MAX = 64 };
 

@@ -8,7 +8,7 @@
 #include <sysexits.h>
 
 #include "daemon.h"
-#include "fingerprint.h"
+#include "lib/fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"
 #include "rights.h"

@@ -11,7 +11,7 @@
 #include "list.h"
 #include "nexthop.h"
 #include "odmrctl.h"
-#include "spelling.h"
+#include "lib/spelling.h"
 #include "table.h"
 
 enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };

@@ -10,7 +10,7 @@
 #include <sysexits.h>
 
 #include "list.h"
-#include "network.h"
+#include "lib/network.h"
 #include "odmrctl.h"
 #include "table.h"
 

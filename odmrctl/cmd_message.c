@@ -14,7 +14,7 @@
 #include "message.h"
 #include "odmrctl.h"
 #include "queue_file.h"
-#include "queue_id.h"
+#include "lib/queue_id.h"
 #include "rights.h"
 #include "table.h"
 

@@ -17,7 +17,7 @@
 #include "odmrctl.h"
 #include "process.h"
 #include "sessions.h"
-#include "store_reconcile.h"
+#include "lib/store/store_reconcile.h"
 
 /* A figure of each of our domains. */
 struct domain_metric {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl queue-name: what an ETRN may name instead of a domain (lib/node.h).
- * A name is there as long as it has a domain. It gives no permission: who
- * names the queue still starts those of its domains that it might name itself.
+ * odmrctl queue-name: what an ETRN may name instead of a domain
+ * (lib/tags/node.h). A name is there as long as it has a domain. It gives no
+ * permission: who names the queue still starts those of its domains that it
+ * might name itself.
  */
 #include <string.h>
 #include <sysexits.h>
 
 #include "list.h"
-#include "node.h"
+#include "lib/tags/node.h"
 #include "odmrctl.h"
 #include "table.h"
 

@@ -7,7 +7,7 @@
 
 #include "json.h"
 #include "odmrctl.h"
-#include "reconcile.h"
+#include "lib/tags/reconcile.h"
 
 enum { REASON_SIZE = 1024 };
 

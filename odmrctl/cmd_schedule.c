@@ -7,7 +7,7 @@
 #include <sysexits.h>
 #include <time.h>
 
-#include "cron.h"
+#include "lib/cron.h"
 #include "list.h"
 #include "odmrctl.h"
 #include "table.h"

@@ -16,7 +16,7 @@
 #include "odmrctl.h"
 #include "output.h"
 #include "rights.h"
-#include "streams.h"
+#include "lib/streams.h"
 
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
 

@@ -6,7 +6,7 @@
 #define MESSAGE_H
 
 #include "json.h"
-#include "store.h"
+#include "lib/store/store.h"
 
 /* Visitors of tags: an object (arg: struct json), and a paragraph of lines with
  * all that is known (arg: FILE). */

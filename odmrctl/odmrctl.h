@@ -12,9 +12,9 @@
 
 #include <stdio.h>
 
-#include "conf.h"
-#include "domain.h"
-#include "store.h"
+#include "lib/conf.h"
+#include "lib/domain.h"
+#include "lib/store/store.h"
 
 struct context {
 	const char *conf_path;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "program.h"
+#include "lib/postfix/program.h"
 #include "queue_file.h"
 
 enum { ARGUMENTS = 6, REASON_SIZE = 256 };

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "address.h"
+#include "lib/address.h"
 
 enum { REACHING_ERROR_SIZE = 256, REACHING_FORBIDDEN = -2 };
 

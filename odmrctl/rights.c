@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "odmrctl.h"
-#include "privileges.h"
+#include "lib/privileges.h"
 #include "rights.h"
 
 enum { ERROR_SIZE = 256 };

@@ -7,7 +7,7 @@
 #ifndef RIGHTS_H
 #define RIGHTS_H
 
-#include "conf.h"
+#include "lib/conf.h"
 
 /* Becomes conf->user for good, with the group that postqueue needs. EX_OK, or
  * complains. */

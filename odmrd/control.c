@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 #include "control.h"
-#include "customer.h"
-#include "listener.h"
-#include "log.h"
-#include "session.h"
-#include "standing.h"
-#include "submission.h"
+#include "odmrd/delivery/customer.h"
+#include "odmrd/net/listener.h"
+#include "lib/log.h"
+#include "odmrd/client/session.h"
+#include "odmrd/client/standing.h"
+#include "odmrd/client/submission/submission.h"
 
 enum { LINE_MAX_LENGTH = 128, PATIENCE_MS = 30000, CONNECTIONS = 100 };
 

@@ -19,32 +19,32 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "address.h"
-#include "audit.h"
-#include "census.h"
+#include "lib/address.h"
+#include "odmrd/jobs/audit.h"
+#include "odmrd/jobs/census.h"
 #include "control.h"
-#include "credentials.h"
-#include "customer.h"
-#include "descriptors.h"
-#include "flusher.h"
-#include "listener.h"
-#include "log.h"
-#include "notify.h"
-#include "options.h"
-#include "peers.h"
-#include "pidfile.h"
-#include "privileges.h"
-#include "ration.h"
-#include "registry.h"
+#include "odmrd/client/credentials.h"
+#include "odmrd/delivery/customer.h"
+#include "odmrd/net/descriptors.h"
+#include "odmrd/jobs/flusher.h"
+#include "odmrd/net/listener.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+#include "lib/options.h"
+#include "odmrd/client/peers.h"
+#include "lib/pidfile.h"
+#include "lib/privileges.h"
+#include "odmrd/delivery/ration.h"
+#include "odmrd/delivery/registry.h"
 #include "reload.h"
-#include "server.h"
-#include "session.h"
-#include "settle.h"
-#include "share.h"
-#include "standing.h"
-#include "streams.h"
-#include "submission.h"
-#include "tls.h"
+#include "odmrd/jobs/server.h"
+#include "odmrd/client/session.h"
+#include "odmrd/jobs/settle.h"
+#include "odmrd/delivery/share.h"
+#include "odmrd/client/standing.h"
+#include "lib/streams.h"
+#include "odmrd/client/submission/submission.h"
+#include "odmrd/net/tls.h"
 
 enum { ERROR_SIZE = 512, WORKERS = 2, HASHERS = 2, LISTENERS_MAX = 32 };
 
@@ -123,8 +123,8 @@ bury_control(void *arg)
 }
 
 /* Whoever is on the control socket may have ended the last one. */
-void
-server_one_less(struct server *server)
+static void
+one_less(struct server *server)
 {
 	if (!server->stopping || !TAILQ_EMPTY(&server->sessions) ||
 	    !TAILQ_EMPTY(&server->customers))
@@ -164,7 +164,7 @@ on_terminate(void *arg)
 	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
 		customer_stop(c, "stopping");
 	timer_set(server->stop_timer, server->conf->stop_timeout * 1000);
-	server_one_less(server);
+	one_less(server);
 }
 
 static void
@@ -284,6 +284,7 @@ start_parts(struct server *server)
 	server->shares = shares_new();
 	server->peers = peers_new(server);
 	server->standing = standing_watch_new(server);
+	server->one_less = one_less;
 	server->stop_timer = timer_new(server->loop, on_stop_timeout, server);
 	server->pulse = timer_new(server->loop, beat, server);
 	server->tls_client = tls_new_client();

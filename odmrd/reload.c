@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "notify.h"
+#include "lib/log.h"
+#include "lib/notify.h"
 #include "reload.h"
-#include "server.h"
-#include "submission.h"
-#include "tls.h"
+#include "odmrd/jobs/server.h"
+#include "odmrd/client/submission/submission.h"
+#include "odmrd/net/tls.h"
 
 /* A configuration that was replaced. Other threads may still read it, so it
  * stays until the end. */

@@ -56,7 +56,7 @@ CREATE TABLE tag (
 	doubted_up  INTEGER,                -- how long the machine was up then
 	doubted_by  TEXT,                   -- and the session that heard it
 	suspect     INTEGER NOT NULL DEFAULT 0, -- of a session's end, see
-	                                    -- lib/suspicion.h
+	                                    -- lib/store/suspicion.h
 	faults      INTEGER NOT NULL DEFAULT 0, -- sessions that ended at it
 	faulted     INTEGER,                -- when the last of them did
 	on_hold     INTEGER NOT NULL DEFAULT 0, -- by postsuper -h, when last seen
@@ -233,7 +233,7 @@ CREATE TABLE started (
 ) WITHOUT ROWID;
 
 -- What a customer's server cannot do, or needs, beside what it offers
--- (odmrd/workaround.h): learnt from a session, for a time.
+-- (odmrd/delivery/workaround.h): learnt from a session, for a time.
 CREATE TABLE workaround (
 	account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
 	what    TEXT NOT NULL,

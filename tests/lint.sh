@@ -67,7 +67,7 @@ check "headers compile alone" headers_compile_alone
 # not see that their loops set the variable, nor that fatal() never returns.
 check cppcheck cppcheck --quiet --error-exitcode=1 --suppress=uninitvar \
     --suppress=nullPointerRedundantCheck \
-    --enable=warning,portability,performance -Ilib -D_GNU_SOURCE \
+    --enable=warning,portability,performance -I. -D_GNU_SOURCE \
     "-DCONFDIR=\"/etc/odmr\"" "--include=$queue_h" "${programs[@]}"
 check clang-tidy clang-tidy --quiet --warnings-as-errors='*' \
     --checks="$(IFS=,; echo "${tidy[*]}")" "${sources[@]}" \
@@ -75,6 +75,7 @@ check clang-tidy clang-tidy --quiet --warnings-as-errors='*' \
 check shellcheck shellcheck "${scripts[@]}"
 check mandoc mandoc -Tlint -Wwarning man/*.[1-8]
 check "settings in odmr.conf.5" settings_are_documented
+check "no include goes up" tests/storeys.py
 
 if ((${#failed[@]} > 0)); then
 	printf 'make lint: FAILED:'

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A 5xx about the session, our commands or the server is never a refusal of
-the message, whatever the hour (odmrd/refusal.c)."""
+the message, whatever the hour (odmrd/delivery/refusal.c)."""
 
 import pytest
 

@@ -20,154 +20,154 @@ SECONDS = 60
 FAULTS = {
     # What is said, and heard.
     "no RSET behind a failure": (
-        "odmrd/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
+        "odmrd/delivery/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
         "p->in_flight > 1 ? STEP_RSET"),
     "no RSET behind messages in flight": (
-        "odmrd/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
+        "odmrd/delivery/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
         "p->dirty ? STEP_RSET"),
     "no RSET after a refused message": (
-        "odmrd/pipeline.c", "\tif (!clean)\n\t\tc->pipeline.dirty = true;\n",
+        "odmrd/delivery/pipeline.c", "\tif (!clean)\n\t\tc->pipeline.dirty = true;\n",
         "\t(void)clean;\n"),
     "the wrong recipient's answer": (
-        "odmrd/pipeline_reply.c", "tx_answer(tx, rcpt, reply->code",
+        "odmrd/delivery/pipeline_reply.c", "tx_answer(tx, rcpt, reply->code",
         "tx_answer(tx, tx->rcpt_count - 1 - rcpt, reply->code"),
     "LAST for a message that was cut": (
-        "odmrd/pipeline.c",
+        "odmrd/delivery/pipeline.c",
         "\t\ttx->discard = true;\n\t\tpipeline_conclude(c, false);\n"
         "\t\t/* A chunk",
         "\t\ttx->whole = true;\n\t\tpipeline_run(c);\n\t\treturn;\n\t\t/*"),
     "a dot for a message that was cut": (
-        "odmrd/pipeline.c", 'customer_lost(c, "postfix-gave-up")',
+        "odmrd/delivery/pipeline.c", 'customer_lost(c, "postfix-gave-up")',
         "pipeline_dot(c, tx, true)"),
     "dots forgotten at the boundary of two pieces": (
-        "odmrd/pipeline_step.c", "\tsize_t at = 0, run;\n\tbool stuff;\n",
+        "odmrd/delivery/pipeline_step.c", "\tsize_t at = 0, run;\n\tbool stuff;\n",
         "\tsize_t at = 0, run;\n\tbool stuff;\n\n"
         "\tif (tx->dot.state == DOT_BOL && tx->bytes > (int64_t)tx->body_len)"
         "\n\t\ttx->dot.state = DOT_TEXT;\n"),
     "421 is a success": (
-        "odmrd/customer_reply.c",
+        "odmrd/delivery/customer_reply.c",
         "tx_answer_rest(e->tx, false, 451, reply->text)",
         "tx_answer_rest(e->tx, false, 250, reply->text)"),
     "the FIFO is off by one": (
-        "odmrd/customer_reply.c",
+        "odmrd/delivery/customer_reply.c",
         "\tstruct expected e = c->fifo[c->fifo_head];\n\n",
         "\tstruct expected e = c->fifo[c->fifo_head];\n\n"
         "\tif (c->fifo_count > 3)\n"
         "\t\te.rcpt = c->fifo[(c->fifo_head + 1) & (c->fifo_size - 1)].rcpt;"
         "\n"),
     "RCPT refused, but the message decides": (
-        "odmrd/pipeline_reply.c",
+        "odmrd/delivery/pipeline_reply.c",
         "\telse {\n\t\ttx_answer(tx, rcpt",
         "\telse if (tx->rcpt_count > 1)\n\t\ttx->rcpts[rcpt].accepted = true;"
         "\n\telse {\n\t\ttx_answer(tx, rcpt"),
     "a refused chunk is overlooked": (
-        "odmrd/pipeline_reply.c",
+        "odmrd/delivery/pipeline_reply.c",
         "\tif (reply_class(reply) == 2)\n\t\treturn;\n\t/* The octets",
         "\tif (reply_class(reply) <= 5)\n\t\treturn;\n\t/* The octets"),
     "replies are not waited for": (
-        "odmrd/pipeline.c",
+        "odmrd/delivery/pipeline.c",
         "c->pipeline.current->plan == PLAN_LOCKSTEP;",
         "c->pipeline.current->rcpt_count == 0;"),
     "a lost line is a success": (
-        "odmrd/pipeline.c", 'tx, false, 451, "4.4.2 The line',
+        "odmrd/delivery/pipeline.c", 'tx, false, 451, "4.4.2 The line',
         'tx, false, 250, "4.4.2 The line'),
     "answers that never come": (
-        "odmrd/pipeline_reply.c",
+        "odmrd/delivery/pipeline_reply.c",
         "\tif (tx->state == TX_SENT && tx->expected == 0)\n",
         "\tif (tx->state == TX_SENT && tx->expected == 0 &&\n"
         "\t    !tx->mail_refused)\n"),
     # A 5xx about the session is no refusal of the message.
     "503 is a refusal": (
-        "odmrd/refusal.c",
+        "odmrd/delivery/refusal.c",
         '{ 503, 503, "", ANYWHERE, REFUSAL_OF_SESSION }',
         '{ 503, 503, "", ANYWHERE, REFUSAL_OF_MESSAGE }'),
     "530 is a refusal": (
-        "odmrd/refusal.c",
+        "odmrd/delivery/refusal.c",
         '{ 530, 530, "", ANYWHERE, REFUSAL_OF_SESSION }',
         '{ 530, 530, "", ANYWHERE, REFUSAL_OF_MESSAGE }'),
     "521 is a refusal": (
-        "odmrd/refusal.c",
+        "odmrd/delivery/refusal.c",
         '{ 521, 521, "", ANYWHERE, REFUSAL_OF_SESSION }',
         '{ 521, 521, "", ANYWHERE, REFUSAL_OF_MESSAGE }'),
     "5.5.1 is a refusal": (
-        "odmrd/refusal.c",
+        "odmrd/delivery/refusal.c",
         '{ 500, 599, "5.5.", ANYWHERE, REFUSAL_FOR_NOW }',
         '{ 500, 599, "5.5.", ANYWHERE, REFUSAL_OF_MESSAGE }'),
     "5.3.2 is a refusal": (
-        "odmrd/refusal.c",
+        "odmrd/delivery/refusal.c",
         '{ 500, 599, "5.3.2", ANYWHERE, REFUSAL_FOR_NOW }',
         '{ 500, 599, "5.3.2", ANYWHERE, REFUSAL_OF_MESSAGE }'),
     "the session goes on out of step": (
-        "odmrd/refusal.c", '{ 500, 500, "", ANYWHERE, REFUSAL_OF_SESSION }',
+        "odmrd/delivery/refusal.c", '{ 500, 500, "", ANYWHERE, REFUSAL_OF_SESSION }',
         '{ 500, 500, "", ANYWHERE, REFUSAL_FOR_NOW }'),
     "503 becomes 403": (
-        "odmrd/refusal.c", "? code - 100 : 451", "? code - 100 : code - 100"),
+        "odmrd/delivery/refusal.c", "? code - 100 : 451", "? code - 100 : code - 100"),
     "every refusal is believed": (
-        "odmrd/verdict.c", "c->tally.delivered == 0 &&",
+        "odmrd/delivery/verdict.c", "c->tally.delivered == 0 &&",
         "c->tally.delivered < 0 &&"),
     # What has to be waited for, and how much goes at a time.
     "commands behind the dot": (
-        "odmrd/pipeline.c", "\tcase EXPECT_DOT:\n\tcase EXPECT_NOOP:\n",
+        "odmrd/delivery/pipeline.c", "\tcase EXPECT_DOT:\n\tcase EXPECT_NOOP:\n",
         "\tcase EXPECT_NOOP:\n"),
     "commands behind NOOP": (
-        "odmrd/pipeline.c", "\tcase EXPECT_DOT:\n\tcase EXPECT_NOOP:\n",
+        "odmrd/delivery/pipeline.c", "\tcase EXPECT_DOT:\n\tcase EXPECT_NOOP:\n",
         "\tcase EXPECT_DOT:\n"),
     "many in flight at once": (
-        "odmrd/pace.c", "FIRST = 4", "FIRST = 400"),
+        "odmrd/delivery/pace.c", "FIRST = 4", "FIRST = 400"),
     "bodies for nobody": (
-        "odmrd/pipeline_step.c", "return p->pace.wary && (",
+        "odmrd/delivery/pipeline_step.c", "return p->pace.wary && (",
         "return tx->rcpt_count == 0 && ("),
     "many in flight after a broken session": (
-        "odmrd/pace.c", ".cautious = avoids(c, AVOID_CROWD)",
+        "odmrd/delivery/pace.c", ".cautious = avoids(c, AVOID_CROWD)",
         ".cautious = false"),
     "in flight grows too fast": (
-        "odmrd/pace.c", "pace->most = 1 + ++pace->calm / STEP",
+        "odmrd/delivery/pace.c", "pace->most = 1 + ++pace->calm / STEP",
         "pace->most = 8 + ++pace->calm / STEP"),
     # Who ended a session.
     "nobody is blamed for the end": (
-        "odmrd/customer_reply.c", "\tblame(c);\n", ""),
+        "odmrd/delivery/customer_reply.c", "\tblame(c);\n", ""),
     "who ended a session goes with others": (
-        "odmrd/put_off.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
+        "odmrd/delivery/put_off.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
         "return tx->suspicion > SUSPECT_APART;"),
     "who ended a session goes first": (
-        "odmrd/put_off.c", "return tx->suspicion != SUSPECT_NOT &&\n",
+        "odmrd/delivery/put_off.c", "return tx->suspicion != SUSPECT_NOT &&\n",
         "return tx->suspicion == SUSPECT_APART &&\n"),
     "nobody is set apart": (
-        "odmrd/put_off.c", "if (tx->suspicion == SUSPECT_APART)",
+        "odmrd/delivery/put_off.c", "if (tx->suspicion == SUSPECT_APART)",
         "if (tx->suspicion > SUSPECT_APART)"),
     "who is put off stays so": (
-        "odmrd/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
+        "odmrd/delivery/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
         "\t\tcustomer_quit(c, \"drained\");\n\telse\n\t\tlinger_begin"),
     # What is learnt.
     "that BDAT is refused is not heeded": (
-        "odmrd/hello.c", "CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)",
+        "odmrd/delivery/hello.c", "CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)",
         "CAP_CHUNKING"),
     "a line closed at BDAT teaches nothing": (
-        "odmrd/workaround.c", "\tif (tx->plan == PLAN_CHUNKING)\n",
+        "odmrd/delivery/workaround.c", "\tif (tx->plan == PLAN_CHUNKING)\n",
         "\tif (tx->plan == PLAN_CHUNKING)\n\t\treturn;\n"
         "\telse if (tx->plan == PLAN_CHUNKING)\n"),
     "broken TLS teaches nothing": (
-        "odmrd/workaround.c", "reverse_tls == REVERSE_TLS_MAY)",
+        "odmrd/delivery/workaround.c", "reverse_tls == REVERSE_TLS_MAY)",
         "reverse_tls == 99)"),
     "530 teaches nothing": (
-        "odmrd/hello.c", "bool tls = code == 530 &&",
+        "odmrd/delivery/hello.c", "bool tls = code == 530 &&",
         "bool tls = code == 539 &&"),
     "EHLO again instead of HELO": (
-        "odmrd/hello.c", '"HELO %s\\r\\n"', '"EHLO %s\\r\\n"'),
+        "odmrd/delivery/hello.c", '"HELO %s\\r\\n"', '"EHLO %s\\r\\n"'),
     "RSET where none is needed": (
-        "odmrd/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
+        "odmrd/delivery/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
         "p->in_flight > 0 ? STEP_RSET"),
     # Between Postfix and the customer's server.
     "552 to RCPT is final": (
-        "odmrd/refusal.c", "AT(EXPECT_RCPT), REFUSAL_FOR_NOW",
+        "odmrd/delivery/refusal.c", "AT(EXPECT_RCPT), REFUSAL_FOR_NOW",
         "AT(EXPECT_RCPT), REFUSAL_OF_MESSAGE"),
     "SIZE with a number": (
-        "odmrd/lmtp_command.c", '"250-SIZE"', '"250-SIZE 1000"'),
+        "odmrd/delivery/lmtp_command.c", '"250-SIZE"', '"250-SIZE 1000"'),
     "SMTPUTF8 as the customer has it": (
-        "odmrd/lmtp_command.c", '\treply(lmtp, "250-SMTPUTF8");',
+        "odmrd/delivery/lmtp_command.c", '\treply(lmtp, "250-SMTPUTF8");',
         '\tif (c->caps & CAP_SMTPUTF8)\n\t\treply(lmtp, "250-SMTPUTF8");'),
     "SMTPUTF8 for a server that has it not": (
-        "odmrd/smtputf8.c", "\tif (c->caps & CAP_SMTPUTF8 ||",
+        "odmrd/delivery/smtputf8.c", "\tif (c->caps & CAP_SMTPUTF8 ||",
         "\tif (c->caps + 1 > 0 ||"),
 }
 

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "store_internal.h"
+#include "lib/store/store_internal.h"
 
 enum { BUSY_MS = 50 };
 

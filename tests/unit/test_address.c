@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "address.h"
+#include "lib/address.h"
 
 static char fault[256];
 

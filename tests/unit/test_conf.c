@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "conf.h"
-#include "setting.h"
+#include "lib/conf.h"
+#include "lib/setting.h"
 
 static char path[] = "/tmp/odmr-conf-XXXXXX";
 

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "cron.h"
+#include "lib/cron.h"
 
 enum { NEXT_MAX = 8, WINDOW = 3 * 24 * 60, RUNS = 6000 };
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "domain.h"
+#include "lib/domain.h"
 
 static void
 expect(const char *name, const char *canonical)

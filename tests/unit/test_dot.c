@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "dot.h"
+#include "lib/dot.h"
 
 enum { CONTENT_MAX = 300, WIRE_MAX = 2 * CONTENT_MAX + 8, ROUNDS = 20000 };
 

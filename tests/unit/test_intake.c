@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../odmrd/intake.h"
+#include "odmrd/net/intake.h"
 
 enum { LIMIT = 100 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "lifetime.h"
+#include "lib/postfix/lifetime.h"
 
 static void
 times_are_read_as_in_main_cf(void **arg)

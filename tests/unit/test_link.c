@@ -21,7 +21,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include "../../odmrd/link.h"
+#include "odmrd/net/link.h"
 
 enum { TURN_MS = 200, HANG_SECONDS = 30, TAKE_US = 2000 };
 

@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../../odmrd/listener.h"
+#include "odmrd/net/listener.h"
 
 enum { COMERS = 100, ACCEPTED_MAX = 32 };
 

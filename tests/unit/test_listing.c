@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "listing.h"
+#include "lib/postfix/listing.h"
 
 #define FIELDS                                                                 \
 	"\"queue_name\": \"deferred\", \"arrival_time\": 17, "                 \

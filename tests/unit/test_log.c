@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "log.h"
+#include "lib/log.h"
 
 static char captured[8192];
 

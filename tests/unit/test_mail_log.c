@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "mail_log.h"
+#include "lib/tags/mail_log.h"
 #include "store_fixture.h"
 
 #define SMTP  "Nov 22 06:05:51 relay postfix/relay/smtp[29479]: "

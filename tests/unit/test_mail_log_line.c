@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "mail_log_line.h"
+#include "lib/postfix/mail_log_line.h"
 
 #define SMTP  "Nov 22 06:05:51 relay postfix/relay/smtp[29479]: "
 #define ERROR "Nov 22 06:05:51 relay postfix/error[29480]: "

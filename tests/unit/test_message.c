@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../milter/message.h"
+#include "milter/message.h"
 
 static void
 begin(struct message *message, const char *sender)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "network.h"
+#include "lib/network.h"
 
 static void
 expect(const char *typed, const char *canonical)

@@ -2,7 +2,7 @@
 /*
  * What an ETRN may name, and the domains that it means for a client.
  */
-#include "node.h"
+#include "lib/tags/node.h"
 #include "store_fixture.h"
 
 #define X63  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "../../etrn-trigger/peer.h"
-#include "clock.h"
+#include "etrn-trigger/remote/peer.h"
+#include "lib/clock.h"
 
 enum { SECONDS = 1 };
 

@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "../../odmrd/link.h"
-#include "../../odmrd/peers.h"
-#include "../../odmrd/server.h"
-#include "log.h"
+#include "odmrd/net/link.h"
+#include "odmrd/client/peers.h"
+#include "odmrd/jobs/server.h"
+#include "lib/log.h"
 
 static int64_t now_ms;
 static unsigned logged;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "queue_id.h"
+#include "lib/queue_id.h"
 
 static void
 both_forms_of_postfix_are_queue_ids(void **state)

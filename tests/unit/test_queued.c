@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "queued.h"
+#include "lib/postfix/queued.h"
 
 #define LINE(id, sender, recipients)                                           \
 	"{\"queue_name\": \"deferred\", \"queue_id\": " id ", "                \

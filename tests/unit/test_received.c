@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "received.h"
+#include "lib/received.h"
 
 static void
 expect(const char *head, const char *expected)

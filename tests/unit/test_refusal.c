@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../odmrd/refusal.h"
+#include "odmrd/delivery/refusal.h"
 
 static const enum expect stages[] = { EXPECT_MAIL, EXPECT_RCPT, EXPECT_DATA,
 	EXPECT_CHUNK, EXPECT_LAST, EXPECT_DOT };

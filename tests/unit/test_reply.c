@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "reply.h"
+#include "lib/reply.h"
 
 static enum reply_result
 give(struct reply *reply, const char *line)

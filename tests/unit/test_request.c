@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../../etrn-trigger/request.h"
+#include "etrn-trigger/request.h"
 
 #define HEAD "request=smtpd_access_policy\nprotocol_state=ETRN\n"
 #define WHO  "client_address=192.0.2.1\n"

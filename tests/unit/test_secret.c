@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "secret.h"
+#include "lib/secret.h"
 
 /* RFC 7677 section 3: user "user", password "pencil". */
 static const char vector[] = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"

@@ -3,8 +3,8 @@
  * test's own. */
 #include <pthread.h>
 
-#include "../../odmrd/settle.h"
-#include "clock.h"
+#include "odmrd/jobs/settle.h"
+#include "lib/clock.h"
 #include "store_fixture.h"
 
 enum { TOO_LONG_MS = 40000, BIG = 64 << 10, WAIT_S = 20 };

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "spelling.h"
+#include "lib/spelling.h"
 
 static void
 assert_text(const char *text, const char *expected)

@@ -4,7 +4,7 @@
  * follow.
  */
 #include "store_fixture.h"
-#include "store_reconcile.h"
+#include "lib/store/store_reconcile.h"
 
 #define DAY_1 "1700000000" /* 2023-11-14 22:13:20 UTC */
 #define DAY_2 "1700100000"

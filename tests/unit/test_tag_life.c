@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "store_fixture.h"
-#include "store_reconcile.h"
+#include "lib/store/store_reconcile.h"
 
 enum { STEPS = 900, LOOK = 10, MESSAGES = 60, DAY = 86400 };
 enum { BEGIN = 1700000000, DAYS = 5, RECIPIENTS = 4 };

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * etrn-trigger --probe [--watch SECONDS]: instant return. Next hops of backup
+ * domains with mail waiting are probed, all at the same time, and the mail of
+ * those that came back is released at once. See probing.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "etrn-trigger/lock.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+#include "probing.h"
+#include "lib/postfix/program.h"
+
+/* Reading the queue takes a tenth of the time at most. */
+enum { LISTING_SHARE = 10 };
+
+/* Threads that a signal leaves behind may use it until the process ends. */
+static struct probing probing;
+static int home[2];
+static volatile sig_atomic_t stopping;
+
+void
+probing_fault(struct probing *mine, int code, const char *what)
+{
+	log_error(NULL, "probe: %s", what);
+	if (mine->code == EX_OK)
+		mine->code = code;
+}
+
+/* ---- errands ------------------------------------------------------------- */
+
+static void
+send_errands(void)
+{
+	struct errand *errand;
+
+	while (probing.threads < PROBERS_MAX &&
+	    (errand = TAILQ_FIRST(&probing.waiting)) != NULL) {
+		errand->home = home[1];
+		if (errand->has_hop && !prober_send(errand)) {
+			/* There may be one when another has ended. */
+			if (probing.threads > 0)
+				return;
+			snprintf(errand->reach.why, sizeof(errand->reach.why),
+			    "no thread");
+			errand->has_hop = false;
+		}
+		TAILQ_REMOVE(&probing.waiting, errand, entry);
+		if (!errand->has_hop) {
+			outcome_take(&probing, errand);
+			continue;
+		}
+		TAILQ_INSERT_TAIL(&probing.out, errand, entry);
+		probing.threads++;
+	}
+}
+
+static void
+receive_errand(void)
+{
+	struct errand *errand;
+	void *arrived;
+
+	/* Nobody: it was a signal. */
+	if (read(home[0], &arrived, sizeof(arrived)) != sizeof(arrived) ||
+	    arrived == NULL)
+		return;
+	errand = arrived;
+	TAILQ_REMOVE(&probing.out, errand, entry);
+	probing.threads--;
+	outcome_take(&probing, errand);
+}
+
+/* ---- the loop ------------------------------------------------------------ */
+
+/* Begins a round; when the next one is due. */
+static int64_t
+begin_round(void)
+{
+	int64_t begin = clock_ms(), took, wait = probing.watch * 1000;
+
+	round_begin(&probing);
+	took = clock_ms() - begin;
+	return begin +
+	    (took * LISTING_SHARE > wait ? took * LISTING_SHARE : wait);
+}
+
+static void
+wait_for_errand(int64_t until)
+{
+	struct pollfd pfd = { .fd = home[0], .events = POLLIN };
+	int64_t left = until - clock_ms();
+
+	if (until == INT64_MAX || !TAILQ_EMPTY(&probing.waiting))
+		left = -1;
+	else if (left < 0)
+		left = 0;
+	if (poll(&pfd, 1, (int)left) == 1)
+		receive_errand();
+}
+
+static void
+run_rounds(void)
+{
+	int64_t next = clock_ms();
+
+	while (!stopping) {
+		if (TAILQ_EMPTY(&probing.waiting) && clock_ms() >= next) {
+			next = begin_round();
+			if (probing.watch == 0)
+				next = INT64_MAX;
+		}
+		send_errands();
+		if (probing.watch == 0 && probing.threads == 0 &&
+		    TAILQ_EMPTY(&probing.waiting))
+			break;
+		wait_for_errand(next);
+	}
+}
+
+static void
+stop(int signo)
+{
+	void *nobody = NULL;
+	int saved = errno;
+
+	(void)signo;
+	stopping = 1;
+	program_abandon();
+	/* Wakes the loop; if the pipe is broken, so are we. */
+	if (write(home[1], &nobody, sizeof(nobody)) == -1)
+		_exit(EX_OSERR);
+	errno = saved;
+}
+
+static int
+watch(void)
+{
+	struct sigaction action = { .sa_handler = stop };
+
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	notify_ready();
+	run_rounds();
+	notify_stopping();
+	return EX_OK;
+}
+
+static int
+probe(void)
+{
+	int code;
+
+	if (probing.watch > 0)
+		return watch();
+	run_rounds();
+	code = probing.code;
+	free(probing.myhostname);
+	return code;
+}
+
+int
+trigger_probe(struct trigger *trigger, const struct arguments *args)
+{
+	int code, lock = -1;
+
+	if (!trigger->dry_run) {
+		lock = lock_take(&trigger->conf, "-probe.lock", &code);
+		if (lock == -1 && code == EX_OK)
+			log_info(NULL, "probe: another one is running");
+		if (lock == -1)
+			return code;
+	}
+	probing.trigger = trigger;
+	probing.watch = trigger->dry_run ? 0 : args->watch;
+	probing.myhostname = strdup(trigger->conf.myhostname);
+	TAILQ_INIT(&probing.waiting);
+	TAILQ_INIT(&probing.out);
+	if (probing.myhostname == NULL || pipe2(home, O_CLOEXEC) == -1)
+		fatal(EX_OSERR, "%s", strerror(errno));
+	code = probe();
+	if (lock != -1)
+		close(lock);
+	return code;
+}

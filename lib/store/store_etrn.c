@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who may start a domain's deliveries by ETRN: accounts with a grant of it
+ * (state.db), and permissions of their own (relay.db).
+ *
+ * A permission is found by its name. The names that would do for a client are
+ * its login and the 33 or 129 networks around its address; they go into the
+ * query as one JSON array, so that each costs a step in an index however many
+ * permissions there are.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/network.h"
+#include "store_internal.h"
+
+enum { NETWORKS_SIZE = 129 * (NETWORK_TEXT_SIZE + 3) + 2 };
+
+/* Names as ?1 and ?2; NULL matches nothing. */
+#define WHO_IS_CLIENT                                                          \
+	"who IN (SELECT value FROM json_each(?1) "                             \
+	"UNION ALL SELECT '" ETRN_LOGIN "' || ?2) "
+
+enum store_result
+store_etrn_allow(struct store *store, const char *domain, const char *who)
+{
+	struct query query;
+
+	if (!query_open(&query, store, RELAY,
+		"INSERT INTO etrn (domain, who) VALUES (?1, ?2)"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_text(&query, who);
+	return query_run(&query);
+}
+
+enum store_result
+store_etrn_deny(struct store *store, const char *domain, const char *who)
+{
+	struct query query;
+
+	if (!query_open(&query, store, RELAY,
+		"DELETE FROM etrn WHERE domain = ?1 AND who = ?2"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_text(&query, who);
+	return query_change(&query);
+}
+
+enum store_result
+store_etrn_forget(struct store *store, const char *login)
+{
+	struct query query;
+
+	if (!query_open(&query, store, RELAY,
+		"DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1"))
+		return STORE_FAILED;
+	query_text(&query, login);
+	return query_run(&query);
+}
+
+enum store_result
+store_etrn_each(
+    struct store *store, const char *domain, etrn_visit *visit, void *arg)
+{
+	struct etrn_permission permission;
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, RELAY,
+		"SELECT domain, who FROM etrn "
+		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	while ((result = query_row(&query)) == STORE_OK) {
+		permission.domain = query_text_at(&query, 0);
+		permission.who = query_text_at(&query, 1);
+		if (query_sound(&query))
+			visit(&permission, arg);
+	}
+	return query_end(&query, result);
+}
+
+/* The networks around `address`, the narrowest first, as a JSON array. Their
+ * texts have nothing that JSON would want escaped. */
+static const char *
+networks_around(const char *address, char out[NETWORKS_SIZE])
+{
+	char text[NETWORK_TEXT_SIZE], *end = out;
+	struct network network;
+	bool wider = address != NULL && network_of_address(address, &network);
+
+	*end++ = '[';
+	while (wider) {
+		if (end > out + 1)
+			*end++ = ',';
+		end += sprintf(end, "\"%s\"", network_text(&network, text));
+		wider = network_widen(&network);
+	}
+	strcpy(end, "]");
+	return out;
+}
+
+enum store_result
+store_etrn_may(
+    struct store *store, const struct etrn_client *client, const char *domain)
+{
+	enum store_result result;
+	char networks[NETWORKS_SIZE];
+	struct query query;
+
+	result = store_granted(store, client->account, domain);
+	if (result != STORE_NONE)
+		return result;
+	if (!query_open(&query, store, RELAY,
+		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT
+		"AND domain = ?3 LIMIT 1"))
+		return STORE_FAILED;
+	query_text(&query, networks_around(client->address, networks));
+	query_text(&query, client->login);
+	query_text(&query, domain);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+static enum store_result
+has_grant(struct store *store, int64_t account)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"SELECT 1 FROM access WHERE account = ?1 LIMIT 1"))
+		return STORE_FAILED;
+	query_int(&query, account);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_etrn_may_any(struct store *store, const struct etrn_client *client)
+{
+	enum store_result result = has_grant(store, client->account);
+	char networks[NETWORKS_SIZE];
+	struct query query;
+
+	if (result != STORE_NONE)
+		return result;
+	if (!query_open(&query, store, RELAY,
+		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1"))
+		return STORE_FAILED;
+	query_text(&query, networks_around(client->address, networks));
+	query_text(&query, client->login);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+/* Those that a grant gives already are left out. */
+static enum store_result
+permitted_domains(struct store *store, const struct etrn_client *client,
+    name_visit *visit, void *arg)
+{
+	enum store_result result, granted;
+	char networks[NETWORKS_SIZE];
+	struct query query;
+	const char *domain;
+
+	if (!query_open(&query, store, RELAY,
+		"SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT))
+		return STORE_FAILED;
+	query_text(&query, networks_around(client->address, networks));
+	query_text(&query, client->login);
+	while ((result = query_row(&query)) == STORE_OK) {
+		domain = query_text_at(&query, 0);
+		if (!query_sound(&query))
+			continue;
+		granted = store_granted(store, client->account, domain);
+		if (granted == STORE_NONE)
+			visit(domain, arg);
+		else if (granted == STORE_FAILED)
+			result = STORE_FAILED;
+		if (result == STORE_FAILED)
+			break;
+	}
+	return query_end(&query, result);
+}
+
+enum store_result
+store_etrn_domains(struct store *store, const struct etrn_client *client,
+    name_visit *visit, void *arg)
+{
+	enum store_result result =
+	    store_grants(store, client->account, visit, arg);
+
+	if (result == STORE_OK)
+		result = permitted_domains(store, client, visit, arg);
+	return result;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the last listing says about the tags (state.db), and the end of a run.
+ * The tags are looked at again when they are changed, for a session may have
+ * settled some since they were listed.
+ */
+#include "lib/pause.h"
+#include "store_batch.h"
+#include "store_reconcile.h"
+
+/* Postfix's reason counts where no session of ours has one. */
+#define NEW_ANSWER                                                             \
+	"iif(relay.collected OR tag.session IS NOT NULL, tag.last_answer, "    \
+	"coalesce(listed.answer, tag.last_answer))"
+
+/* Fewer open recipients than there were have been answered by somebody. More
+ * of the same are those that a session has settled since they were listed. */
+#define ARE_FEWER "(tag.open > listed.open AND " NO_SESSION ")"
+
+#define CORRECTION                                                             \
+	"size = listed.size, "                                                 \
+	"open = iif(within(listed.recipients, tag.recipients) "                \
+	"AND NOT " ARE_FEWER ", tag.open, listed.open), "                      \
+	"recipients = iif(within(listed.recipients, tag.recipients), "         \
+	"tag.recipients, listed.recipients), on_hold = listed.on_hold, "       \
+	"last_answer = " NEW_ANSWER " "
+
+#define IS_WRONG                                                               \
+	"tag.state = 'held' AND (tag.size != listed.size "                     \
+	"OR tag.on_hold != listed.on_hold "                                    \
+	"OR " ARE_FEWER "OR NOT within(listed.recipients, tag.recipients) "    \
+	"OR tag.last_answer IS NOT " NEW_ANSWER ") "
+
+/* ?1 is when the listing began. "left" and "expired" are what an earlier run
+ * guessed; what a session has settled may be in the queue for some time yet. */
+#define IS_BACK                                                                \
+	"tag.state != 'held' "                                                 \
+	"AND tag.settled < ?1 - iif(tag.state IN ('left', 'expired'), 0, 60) "
+
+#define LISTED_IN_BATCH                                                        \
+	"FROM temp.differing JOIN temp.listed USING (n) "                      \
+	"LEFT JOIN temp.relay ON relay.domain = listed.domain "                \
+	"WHERE n > ?2 AND n <= ?3 "                                            \
+	"AND tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
+
+struct application {
+	int64_t began;
+	int64_t *added;
+	int64_t *changed;
+};
+
+/* Binds ?1 to ?3. */
+static bool
+open_listed(struct query *query, struct store *store, const struct batch *batch,
+    const struct application *application, const char *sql)
+{
+	if (!query_open(query, store, STATE, sql))
+		return false;
+	query_int(query, application->began);
+	query_int(query, batch->from);
+	query_int(query, batch->to);
+	return true;
+}
+
+enum store_result
+store_listing_compare(struct store *store, int64_t began)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"INSERT INTO temp.differing SELECT n FROM temp.listed "
+		"LEFT JOIN temp.relay ON relay.domain = listed.domain "
+		"LEFT JOIN tag ON tag.queue_id = listed.queue_id "
+		"AND tag.domain = listed.domain "
+		"WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
+		"(" IS_WRONG ") OR (" IS_BACK "))"))
+		return STORE_FAILED;
+	query_int(&query, began);
+	return query_run(&query);
+}
+
+static enum store_result
+correct(struct store *store, const struct batch *batch,
+    const struct application *application)
+{
+	struct query query;
+
+	if (!open_listed(&query, store, batch, application,
+		"UPDATE tag SET " CORRECTION LISTED_IN_BATCH "AND " IS_WRONG))
+		return STORE_FAILED;
+	return count_changes(&query, application->changed);
+}
+
+static enum store_result
+hold_again(struct store *store, const struct batch *batch,
+    const struct application *application)
+{
+	struct query query;
+
+	if (!open_listed(&query, store, batch, application,
+		"UPDATE tag SET state = 'held', settled = NULL, "
+		"size = listed.size, open = listed.open, tried = 0, "
+		"on_hold = listed.on_hold, "
+		"delivered = max(0, tag.delivered - listed.open), "
+		"recipients = iif(within(listed.recipients, tag.recipients), "
+		"tag.recipients, listed.recipients) " LISTED_IN_BATCH
+		"AND " IS_BACK))
+		return STORE_FAILED;
+	return count_changes(&query, application->changed);
+}
+
+static enum store_result
+add_untagged(struct store *store, const struct batch *batch,
+    const struct application *application)
+{
+	struct query query;
+
+	if (!open_listed(&query, store, batch, application,
+		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
+		"size, client, arrived, on_hold, last_answer) "
+		"SELECT queue_id, listed.domain, sender, recipients, open, "
+		"size, '', arrived, on_hold, iif(relay.collected, NULL, "
+		"answer) "
+		"FROM temp.differing JOIN temp.listed USING (n) "
+		"JOIN temp.relay ON relay.domain = listed.domain "
+		"WHERE n > ?2 AND n <= ?3 "
+		"ON CONFLICT (queue_id, domain) DO NOTHING"))
+		return STORE_FAILED;
+	return count_changes(&query, application->added);
+}
+
+static enum store_result
+apply(struct store *store, const struct batch *batch, void *arg)
+{
+	const struct application *application = arg;
+
+	if (correct(store, batch, application) != STORE_OK ||
+	    hold_again(store, batch, application) != STORE_OK)
+		return STORE_FAILED;
+	return add_untagged(store, batch, application);
+}
+
+enum store_result
+store_listing_apply(
+    struct store *store, int64_t began, int64_t *added, int64_t *changed)
+{
+	struct application application = { began, added, changed };
+
+	return in_batches(store,
+	    "SELECT max(n) FROM (SELECT n FROM temp.differing WHERE n > ?1 "
+	    "ORDER BY n LIMIT ?2)",
+	    apply, &application);
+}
+
+/* ---- the end of a run -------------------------------------------------- */
+
+/* Runs a statement whose ?1 is how many rows it may change, until there are
+ * fewer. */
+static enum store_result
+exhaust(struct store *store, const char *sql, int64_t value)
+{
+	int64_t began, changed;
+	struct query query;
+
+	do {
+		began = pause_clock();
+		if (!query_open(&query, store, STATE, sql))
+			return STORE_FAILED;
+		query_int(&query, BATCH);
+		query_int(&query, value);
+		changed = 0;
+		if (count_changes(&query, &changed) != STORE_OK)
+			return STORE_FAILED;
+		pause_since(began);
+	} while (changed == BATCH);
+	return STORE_OK;
+}
+
+enum store_result
+store_history_end(struct store *store, int64_t before)
+{
+	static const char sql[] =
+	    "DELETE FROM tag WHERE id IN (SELECT id FROM tag "
+	    "WHERE state != 'held' AND settled < ?2 LIMIT ?1)";
+
+	return exhaust(store, sql, before);
+}
+
+/* The triggers see to the rest. */
+enum store_result
+store_peaks_note(struct store *store)
+{
+	static const char sql[] =
+	    "UPDATE waiting SET held = held WHERE domain IN "
+	    "(SELECT domain FROM waiting WHERE held > ?2 AND NOT EXISTS "
+	    "(SELECT 1 FROM usage WHERE day = date('now', 'localtime') "
+	    "AND usage.domain = waiting.domain AND peak >= held) LIMIT ?1)";
+
+	return exhaust(store, sql, 0);
+}
+
+enum store_result
+store_reconciled(struct store *store, int64_t *began)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store, STATE, "SELECT began FROM reconciled"))
+		return STORE_FAILED;
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*began = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+store_reconciled_set(struct store *store, int64_t began)
+{
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, "UPDATE reconciled SET began = ?1"))
+		return STORE_FAILED;
+	query_int(&query, began);
+	return query_run(&query);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One message under a second queue id (state.db): a content filter hands it in
+ * again, or "postsuper -r" does. Its tag moves along, so that it counts once
+ * and is held until somebody takes it: that Postfix gave it to the filter was
+ * no delivery.
+ *
+ * What it was called before is told by its Received: fields, which the milter
+ * reads. Where the milter is off for what comes back (no_milters), or is not
+ * asked, as for what is requeued, reconcile finds a message without a tag, and
+ * a tag without its message, of the same sender, domain and recipients.
+ *
+ * Anybody may write Received: fields. Whoever knows the id of a message that is
+ * held can so have its tag taken for his own message to the same domain. That
+ * lasts until the mail of either is collected or the queue is compared, when
+ * the other one is found without a tag and gets it back. A tag that a session
+ * has settled stays as it is.
+ */
+#include <string.h>
+
+#include "lib/queue_id.h"
+#include "store_batch.h"
+#include "store_reconcile.h"
+
+/* What the log or a comparison took for gone is there under another id. */
+#define MAY_BE_THERE                                                           \
+	"(state IN ('held', 'left') "                                          \
+	"OR (state = 'delivered' AND session IS NULL)) "
+
+/* Bound alike by both. */
+#define OF_MESSAGE "queue_id = ?1 AND domain = ?2 AND " MAY_BE_THERE
+
+/* ---- told by the milter -------------------------------------------------- */
+
+static enum store_result
+is_there(struct store *store, const char *queue_id, const char *domain)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(
+		&query, store, STATE, "SELECT 1 FROM tag WHERE " OF_MESSAGE))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_text(&query, domain);
+	result = query_row(&query);
+	query_close(&query);
+	return result;
+}
+
+/* STORE_NONE: there is a tag of the new id already. */
+static enum store_result
+move(struct store *store, const char *queue_id, const struct tag *tag)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET queue_id = ?3, sender = ?4, recipients = ?5, "
+		"open = ?6, size = iif(?7 > 0, ?7, size), tried = 0, "
+		"delivered = iif(state = 'held', delivered, 0), "
+		"last_answer = iif(state = 'held', last_answer, NULL), "
+		"state = 'held', settled = NULL WHERE " OF_MESSAGE
+		"AND NOT EXISTS (SELECT 1 FROM tag "
+		"WHERE queue_id = ?3 AND domain = ?2)"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	query_text(&query, tag->domain);
+	query_text(&query, tag->queue_id);
+	query_text(&query, tag->sender);
+	query_text(&query, tag->recipients);
+	query_int(&query, tag->recipient_count);
+	query_int(&query, tag->size);
+	return query_change(&query);
+}
+
+/* Held first, for then it never came (sql/state.sql, tag_goes). */
+static enum store_result
+take_away(struct store *store, const char *queue_id, const char *domain)
+{
+	static const char *const steps[] = {
+		"UPDATE tag SET state = 'held', settled = NULL "
+		"WHERE " OF_MESSAGE,
+		"DELETE FROM tag WHERE " OF_MESSAGE,
+	};
+	struct query query;
+
+	for (size_t i = 0; i < 2; i++) {
+		if (!query_open(&query, store, STATE, steps[i]))
+			return STORE_FAILED;
+		query_text(&query, queue_id);
+		query_text(&query, domain);
+		if (query_run(&query) != STORE_OK)
+			return STORE_FAILED;
+	}
+	return STORE_NONE;
+}
+
+static enum store_result
+rename_from(struct store *store, const char *queue_id, const struct tag *tag)
+{
+	enum store_result result;
+
+	if (strcmp(queue_id, tag->queue_id) == 0)
+		return STORE_NONE;
+	result = is_there(store, queue_id, tag->domain);
+	if (result == STORE_OK)
+		result = move(store, queue_id, tag);
+	else
+		return result;
+	return result == STORE_NONE ? take_away(store, queue_id, tag->domain)
+				    : result;
+}
+
+enum store_result
+store_tag_rename(struct store *store, const struct tag *tag)
+{
+	const char *next = tag->earlier == NULL ? "" : tag->earlier;
+	enum store_result result = STORE_NONE;
+	char queue_id[QUEUE_ID_MAX + 1];
+	size_t len;
+
+	for (; result == STORE_NONE && *next != '\0'; next += len + 1) {
+		len = strcspn(next, " ");
+		if (next[len] == '\0' || len >= sizeof(queue_id))
+			return STORE_NONE;
+		memcpy(queue_id, next, len);
+		queue_id[len] = '\0';
+		result = rename_from(store, queue_id, tag);
+	}
+	return result;
+}
+
+/* ---- found by reconcile -------------------------------------------------- */
+
+static enum store_result
+run(struct store *store, const char *sql, const int64_t *value)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE, sql))
+		return STORE_FAILED;
+	if (value != NULL)
+		query_int(&query, *value);
+	return query_run(&query);
+}
+
+static enum store_result
+find_newcomers(struct store *store)
+{
+	return run(store,
+	    "INSERT INTO temp.newcomer SELECT n FROM temp.differing "
+	    "JOIN temp.listed USING (n) LEFT JOIN tag "
+	    "ON tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
+	    "WHERE tag.id IS NULL",
+	    NULL);
+}
+
+#define NOT_LISTED                                                             \
+	"NOT EXISTS (SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id " \
+	"AND domain = tag.domain) "
+
+/* The youngest are among them, though they cannot count as missing yet: a
+ * filter takes no minute. What was settled, was so when the newcomer came. */
+static enum store_result
+find_away(struct store *store, int64_t began)
+{
+	int64_t young = began - RECONCILE_YOUNG;
+	enum store_result result;
+
+	result = run(store,
+	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	    "arrived, NULL FROM tag WHERE state = 'held' AND (arrived >= ?1 "
+	    "OR id IN (SELECT id FROM temp.missing)) AND " NOT_LISTED,
+	    &young);
+	if (result != STORE_OK)
+		return result;
+	return run(store,
+	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	    "arrived, settled FROM tag "
+	    "WHERE state != 'held' AND settled >= (SELECT min(arrived) - ?1 "
+	    "FROM temp.newcomer JOIN temp.listed USING (n)) "
+	    "AND " MAY_BE_THERE "AND " NOT_LISTED,
+	    &(int64_t) { RECONCILE_YOUNG });
+}
+
+/* Of those of an envelope the first that came is the first that comes again:
+ * what has its partner is passed over. Of the settled ones the log has taken
+ * off the recipients. */
+static enum store_result
+pair(struct store *store)
+{
+	return run(store,
+	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, away.id "
+	    "FROM temp.newcomer JOIN temp.listed USING (n) "
+	    "JOIN temp.away USING (domain, sender) "
+	    "WHERE iif(away.settled IS NULL, "
+	    "within(listed.recipients, away.recipients), "
+	    "within(away.recipients, listed.recipients) AND "
+	    "abs(away.settled - listed.arrived) <= 60) "
+	    "ORDER BY listed.arrived, listed.n, away.settled IS NOT NULL, "
+	    "away.arrived, away.id",
+	    NULL);
+}
+
+/* The milter may have been first, and have written the new tag. */
+static enum store_result
+rename_batch(struct store *store, const struct batch *batch, void *changed)
+{
+	struct query query;
+
+	if (!query_open(&query, store, STATE,
+		"UPDATE tag SET queue_id = listed.queue_id, tried = 0, "
+		"open = iif(state = 'held', tag.open, listed.open), "
+		"delivered = iif(state = 'held', delivered, 0), "
+		"last_answer = iif(state = 'held', last_answer, NULL), "
+		"state = 'held', settled = NULL "
+		"FROM temp.renamed JOIN temp.listed USING (n) "
+		"WHERE n > ?1 AND n <= ?2 AND tag.id = renamed.id "
+		"AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
+		"other WHERE other.queue_id = listed.queue_id "
+		"AND other.domain = listed.domain)"))
+		return STORE_FAILED;
+	query_int(&query, batch->from);
+	query_int(&query, batch->to);
+	return count_changes(&query, changed);
+}
+
+enum store_result
+store_listing_rename(struct store *store, int64_t began, int64_t *changed)
+{
+	if (find_newcomers(store) != STORE_OK ||
+	    find_away(store, began) != STORE_OK || pair(store) != STORE_OK ||
+	    run(store,
+		"DELETE FROM temp.missing WHERE id IN "
+		"(SELECT id FROM temp.renamed)",
+		NULL) != STORE_OK)
+		return STORE_FAILED;
+	return in_batches(store,
+	    "SELECT max(n) FROM (SELECT n FROM temp.renamed WHERE n > ?1 "
+	    "ORDER BY n LIMIT ?2)",
+	    rename_batch, changed);
+}

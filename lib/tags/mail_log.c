@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/postfix/log_file.h"
+#include "mail_log.h"
+#include "lib/postfix/mail_log_line.h"
+#include "lib/pause.h"
+
+/* Read, and settled in one transaction, at a time. A longer line is skipped. */
+enum { CHUNK_SIZE = 128 * 1024 };
+
+struct follower {
+	const char *path;
+	struct store *store;
+	struct settled *settled;
+	char *chunk;
+	time_t now;
+	struct log_position position;
+	struct log_position saved; /* what the database has for position */
+	bool overtaken;            /* by another process that reads the log */
+	char *error;
+	size_t error_size;
+};
+
+static bool
+fail(struct follower *f, const char *path, const char *why)
+{
+	snprintf(f->error, f->error_size, "%s: %s", path, why);
+	return false;
+}
+
+static bool
+fail_store(struct follower *f)
+{
+	snprintf(f->error, f->error_size, "%s", store_error(f->store));
+	return false;
+}
+
+/* ---- what a line says of the tags -------------------------------------- */
+
+/* odmrd settles what it heard of the customer. Of what goes to its sockets,
+ * only what lmtp(8) gave up by itself, such as a message that is too large for
+ * the customer, is not known to it. */
+static bool
+is_odmrds(const struct mail_log_line *line)
+{
+	return line->by_socket &&
+	    (line->by_server || line->event == MAIL_DEFERRED);
+}
+
+static void
+see_mode(const struct domain *domain, void *arg)
+{
+	*(enum domain_mode *)arg = domain->mode;
+}
+
+/* STORE_OK: it was sent to a content filter, for only a host is a customer's
+ * server, and in mode odmr only odmrd's socket leads to one. */
+static enum store_result
+was_filtered(struct follower *f, const struct mail_log_line *line)
+{
+	enum domain_mode mode = MODE_BACKUP;
+
+	if (line->event != MAIL_SENT || line->by_socket)
+		return STORE_NONE;
+	if (!line->by_host)
+		return STORE_OK;
+	if (store_domain_get(f->store, line->domain, see_mode, &mode) ==
+	    STORE_FAILED)
+		return STORE_FAILED;
+	return mode == MODE_ODMR ? STORE_OK : STORE_NONE;
+}
+
+/* Of mail for others there is no tag to wait for. */
+static enum store_result
+keep(struct follower *f, const struct logged *logged)
+{
+	enum store_result result =
+	    store_domain_get(f->store, logged->domain, NULL, NULL);
+
+	if (result == STORE_OK)
+		result = store_early_add(f->store, logged, f->now);
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
+}
+
+static enum store_result
+settle_recipient(struct follower *f, const struct logged *logged)
+{
+	enum store_result result = store_logged(f->store, logged, f->settled);
+
+	return result == STORE_NONE ? keep(f, logged) : result;
+}
+
+/* A message that odmrd carried is done with before odmrd says so. */
+static enum store_result
+end_tag(struct follower *f, const struct logged *logged)
+{
+	enum domain_mode mode = MODE_BACKUP;
+
+	if (logged->event == MAIL_REMOVED &&
+	    store_domain_get(f->store, logged->domain, see_mode, &mode) ==
+		STORE_FAILED)
+		return STORE_FAILED;
+	if (mode == MODE_ODMR)
+		return STORE_OK;
+	return store_logged_end(f->store, logged, f->settled);
+}
+
+struct ending {
+	struct follower *follower;
+	struct logged logged;
+	enum store_result result;
+};
+
+static void
+end_domain(const char *domain, void *arg)
+{
+	struct ending *ending = arg;
+
+	ending->logged.domain = domain;
+	if (ending->result != STORE_FAILED)
+		ending->result = end_tag(ending->follower, &ending->logged);
+}
+
+static enum store_result
+end_message(struct follower *f, const struct logged *logged)
+{
+	struct ending ending = { f, *logged, STORE_OK };
+
+	if (store_held_domains(
+		f->store, logged->queue_id, end_domain, &ending) != STORE_OK ||
+	    ending.result == STORE_FAILED)
+		return STORE_FAILED;
+	return store_early_end(f->store, logged, f->now);
+}
+
+static enum store_result
+settle_line(struct follower *f, char *text)
+{
+	struct mail_log_line line = { 0 };
+	enum store_result filtered;
+	struct logged logged;
+
+	if (!mail_log_line_read(&line, text))
+		return STORE_OK;
+	logged = (struct logged) {
+		.queue_id = line.queue_id,
+		.domain = line.domain,
+		.event = line.event,
+		.local = line.local,
+		.answer = line.answer,
+		.when = mail_log_time(line.stamp, f->now),
+	};
+	if (line.event > MAIL_DEFERRED)
+		return end_message(f, &logged);
+	if (is_odmrds(&line))
+		return STORE_OK;
+	filtered = was_filtered(f, &line);
+	return filtered == STORE_NONE ? settle_recipient(f, &logged) : filtered;
+}
+
+/* ---- what was logged before its tag came --------------------------------- */
+
+struct replay {
+	struct follower *follower;
+	enum store_result result;
+};
+
+static void
+settle_early(const struct logged *logged, void *arg)
+{
+	struct replay *replay = arg;
+	struct follower *f = replay->follower;
+
+	if (replay->result == STORE_FAILED)
+		return;
+	if (logged->event > MAIL_DEFERRED)
+		replay->result = end_tag(f, logged);
+	else
+		replay->result = store_logged(f->store, logged, f->settled);
+}
+
+/* Before the next lines: these are later. */
+static enum store_result
+replay(struct follower *f)
+{
+	struct replay replay = { f, STORE_OK };
+
+	if (store_early_each(f->store, settle_early, &replay) != STORE_OK ||
+	    replay.result == STORE_FAILED)
+		return STORE_FAILED;
+	return store_early_forget(f->store, f->now);
+}
+
+/* ---- the file ------------------------------------------------------------ */
+
+/* The lines in the first `len` bytes of the chunk. */
+static enum store_result
+settle_lines(struct follower *f, size_t len)
+{
+	char *line = f->chunk, *end = f->chunk + len, *newline;
+	enum store_result result = STORE_OK;
+
+	store_domain_begin(f->store);
+	for (; line < end && result != STORE_FAILED; line = newline + 1) {
+		newline = memchr(line, '\n', (size_t)(end - line));
+		*newline = '\0';
+		result = settle_line(f, line);
+	}
+	store_domain_end(f->store);
+	if (result == STORE_FAILED)
+		return STORE_FAILED;
+	f->position.offset += (int64_t)len;
+	return store_log_position_put(f->store, f->path, &f->position);
+}
+
+static enum store_result
+check_position(struct follower *f)
+{
+	struct log_position now = { 0 };
+
+	if (store_log_position_get(f->store, f->path, &now) == STORE_FAILED)
+		return STORE_FAILED;
+	f->overtaken =
+	    now.inode != f->saved.inode || now.offset != f->saved.offset;
+	return f->overtaken ? STORE_NONE : STORE_OK;
+}
+
+/* All or nothing, after what was kept. false: it failed, or another process was
+ * first. */
+static bool
+settle_chunk(struct follower *f, size_t len)
+{
+	enum store_result result = store_begin(f->store);
+	int64_t began = pause_clock();
+
+	if (result != STORE_OK)
+		return fail_store(f);
+	result = check_position(f);
+	if (result == STORE_OK)
+		result = replay(f);
+	if (result == STORE_OK)
+		result = settle_lines(f, len);
+	if (result == STORE_OK)
+		result = store_commit(f->store);
+	else
+		store_rollback(f->store);
+	pause_since(began);
+	f->saved = f->position;
+	return result == STORE_OK || (fail_store(f), false);
+}
+
+/* The place behind the next newline from `at` on; -1: none yet. */
+static int64_t
+find_line_end(struct follower *f, int fd, int64_t at)
+{
+	char *newline;
+	ssize_t n;
+
+	while ((n = pread(fd, f->chunk, CHUNK_SIZE, at)) > 0) {
+		newline = memchr(f->chunk, '\n', (size_t)n);
+		if (newline != NULL)
+			return at + (newline - f->chunk) + 1;
+		at += n;
+	}
+	return -1;
+}
+
+/* Up to the last newline. What is behind it is not written to its end yet. */
+static bool
+read_rest(struct follower *f, int fd, const char *path)
+{
+	int64_t next;
+	char *last;
+	ssize_t n;
+
+	for (;;) {
+		n = pread(fd, f->chunk, CHUNK_SIZE, f->position.offset);
+		if (n == -1)
+			return fail(f, path, strerror(errno));
+		last = memrchr(f->chunk, '\n', (size_t)n);
+		if (last == NULL && n < CHUNK_SIZE)
+			return true;
+		if (last == NULL) {
+			next = find_line_end(f, fd, f->position.offset);
+			if (next == -1)
+				return true;
+			f->position.offset = next;
+		} else if (!settle_chunk(f, (size_t)(last - f->chunk) + 1))
+			return false;
+	}
+}
+
+/* What it may have told is left to the comparison with the queue. */
+static void
+warn_of_loss(const char *path, const char *why)
+{
+	log_warning(NULL,
+	    "%s: %s: mail of which it alone tells will be called left", path,
+	    why);
+}
+
+/* The first of them from where reading stopped. */
+static bool
+read_old(struct follower *f, const struct old_log *old)
+{
+	const char *why = "was changed after it was rotated";
+	struct stat st;
+	int fd = log_file_open(old->path, &st, &why);
+	bool ok = true;
+
+	if (f->position.inode != (int64_t)old->st.st_ino)
+		f->position = (struct log_position) {
+			.inode = (int64_t)old->st.st_ino,
+		};
+	if (fd != -1 && st.st_ino == old->st.st_ino &&
+	    log_file_ends_line(fd, &st, f->position.offset))
+		ok = read_rest(f, fd, old->path);
+	else
+		warn_of_loss(old->path, why);
+	if (fd != -1)
+		close(fd);
+	return ok;
+}
+
+/* Saved at once: there is one warning, even while nothing is in the new one. */
+static bool
+pass_over_old(struct follower *f, const struct stat *now)
+{
+	warn_of_loss(f->path, "the log before it is gone or compressed");
+	f->position = (struct log_position) { .inode = (int64_t)now->st_ino };
+	return settle_chunk(f, 0);
+}
+
+/* `now` is the log that is written. It may be rotated at this very moment. */
+static bool
+read_rotated(struct follower *f, const struct stat *now)
+{
+	struct old_logs old;
+	bool ok = true;
+
+	if (!old_logs_find(&old, f->path, f->position.inode))
+		return fail(f, f->path, strerror(errno));
+	if (old.count == 0)
+		ok = pass_over_old(f, now);
+	for (size_t i = 0; ok && i < old.count; i++)
+		if (old.all[i].st.st_ino != now->st_ino)
+			ok = read_old(f, &old.all[i]);
+	old_logs_free(&old);
+	return ok;
+}
+
+/* As long as nothing is in the new file, the place in the old one stays saved:
+ * Postfix may still write there. */
+static bool
+read_log(struct follower *f, int fd, const struct stat *st)
+{
+	bool rotated = (int64_t)st->st_ino != f->position.inode;
+
+	if (rotated && f->position.inode != 0 && !read_rotated(f, st))
+		return false;
+	if (rotated || !log_file_ends_line(fd, st, f->position.offset))
+		f->position = (struct log_position) {
+			.inode = (int64_t)st->st_ino,
+		};
+	return read_rest(f, fd, f->path);
+}
+
+static bool
+follow(struct follower *f)
+{
+	const char *why;
+	struct stat st;
+	bool ok;
+	int fd;
+
+	f->overtaken = false;
+	f->saved = (struct log_position) { 0 };
+	if (store_log_position_get(f->store, f->path, &f->saved) ==
+	    STORE_FAILED)
+		return fail_store(f);
+	f->position = f->saved;
+	if (!settle_chunk(f, 0))
+		return false;
+	fd = log_file_open(f->path, &st, &why);
+	if (fd == -1)
+		return fail(f, f->path, why);
+	ok = read_log(f, fd, &st);
+	close(fd);
+	return ok;
+}
+
+bool
+mail_log_follow(const struct conf *conf, struct store *store,
+    struct settled *settled, char *error, size_t size)
+{
+	struct follower f = {
+		.path = conf->mail_log,
+		.store = store,
+		.settled = settled,
+		.now = time(NULL),
+		.error = error,
+		.error_size = size,
+	};
+	bool ok;
+
+	if (conf->mail_log[0] == '\0')
+		return true;
+	f.chunk = malloc(CHUNK_SIZE);
+	if (f.chunk == NULL)
+		return fail(&f, f.path, "out of memory");
+	do
+		ok = follow(&f);
+	while (!ok && f.overtaken);
+	free(f.chunk);
+	return ok;
+}

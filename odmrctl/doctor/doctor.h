@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: what its checks share. A check looks, changes nothing, never
+ * waits for long, and reports what would lose, leak or delay mail. Where it
+ * cannot look, that is a finding as well, or noted by doctor_unseen.
+ *
+ * Texts for findings come from doctor_text and live as long as the doctor.
+ */
+#ifndef DOCTOR_H
+#define DOCTOR_H
+
+#include <stdio.h>
+
+#include "finding.h"
+#include "odmrctl/odmrctl.h"
+#include "postfix.h"
+
+struct found;
+struct roster;
+
+struct doctor {
+	const struct context *ctx;
+	const struct conf *conf;
+	struct store *store;             /* a reader; NULL: no use to ask it */
+	const struct postfix *postfix;   /* NULL: it could not be read */
+	const char *main_cf, *master_cf; /* paths */
+	struct found *found;
+	struct text *texts;
+	int counts[SEVERITIES];
+};
+
+/* `where` is the file or place, `cure` a line for a shell; where a person has
+ * to choose, a comment in it says what. Both have to last, see above. */
+void doctor_find(struct doctor *, enum finding, const char *where,
+    const char *cure, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Only root could look at `path`. */
+void doctor_unseen(struct doctor *, const char *path);
+const char *doctor_text(struct doctor *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* As the shell takes it for one word. */
+const char *doctor_word(struct doctor *, const char *name);
+/* "odmrctl COMMAND" for this configuration. */
+const char *doctor_odmrctl(struct doctor *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* "postconf -e 'NAME = VALUE'" for this Postfix. */
+const char *doctor_cure(struct doctor *, const char *name, const char *value);
+/* "postconf -P 'SERVICE/TYPE/NAME=VALUE'" */
+const char *doctor_cure_of(struct doctor *, const struct service *,
+    const char *name, const char *value);
+
+/* The cure where a service is missing or not as we ship it. */
+#define CURE_MASTER_CF                                                         \
+	"$EDITOR master.cf # take over the lines of postfix-conf/master.cf"
+
+typedef void doctor_check(struct doctor *);
+
+doctor_check check_sockets, check_files, check_map_files, check_database_files,
+    check_databases, check_queue, check_delivery, check_etrn,
+    check_milter_settings, check_services, check_odmr_service, check_domains,
+    check_accounts, check_loops, check_certificate, check_daemon,
+    check_milter_answer, check_tags;
+
+/* `roster` with the answers of transport_maps. */
+void check_hold(struct doctor *, struct roster *);
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * odmrctl doctor: are the tags compared with the queue from time to time, can
+ * they be, and do they agree with it? Each domain's messages in
+ * "postqueue -j" are counted between two looks at the tags; mail that comes
+ * and goes meanwhile makes no difference that counts.
+ *
+ * Mail that Postfix delivers by itself (modes backup and hold) keeps its tag
+ * until the next reconcile, so more tags than messages are no finding there.
+ */
+#include <err.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "lib/postfix/listing.h"
+#include "odmrctl/rights.h"
+#include "roster.h"
+#include "lib/store/store_reconcile.h"
+
+enum { SECONDS = 20, RECONCILED_WITHIN = 1800 };
+
+struct tally {
+	int64_t before, after; /* tags */
+	int64_t queued;
+};
+
+struct count {
+	struct roster roster;
+	struct tally *tallies; /* beside the roster's entries */
+	struct listing listing;
+};
+
+static bool
+on_message(void *arg, const struct queued *message)
+{
+	struct count *count = arg;
+	const struct entry *entry;
+	struct share share;
+	size_t next = 0;
+
+	while (recipients_share(&message->recipients, &next, &share)) {
+		entry = roster_find(&count->roster, share.domain);
+		if (entry != NULL)
+			count->tallies[entry - count->roster.entries].queued++;
+	}
+	return true;
+}
+
+/* A fault is told when it has ended. */
+static void
+on_output(void *arg, const char *bytes, size_t len)
+{
+	struct listing *listing = &((struct count *)arg)->listing;
+
+	if (listing->fault[0] == '\0')
+		listing_read(listing, bytes, len);
+}
+
+static bool
+count_tags(struct doctor *doctor, struct count *count, bool before)
+{
+	struct tally *tally;
+
+	for (size_t i = 0; i < count->roster.count; i++) {
+		tally = &count->tallies[i];
+		if (store_tag_count(doctor->store,
+			count->roster.entries[i].name, NULL,
+			before ? &tally->before : &tally->after) ==
+		    STORE_FAILED)
+			return false;
+	}
+	return true;
+}
+
+static bool
+count_queue(struct doctor *doctor, struct count *count)
+{
+	const struct conf *conf = doctor->conf;
+	const char *const argv[] = { conf->postqueue_path, "-c",
+		conf->postfix_config_directory, "-j", NULL };
+	struct inquiry inquiry = { argv, -1, SECONDS, on_output, count };
+	char error[INQUIRY_ERROR_SIZE];
+	bool heard;
+
+	if (access(conf->postqueue_path, X_OK) == -1)
+		return false; /* check_files tells */
+	count->listing =
+	    (struct listing) { .message = on_message, .arg = count };
+	/* Set-group-id, postqueue takes no -c that Postfix does not know. */
+	rights_take_up();
+	heard = inquiry_run(&inquiry, 0, error);
+	rights_lay_off_again(conf);
+	if (heard && error[0] != '\0')
+		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
+		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",
+		    error);
+	if (heard && count->listing.fault[0] == '\0' &&
+	    listing_end(&count->listing)) {
+		listing_clear(&count->listing);
+		return true;
+	}
+	if (heard)
+		strlcpy(error, count->listing.fault, sizeof(error));
+	listing_clear(&count->listing);
+	doctor_find(doctor, QUEUE_UNREADABLE, conf->postqueue_path,
+	    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
+		conf->postfix_config_directory),
+	    "%s", error);
+	return false;
+}
+
+static int64_t
+smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void
+compare(struct doctor *doctor, const struct count *count)
+{
+	int64_t untagged = 0, gone = 0, domains = 0, least, most;
+	const struct tally *tally;
+
+	for (size_t i = 0; i < count->roster.count; i++) {
+		tally = &count->tallies[i];
+		least = smaller(tally->before, tally->after);
+		most = tally->before + tally->after - least;
+		if (tally->queued > most)
+			untagged += tally->queued - most;
+		else if (tally->queued < least &&
+		    count->roster.entries[i].mode == MODE_ODMR)
+			gone += least - tally->queued;
+		else
+			continue;
+		domains++;
+	}
+	if (domains > 0)
+		doctor_find(doctor, TAGS_DISAGREE, doctor->conf->state_database,
+		    doctor_odmrctl(doctor, "reconcile"),
+		    "%" PRId64 " messages without a tag, %" PRId64
+		    " tags without a message, in %" PRId64 " domains",
+		    untagged, gone, domains);
+}
+
+/* Domains that are newer need no timer yet. */
+static void
+check_reconciled(struct doctor *doctor, const struct roster *roster)
+{
+	const int64_t now = time(NULL), late = now - RECONCILED_WITHIN;
+	int64_t began;
+	size_t old = 0;
+
+	for (size_t i = 0; i < roster->count; i++)
+		old += roster->entries[i].created < late;
+	if (old == 0 || store_reconciled(doctor->store, &began) != STORE_OK ||
+	    began >= late)
+		return;
+	doctor_find(doctor, RECONCILE_LATE, doctor->conf->state_database,
+	    "systemctl enable --now odmr-reconcile.timer # or postfix-conf/"
+	    "odmr.cron",
+	    began == 0 ? "odmrctl reconcile has never come to its end"
+		       : "the last odmrctl reconcile that came to its end "
+			 "began %" PRId64 " minutes ago",
+	    (now - began) / 60);
+}
+
+static void
+on_status(const struct domain_status *status, void *arg)
+{
+	struct doctor *doctor = arg;
+
+	if (status->apart > 0)
+		doctor_find(doctor, SET_APART_MAIL,
+		    doctor_text(doctor, "%s", status->domain.name),
+		    doctor_odmrctl(doctor, "queue %s", status->domain.name),
+		    "sessions with the customer's server broke at %" PRId64
+		    " of its messages, each time",
+		    status->apart);
+}
+
+void
+check_tags(struct doctor *doctor)
+{
+	struct count count = { 0 };
+
+	if (doctor->store == NULL || doctor->postfix == NULL)
+		return;
+	store_status_each(doctor->store, on_status, doctor);
+	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
+	    count.roster.count > 0) {
+		check_reconciled(doctor, &count.roster);
+		count.tallies =
+		    calloc(count.roster.count, sizeof(*count.tallies));
+		if (count.tallies == NULL)
+			err(EX_OSERR, "out of memory");
+		if (count_tags(doctor, &count, true) &&
+		    count_queue(doctor, &count) &&
+		    count_tags(doctor, &count, false))
+			compare(doctor, &count);
+	}
+	free(count.tallies);
+	roster_free(&count.roster);
+}

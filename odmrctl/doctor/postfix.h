@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration of the Postfix at postfix_config_directory, as postconf(1)
+ * tells it: values expanded, defaults included. Read once, and only read.
+ */
+#ifndef POSTFIX_H
+#define POSTFIX_H
+
+#include "lib/conf.h"
+#include "inquiry.h"
+
+struct service {
+	char *name; /* as the first column has it */
+	const char *type;
+	bool chroot;
+	const char *maxproc; /* "-": default_process_limit */
+	const char *command; /* "lmtp" */
+	const char *arguments;
+	struct service *next;
+};
+
+struct setting_line;
+
+struct postfix {
+	struct setting_line *settings, *overrides;
+	struct service *services;
+	char *tables;  /* the kinds of tables it knows, one a line */
+	char *postmap; /* its path, in command_directory */
+};
+
+/* False, with one line in `error`: there is no such configuration. */
+bool postfix_load(
+    struct postfix *, const struct conf *, char error[INQUIRY_ERROR_SIZE]);
+void postfix_free(struct postfix *);
+
+/* "" for what is not set, and for what this Postfix does not know. */
+const char *postfix_setting(const struct postfix *, const char *name);
+/* The same as the service has it, whose -o options come first. */
+const char *postfix_setting_of(
+    const struct postfix *, const struct service *, const char *name);
+/* NULL: there is none. */
+const struct service *postfix_service(
+    const struct postfix *, const char *name, const char *type);
+bool postfix_has_table(const struct postfix *, const char *kind);
+
+/* The next word of a list, of which it returns the length, and moves `*list`
+ * behind it; 0: there is none. What stands in braces is one word. */
+size_t postfix_word(const char **list, const char **word);
+bool postfix_lists(const char *list, const char *word);
+
+/* Times such as "7d" in seconds; `unit` counts where there is none. -1: it is
+ * no time. */
+long postfix_seconds(const char *value, char unit);
+bool postfix_yes(const char *value);
+
+#endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: ISC */
+#include <sys/mman.h>
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "odmrctl/rights.h"
+#include "roster.h"
+#include "lib/spelling.h"
+
+enum { SECONDS = 20, NESTING_MAX = 4 };
+
+static char *
+copy(const char *text)
+{
+	char *made = text != NULL ? strdup(text) : NULL;
+
+	if (text != NULL && made == NULL)
+		err(EX_OSERR, "out of memory");
+	return made;
+}
+
+static void
+add(const struct domain *domain, void *arg)
+{
+	struct roster *roster = arg;
+	struct entry *grown;
+
+	if (roster->count == roster->room) {
+		roster->room = roster->room * 2 + 16;
+		grown =
+		    reallocarray(roster->entries, roster->room, sizeof(*grown));
+		if (grown == NULL)
+			err(EX_OSERR, "out of memory");
+		roster->entries = grown;
+	}
+	roster->entries[roster->count++] = (struct entry) {
+		.name = copy(domain->name),
+		.nexthop = copy(domain->nexthop),
+		.socket = copy(domain->socket),
+		.mode = domain->mode,
+		.created = domain->created,
+	};
+}
+
+enum store_result
+roster_load(struct roster *roster, struct store *store)
+{
+	*roster = (struct roster) { 0 };
+	return store_domain_each(store, add, roster);
+}
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	return strcmp(
+	    ((const struct entry *)a)->name, ((const struct entry *)b)->name);
+}
+
+static void
+add_spelling(struct roster *roster, const struct entry *entry, const char *key)
+{
+	const struct domain domain = {
+		.name = key,
+		.nexthop = entry->nexthop,
+		.socket = entry->socket,
+		.mode = entry->mode,
+		.created = entry->created,
+	};
+
+	add(&domain, roster);
+	roster->entries[roster->count - 1].spelled = true;
+}
+
+void
+roster_add_spellings(struct roster *roster)
+{
+	struct spelling spelling;
+
+	for (size_t i = 0, named = roster->count; i < named; i++) {
+		if (!spelling_find(&spelling, roster->entries[i].name))
+			err(EX_OSERR, "out of memory");
+		if (spelling.keys[COMPOSED] != NULL)
+			add_spelling(roster, &roster->entries[i],
+			    spelling.keys[COMPOSED]);
+		spelling_free(&spelling);
+	}
+	if (roster->count > 0)
+		qsort(roster->entries, roster->count, sizeof(*roster->entries),
+		    compare_entries);
+}
+
+void
+roster_free(struct roster *roster)
+{
+	for (size_t i = 0; i < roster->count; i++) {
+		free(roster->entries[i].name);
+		free(roster->entries[i].nexthop);
+		free(roster->entries[i].socket);
+		free(roster->entries[i].answer);
+	}
+	free(roster->entries);
+	*roster = (struct roster) { 0 };
+}
+
+static int
+compare(const void *name, const void *entry)
+{
+	return strcmp(name, ((const struct entry *)entry)->name);
+}
+
+struct entry *
+roster_find(const struct roster *roster, const char *name)
+{
+	if (roster->count == 0)
+		return NULL;
+	return bsearch(name, roster->entries, roster->count,
+	    sizeof(*roster->entries), compare);
+}
+
+/* ---- tables -------------------------------------------------------------- */
+
+/* postmap's answers, "name TAB value" lines in pieces of any size. */
+struct answers {
+	struct roster *roster;
+	bool list; /* a list: any answer will do */
+	FILE *line;
+	char *text;
+	size_t len;
+};
+
+static void
+take_answer(struct answers *answers)
+{
+	char *tab = strchr(answers->text, '\t');
+	struct entry *entry;
+
+	if (tab == NULL)
+		return;
+	*tab = '\0';
+	entry = roster_find(answers->roster, answers->text);
+	if (entry == NULL)
+		return;
+	if (answers->list)
+		entry->listed = true;
+	else if (entry->answer == NULL)
+		entry->answer = copy(tab + 1);
+}
+
+static void
+read_answers(void *arg, const char *bytes, size_t len)
+{
+	struct answers *answers = arg;
+
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] != '\n') {
+			putc(bytes[i], answers->line);
+			continue;
+		}
+		putc('\0', answers->line);
+		if (fflush(answers->line) == EOF)
+			err(EX_OSERR, "out of memory");
+		take_answer(answers);
+		rewind(answers->line);
+	}
+}
+
+/* A file with all names, a line each, for postmap to read at its own pace. */
+static int
+write_names(const struct roster *roster)
+{
+	int fd = memfd_create("domains", MFD_CLOEXEC);
+
+	for (size_t i = 0; fd != -1 && i < roster->count; i++)
+		if (dprintf(fd, "%s\n", roster->entries[i].name) < 0)
+			err(EX_OSERR, "out of memory");
+	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1)
+		err(EX_OSERR, "memfd");
+	return fd;
+}
+
+/* proxymap(8) would tell the same, but only of the tables that are listed for
+ * it, and only while Postfix runs. */
+static const char *
+without_proxy(const char *table)
+{
+	return strncmp(table, "proxy:", 6) == 0 ? table + 6 : table;
+}
+
+/* The operator's own tables and files may be such that only root can read them.
+ * relay.db is its user's, whatever may be planted beside it. */
+static void
+take_up_rights(const char *table)
+{
+	if (strncmp(table, "sqlite:", 7) != 0)
+		rights_take_up();
+}
+
+static bool
+ask_table(struct answers *answers, const struct postfix *postfix,
+    const struct conf *conf, const char *table, char error[INQUIRY_ERROR_SIZE])
+{
+	const char *name = without_proxy(table);
+	const char *const argv[] = { postfix->postmap, "-c",
+		conf->postfix_config_directory, "-q", "-", name, NULL };
+	struct inquiry inquiry = { argv, -1, SECONDS, read_answers, answers };
+	bool ok;
+
+	inquiry.input = write_names(answers->roster);
+	answers->line = open_memstream(&answers->text, &answers->len);
+	if (answers->line == NULL)
+		err(EX_OSERR, "out of memory");
+	take_up_rights(name);
+	ok = inquiry_run(&inquiry, 1, error);
+	rights_lay_off_again(conf);
+	fclose(answers->line);
+	free(answers->text);
+	close(inquiry.input);
+	return ok;
+}
+
+static char *
+word_of(const char *word, size_t len)
+{
+	char *made = strndup(word, len);
+
+	if (made == NULL)
+		err(EX_OSERR, "out of memory");
+	return made;
+}
+
+bool
+roster_lookup(struct roster *roster, const struct postfix *postfix,
+    const struct conf *conf, const char *tables, char error[INQUIRY_ERROR_SIZE])
+{
+	struct answers answers = { .roster = roster };
+	const char *word;
+	bool ok = true;
+	char *table;
+	size_t len;
+
+	for (size_t i = 0; i < roster->count; i++) {
+		free(roster->entries[i].answer);
+		roster->entries[i].answer = NULL;
+	}
+	while (ok && roster->count > 0 &&
+	    (len = postfix_word(&tables, &word)) > 0) {
+		table = word_of(word, len);
+		ok = ask_table(&answers, postfix, conf, table, error);
+		free(table);
+	}
+	return ok;
+}
+
+/* ---- lists --------------------------------------------------------------- */
+
+struct matching {
+	struct roster *roster;
+	const struct postfix *postfix;
+	const struct conf *conf;
+	bool parents;
+	char *error;
+};
+
+static bool
+is_within(const char *name, const char *pattern, bool parents)
+{
+	size_t name_len = strlen(name), len = strlen(pattern);
+
+	if (strcasecmp(name, pattern) == 0)
+		return true;
+	if (name_len <= len || strcasecmp(name + name_len - len, pattern) != 0)
+		return false;
+	return pattern[0] == '.' ||
+	    (parents && name[name_len - len - 1] == '.');
+}
+
+static void
+match_name(struct matching *m, const char *pattern)
+{
+	bool in = pattern[0] != '!';
+
+	for (size_t i = 0; i < m->roster->count; i++)
+		if (is_within(m->roster->entries[i].name, pattern + !in,
+			m->parents) &&
+		    (in || !m->roster->entries[i].listed))
+			m->roster->entries[i].listed = in;
+}
+
+static bool match_list(struct matching *m, const char *list, int depth);
+
+static bool
+match_file(struct matching *m, const char *path, int depth)
+{
+	char line[1024];
+	FILE *file;
+	bool ok;
+
+	take_up_rights(path);
+	file = fopen(path, "re");
+	rights_lay_off_again(m->conf);
+	ok = file != NULL && depth < NESTING_MAX;
+	if (!ok)
+		snprintf(m->error, INQUIRY_ERROR_SIZE, "%.200s: cannot be read",
+		    path);
+	while (ok && fgets(line, sizeof(line), file) != NULL)
+		if (line[0] != '#')
+			ok = match_list(m, line, depth + 1);
+	if (file != NULL)
+		fclose(file);
+	return ok;
+}
+
+static bool
+match_word(struct matching *m, const char *word, int depth)
+{
+	struct answers answers = { .roster = m->roster, .list = true };
+
+	if (word[0] == '/')
+		return match_file(m, word, depth);
+	if (strchr(word, ':') != NULL)
+		return ask_table(&answers, m->postfix, m->conf, word, m->error);
+	match_name(m, word);
+	return true;
+}
+
+static bool
+match_list(struct matching *m, const char *list, int depth)
+{
+	const char *word;
+	bool ok = true;
+	char *made;
+	size_t len;
+
+	while (ok && (len = postfix_word(&list, &word)) > 0) {
+		made = word_of(word, len);
+		ok = match_word(m, made, depth);
+		free(made);
+	}
+	return ok;
+}
+
+bool
+roster_match(struct roster *roster, const struct postfix *postfix,
+    const struct conf *conf, const char *list, bool parents,
+    char error[INQUIRY_ERROR_SIZE])
+{
+	struct matching matching = { roster, postfix, conf, parents, error };
+
+	for (size_t i = 0; i < roster->count; i++)
+		roster->entries[i].listed = false;
+	return roster->count == 0 || match_list(&matching, list, 0);
+}

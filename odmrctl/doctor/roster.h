@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * All domains, and what Postfix knows of each: its lists and tables are asked
+ * as Postfix asks them, a table for all domains at once (postmap -q -).
+ */
+#ifndef ROSTER_H
+#define ROSTER_H
+
+#include "postfix.h"
+#include "lib/store/store.h"
+
+struct entry {
+	char *name, *nexthop, *socket;
+	enum domain_mode mode;
+	int64_t created;
+	char *answer; /* of the table asked last; NULL: none */
+	bool listed;  /* in the list asked last */
+	bool spelled; /* the domain has an entry under its own name, too */
+};
+
+struct roster {
+	struct entry *entries; /* in the order of the names */
+	size_t count, room;
+};
+
+enum store_result roster_load(struct roster *, struct store *);
+/* Further entries for what Postfix looks up where a domain is written in UTF-8,
+ * with that as their names. */
+void roster_add_spellings(struct roster *);
+void roster_free(struct roster *);
+/* NULL: no such domain. */
+struct entry *roster_find(const struct roster *, const char *name);
+
+/*
+ * Sets `listed` for the domains in a list such as relay_domains, of names,
+ * tables and files (with `parents`, subdomains are in it too), or `answer` for
+ * those that a list of tables such as transport_maps has. False, with one line
+ * in `error`: a table cannot be read.
+ */
+bool roster_match(struct roster *, const struct postfix *, const struct conf *,
+    const char *list, bool parents, char error[INQUIRY_ERROR_SIZE]);
+bool roster_lookup(struct roster *, const struct postfix *, const struct conf *,
+    const char *tables, char error[INQUIRY_ERROR_SIZE]);
+
+#endif

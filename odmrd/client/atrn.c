@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: ISC */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atrn.h"
+#include "odmrd/jobs/audit.h"
+#include "lib/domain.h"
+#include "lib/log.h"
+#include "session.h"
+#include "standing.h"
+#include "lib/store/store.h"
+#include "turn.h"
+
+/* One request. It belongs to the worker until done() has it back. */
+struct atrn {
+	struct job job;
+	struct audit_question question;
+	bool audited;            /* the tags are as right as can be */
+	struct session *session; /* NULL: it has ended */
+	struct identity who;
+	unsigned rechecks; /* begun before it asked */
+	bool all;          /* no domain was named */
+	struct wanted *wanted;
+	size_t count;
+	enum store_result result;     /* STORE_NONE: *refused is not theirs, */
+	const struct wanted *refused; /* or, if NULL, they are not let in */
+	int64_t held;
+	bool out_of_memory;
+	char error[256];
+};
+
+static void
+atrn_free(struct atrn *atrn)
+{
+	free(atrn->who.login);
+	free(atrn->wanted);
+	free(atrn);
+}
+
+void
+atrn_cancel(struct atrn **atrn)
+{
+	if (*atrn != NULL)
+		(*atrn)->session = NULL;
+	*atrn = NULL;
+}
+
+/* A domain that is named twice counts once. */
+static bool
+want(struct atrn *atrn, const char *name)
+{
+	struct wanted *wanted;
+
+	for (size_t i = 0; i < atrn->count; i++)
+		if (strcmp(atrn->wanted[i].name, name) == 0)
+			return true;
+	wanted = reallocarray(atrn->wanted, atrn->count + 1, sizeof(*wanted));
+	if (wanted == NULL)
+		return false;
+	atrn->wanted = wanted;
+	memset(&wanted[atrn->count], 0, sizeof(*wanted));
+	strcpy(wanted[atrn->count++].name, name);
+	return true;
+}
+
+/* ---- on the worker ----------------------------------------------------- */
+
+static void
+on_grant(const char *name, void *arg)
+{
+	struct atrn *atrn = arg;
+
+	if (!want(atrn, name))
+		atrn->out_of_memory = true;
+}
+
+/* Without an argument ATRN means all that the account has and may collect so.
+ */
+static enum store_result
+want_all(struct atrn *atrn, struct store *store)
+{
+	enum store_result result;
+	size_t kept = 0;
+
+	atrn->count = 0;
+	result = store_grants(store, atrn->who.account, on_grant, atrn);
+	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++) {
+		struct wanted *wanted = &atrn->wanted[i];
+
+		result = standing_find(store, atrn->who.account, wanted);
+		if (result == STORE_OK)
+			atrn->wanted[kept++] = *wanted;
+		else if (result == STORE_NONE)
+			result = STORE_OK;
+	}
+	atrn->count = kept;
+	return result;
+}
+
+/* RFC 2645 5.2.1: one domain that is not theirs refuses the whole command. */
+static enum store_result
+check(struct atrn *atrn, struct store *store)
+{
+	for (size_t i = 0; i < atrn->count; i++) {
+		struct wanted *wanted = &atrn->wanted[i];
+		enum store_result result =
+		    standing_find(store, atrn->who.account, wanted);
+
+		if (result != STORE_OK) {
+			atrn->refused = wanted;
+			return result;
+		}
+	}
+	return STORE_OK;
+}
+
+static void
+work(struct job *job, struct store *store)
+{
+	struct atrn *atrn = (struct atrn *)job;
+	enum store_result result = standing_ask(store, &atrn->who);
+
+	if (result == STORE_OK)
+		result = atrn->all ? want_all(atrn, store) : check(atrn, store);
+	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
+		result = store_tag_count(
+		    store, atrn->wanted[i].name, "", &atrn->held);
+	atrn->result = atrn->out_of_memory ? STORE_FAILED : result;
+	if (atrn->result == STORE_FAILED)
+		snprintf(atrn->error, sizeof(atrn->error), "%s",
+		    atrn->out_of_memory ? "out of memory" : store_error(store));
+}
+
+/* ---- in the loop ------------------------------------------------------- */
+
+static void
+refuse(struct session *s, const struct atrn *atrn)
+{
+	switch (atrn->result) {
+	case STORE_FAILED:
+		log_error(s->who.id, "ATRN: %s", atrn->error);
+		session_reply(s, "451 4.3.0 Cannot process ATRN now");
+		break;
+	case STORE_NONE:
+		log_warning(s->who.id,
+		    "refused: ATRN %s client=%s account=%s: not granted",
+		    atrn->refused->name, s->who.client, s->who.login);
+		session_reply(s, "450 4.7.0 %s is not yours to collect",
+		    atrn->refused->name);
+		break;
+	case STORE_OK:
+	case STORE_EXISTS:
+		session_reply(s, "453 4.0.0 You have no mail");
+		break;
+	}
+}
+
+static void
+submit(struct atrn *atrn)
+{
+	/* Stays, should no worker get to it. */
+	atrn->result = STORE_FAILED;
+	atrn->refused = NULL;
+	atrn->held = 0;
+	atrn->rechecks = atrn->session->server->rechecks;
+	worker_submit(atrn->session->server->worker, &atrn->job);
+}
+
+static void finish(struct atrn *atrn);
+
+static void
+on_audited(struct audit_question *question, bool failed)
+{
+	struct atrn *atrn =
+	    (struct atrn *)((char *)question - offsetof(struct atrn, question));
+
+	if (atrn->session == NULL)
+		atrn_free(atrn);
+	else if (failed) {
+		atrn->result = STORE_FAILED;
+		snprintf(atrn->error, sizeof(atrn->error),
+		    "no mail is tagged, and reconcile failed");
+		finish(atrn);
+	} else
+		submit(atrn);
+}
+
+/* No mail, say the tags: is it so? A customer that lingers comes for the mail
+ * that is yet to arrive, and gets what has no tag besides. */
+static bool
+audit(struct atrn *atrn)
+{
+	if (atrn->result != STORE_OK || atrn->count == 0 || atrn->held > 0 ||
+	    atrn->who.linger > 0 || atrn->audited)
+		return false;
+	atrn->audited = true;
+	atrn->question.answer = on_audited;
+	return audit_ask(atrn->session->server->audit, &atrn->question);
+}
+
+static void
+done(struct job *job)
+{
+	struct atrn *atrn = (struct atrn *)job;
+
+	if (atrn->session == NULL)
+		atrn_free(atrn);
+	else if (atrn->rechecks != atrn->session->server->rechecks)
+		/* It may be older than what the recheck is about, which does
+		 * not know of these domains. */
+		submit(atrn);
+	else if (!audit(atrn))
+		finish(atrn);
+}
+
+static void
+finish(struct atrn *atrn)
+{
+	struct session *s = atrn->session;
+
+	s->atrn = NULL;
+	s->who.linger = atrn->who.linger;
+	if (atrn->result == STORE_NONE && atrn->refused == NULL)
+		session_dismiss(s, STANDING_LOST);
+	else if (atrn->result == STORE_OK && atrn->count > 0 &&
+	    (atrn->held > 0 || s->who.linger > 0)) {
+		turn_begin(s, atrn->wanted, atrn->count);
+		atrn->wanted = NULL;
+	} else {
+		refuse(s, atrn);
+		session_continue(s, SESSION_KNOWN);
+	}
+	atrn_free(atrn);
+}
+
+/* Reads the list; NULL or what is wrong with it. */
+static const char *
+parse(struct atrn *atrn, const char *args)
+{
+	char name[DOMAIN_SIZE];
+	const char *why = NULL;
+	size_t len;
+
+	while (*args != '\0') {
+		args += strspn(args, " \t");
+		len = strcspn(args, ", \t");
+		if (!domain_canonical(args, len, name, &why))
+			return why;
+		if (!want(atrn, name))
+			return "does not fit into memory";
+		args += len;
+		args += strspn(args, " \t");
+		if (*args == '\0')
+			break;
+		if (*args != ',')
+			return "is not followed by a comma";
+		if (*++args == '\0')
+			return "is missing behind a comma";
+	}
+	return NULL;
+}
+
+void
+atrn_command(struct session *s, char *args)
+{
+	struct atrn *atrn = calloc(1, sizeof(*atrn));
+	const char *fault;
+
+	if (atrn == NULL) {
+		session_reply(s, "451 4.3.0 Out of memory");
+		return;
+	}
+	if (!identity_copy(&atrn->who, &s->who)) {
+		free(atrn);
+		session_reply(s, "451 4.3.0 Out of memory");
+		return;
+	}
+	fault = parse(atrn, args);
+	if (fault != NULL) {
+		atrn_free(atrn);
+		session_refuse(s, "501 5.5.4 A domain %s", fault);
+		return;
+	}
+	atrn->job.work = work;
+	atrn->job.done = done;
+	atrn->session = s;
+	atrn->all = atrn->count == 0;
+	s->atrn = atrn;
+	session_set_state(s, SESSION_ASKING);
+	submit(atrn);
+}

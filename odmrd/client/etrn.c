@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "odmrd/jobs/census.h"
+#include "etrn.h"
+#include "odmrd/jobs/flusher.h"
+#include "lib/log.h"
+#include "lib/tags/node.h"
+#include "session.h"
+#include "standing.h"
+#include "lib/store/store.h"
+
+enum { OFFER_MS = 100 };
+
+/*
+ * One request. It belongs to the worker until done() has it back, and to the
+ * census until counted() has. Beyond its session it lives on: the client may
+ * have gone without waiting for the answer.
+ */
+struct etrn {
+	struct job job;
+	struct server *server;
+	struct session *session; /* NULL: it has ended */
+	struct identity who;
+	void (*then)(struct session *session); /* of etrn_ask_offer */
+	struct timer *patience;                /* the same */
+	struct node node;
+	enum store_result result; /* STORE_NONE: not allowed, or unknown */
+	bool withdrawn;           /* or this: who asks has lost its standing */
+	char error[256];
+	struct census_question question;
+};
+
+static void
+etrn_free(struct etrn *etrn)
+{
+	timer_free(&etrn->patience);
+	free(etrn->question.domains);
+	node_free(&etrn->node);
+	free(etrn->who.login);
+	free(etrn);
+}
+
+void
+etrn_cancel(struct etrn **etrn)
+{
+	if (*etrn != NULL)
+		(*etrn)->session = NULL;
+	*etrn = NULL;
+}
+
+/* ---- on a worker ------------------------------------------------------- */
+
+static struct etrn_client
+client_of(const struct etrn *etrn)
+{
+	return (struct etrn_client) {
+		.address = etrn->who.client,
+		.login = etrn->who.login,
+		.account = etrn->who.account,
+	};
+}
+
+static void
+keep_fault(struct etrn *etrn, const struct store *store)
+{
+	if (etrn->result == STORE_FAILED)
+		snprintf(etrn->error, sizeof(etrn->error), "%s",
+		    etrn->node.out_of_memory ? "out of memory"
+					     : store_error(store));
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return strcmp(((const struct census_domain *)a)->name,
+	    ((const struct census_domain *)b)->name);
+}
+
+/* The queue is asked for the domains of which it alone knows the truth. Those
+ * without a tag are not worth a look into it. */
+static void
+prepare_question(struct etrn *etrn)
+{
+	struct census_question *question = &etrn->question;
+	const struct node *node = &etrn->node;
+
+	question->domains = calloc(node->count, sizeof(question->domains[0]));
+	if (question->domains == NULL) {
+		etrn->node.out_of_memory = true;
+		etrn->result = STORE_FAILED;
+		return;
+	}
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode != MODE_ODMR &&
+		    node->domains[i].held > 0)
+			question->domains[question->count++].name =
+			    node->domains[i].name;
+	qsort(question->domains, question->count, sizeof(question->domains[0]),
+	    compare);
+}
+
+/* What is asked about may go, if it is on hold: then it is flushed. */
+static void
+give_leave(struct etrn *etrn, struct store *store)
+{
+	const struct census_question *question = &etrn->question;
+
+	for (size_t i = 0; i < question->count; i++)
+		if (store_domain_release(store, question->domains[i].name,
+			time(NULL)) == STORE_FAILED)
+			etrn->result = STORE_FAILED;
+}
+
+static void
+work(struct job *job, struct store *store)
+{
+	struct etrn *etrn = (struct etrn *)job;
+	const struct etrn_client client = client_of(etrn);
+
+	etrn->result = STORE_OK;
+	if (etrn->who.login != NULL)
+		etrn->result = standing_ask(store, &etrn->who);
+	etrn->withdrawn = etrn->result == STORE_NONE;
+	if (etrn->result == STORE_OK)
+		etrn->result = node_find(&etrn->node, store, &client);
+	if (etrn->result == STORE_OK)
+		prepare_question(etrn);
+	if (etrn->result == STORE_OK)
+		give_leave(etrn, store);
+	keep_fault(etrn, store);
+}
+
+static void
+work_offer(struct job *job, struct store *store)
+{
+	struct etrn *etrn = (struct etrn *)job;
+	const struct etrn_client client = client_of(etrn);
+
+	etrn->result = store_etrn_may_any(store, &client);
+}
+
+/* ---- in the loop ------------------------------------------------------- */
+
+/* Never where nothing waits: Postfix keeps such a flush in mind, and tries the
+ * next mail that comes, though it may be for a domain on hold. False:
+ * postqueue cannot be started for one of the domains. */
+static bool
+flush_pending(const struct etrn *etrn, bool known)
+{
+	const struct census_question *question = &etrn->question;
+	bool ok = true;
+
+	for (size_t i = 0; i < question->count; i++)
+		if ((!known || question->domains[i].messages > 0) &&
+		    !flusher_flush(etrn->server->flusher,
+			question->domains[i].name, etrn->who.id))
+			ok = false;
+	return ok;
+}
+
+static void
+say(const struct etrn *etrn, const char *text)
+{
+	if (etrn->session != NULL)
+		session_reply(etrn->session, "%s", text);
+}
+
+/* The texts are those of RFC 1985 5.1, which clients read. */
+static void
+say_pending(const struct etrn *etrn, int64_t certain, bool all_known)
+{
+	char text[64 + DOMAIN_SIZE];
+	const char *node = etrn->node.text;
+
+	if (!all_known && certain == 0)
+		snprintf(text, sizeof(text),
+		    "250 OK, queuing for node %s started", node);
+	else if (!all_known)
+		snprintf(text, sizeof(text),
+		    "252 OK, pending messages for node %s started", node);
+	else if (certain == 0)
+		snprintf(text, sizeof(text),
+		    "251 OK, no messages waiting for node %s", node);
+	else
+		snprintf(text, sizeof(text),
+		    "253 OK, %" PRId64 " pending messages for node %s started",
+		    certain, node);
+	log_info(etrn->who.id, "ETRN %s client=%s account=%s domains=%zu: %.3s",
+	    node, etrn->who.client,
+	    etrn->who.login != NULL ? etrn->who.login : "-", etrn->node.count,
+	    text);
+	say(etrn, text);
+}
+
+static void
+say_unable(const struct etrn *etrn)
+{
+	char text[64 + DOMAIN_SIZE];
+
+	snprintf(text, sizeof(text), "458 Unable to queue messages for node %s",
+	    etrn->node.text);
+	say(etrn, text);
+}
+
+/* Not allowed and unknown look alike: nothing is told about others' domains. */
+static void
+refuse(struct session *s, const char *node)
+{
+	log_warning(s->who.id,
+	    "refused: ETRN %s client=%s account=%s: not allowed", node,
+	    s->who.client, s->who.login != NULL ? s->who.login : "-");
+	session_refuse(
+	    s, "459 Node %s not allowed: unknown, or not yours to start", node);
+}
+
+static void
+go_on(struct etrn *etrn)
+{
+	struct session *s = etrn->session;
+
+	if (s != NULL) {
+		s->etrn = NULL;
+		session_continue(s, session_rest_state(s));
+	}
+	etrn_free(etrn);
+}
+
+static void
+release(struct etrn *etrn, bool known)
+{
+	const struct node *node = &etrn->node;
+	int64_t certain = known ? etrn->question.messages : 0;
+
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode == MODE_ODMR)
+			certain += node->domains[i].held;
+	if (flush_pending(etrn, known))
+		say_pending(etrn, certain, known);
+	else
+		say_unable(etrn);
+	go_on(etrn);
+}
+
+/* Only now is the mail started: what was pending when the client asked is what
+ * it wants to know. */
+static void
+counted(struct census_question *question, bool known)
+{
+	release(
+	    (struct etrn *)((char *)question - offsetof(struct etrn, question)),
+	    known);
+}
+
+static void
+done(struct job *job)
+{
+	struct etrn *etrn = (struct etrn *)job;
+
+	if (etrn->result == STORE_OK) {
+		if (etrn->question.count > 0)
+			census_ask(etrn->server->census, &etrn->question,
+			    etrn->who.id);
+		else
+			release(etrn, true);
+		return;
+	}
+	if (etrn->result == STORE_FAILED) {
+		log_error(etrn->who.id, "ETRN: %s", etrn->error);
+		say_unable(etrn);
+	} else if (etrn->session != NULL && etrn->withdrawn) {
+		session_dismiss(etrn->session, STANDING_LOST);
+		etrn_free(etrn);
+		return;
+	} else if (etrn->session != NULL)
+		refuse(etrn->session, etrn->node.text);
+	go_on(etrn);
+}
+
+/* A fault is not worth a line in the log for everyone who says EHLO. */
+static void
+done_offer(struct job *job)
+{
+	struct etrn *etrn = (struct etrn *)job;
+	struct session *s = etrn->session;
+
+	if (s != NULL) {
+		if (etrn->result != STORE_FAILED)
+			s->etrn_offer = etrn->result == STORE_OK ? ETRN_OFFERED
+								 : ETRN_HIDDEN;
+		etrn->then(s);
+	}
+	go_on(etrn);
+}
+
+/* No EHLO waits for a database that is locked. */
+static void
+on_impatience(void *arg)
+{
+	struct etrn *etrn = arg;
+	struct session *s = etrn->session;
+
+	if (s == NULL)
+		return;
+	etrn_cancel(&s->etrn);
+	etrn->then(s);
+	session_continue(s, session_rest_state(s));
+}
+
+/* NULL: out of memory. */
+static struct etrn *
+etrn_new(struct session *s)
+{
+	struct etrn *etrn = calloc(1, sizeof(*etrn));
+
+	if (etrn == NULL)
+		return NULL;
+	etrn->server = s->server;
+	etrn->session = s;
+	etrn->result = STORE_FAILED;
+	strcpy(etrn->error, "not begun");
+	if (!identity_copy(&etrn->who, &s->who)) {
+		free(etrn);
+		return NULL;
+	}
+	return etrn;
+}
+
+static void
+submit(struct etrn *etrn)
+{
+	struct session *s = etrn->session;
+
+	s->etrn = etrn;
+	session_set_state(s, SESSION_ASKING);
+	worker_submit(s->server->worker, &etrn->job);
+}
+
+void
+etrn_ask_offer(struct session *s, void (*then)(struct session *session))
+{
+	struct etrn *etrn = etrn_new(s);
+
+	if (etrn != NULL)
+		etrn->patience =
+		    timer_new(s->server->loop, on_impatience, etrn);
+	if (etrn == NULL || etrn->patience == NULL) {
+		if (etrn != NULL)
+			etrn_free(etrn);
+		then(s);
+		return;
+	}
+	timer_set(etrn->patience, OFFER_MS);
+	etrn->job.work = work_offer;
+	etrn->job.done = done_offer;
+	etrn->then = then;
+	submit(etrn);
+}
+
+void
+etrn_command(struct session *s, char *args)
+{
+	struct etrn *etrn;
+	struct node node;
+	const char *why;
+
+	if (args[0] == '\0') {
+		session_refuse(s, "500 Syntax error: ETRN needs a node");
+		return;
+	}
+	if (!node_parse(&node, args, &why)) {
+		session_refuse(
+		    s, "501 Syntax error in parameters: the node %s", why);
+		return;
+	}
+	etrn = etrn_new(s);
+	if (etrn == NULL) {
+		session_reply(
+		    s, "458 Unable to queue messages for node %s", node.text);
+		return;
+	}
+	etrn->node = node;
+	etrn->job.work = work;
+	etrn->job.done = done;
+	etrn->question.answer = counted;
+	submit(etrn);
+}

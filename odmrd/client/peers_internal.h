@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+/* What peers.c (the table), crowd.c (strangers) and guess.c (failed AUTHs)
+ * share. */
+#ifndef PEERS_INTERNAL_H
+#define PEERS_INTERNAL_H
+
+#include "peers.h"
+#include "odmrd/jobs/server.h"
+
+enum {
+	FAILED_MAX = 49152, /* entries that failures keep; up to 3 an address */
+	YIELDED_MAX =
+	    16384,      /* networks that are remembered to have given way */
+	GREED_MAX = 128 /* beyond it networks are all the same */
+};
+
+/* Refusals since the last line about them. */
+struct refusals {
+	unsigned count;
+	bool logged;
+	int64_t logged_ms;
+};
+
+struct table {
+	void *tree; /* a tsearch(3) tree by name */
+	/* Those with failures, in the order in which they are forgiven. */
+	TAILQ_HEAD(failed, peer) failed;
+	size_t failed_count;
+};
+
+/* An address, a network, or a login: whatever is counted by itself. */
+struct peer {
+	struct peers *peers;
+	struct table *table;
+	struct peer *network; /* that this one is a part of, or NULL */
+	long parts;           /* entries that are a part of this one */
+	long share;           /* how many addresses' limits it has */
+	long connections;
+	long guesses; /* that are being judged */
+
+	TAILQ_ENTRY(peer) entry; /* while there are failures */
+	long failures;
+	int64_t forgiven_ms; /* when they count no more */
+	struct refusals refusals;
+
+	/* Of the widest network only: */
+	TAILQ_HEAD(, guest) strangers; /* the oldest first */
+	long stranger_count;
+	TAILQ_ENTRY(peer) crowd; /* while it has any */
+	long gave_way;           /* so many of them, lately */
+	int64_t lately_ms;       /* until then */
+	TAILQ_ENTRY(peer) yielded;
+	TAILQ_HEAD(, guess) waiting;
+	bool waking;
+
+	const char *name; /* the text */
+	char text[];
+};
+
+struct guest {
+	TAILQ_ENTRY(guest) entry; /* while it is a stranger */
+	struct peer *peer;
+	struct link *link; /* NULL: not yet */
+	bool stranger;
+};
+
+struct peers {
+	struct server *server;
+	struct table networks;
+	struct table logins;
+	long connections;
+	long strangers;
+	struct refusals refusals; /* those for want of room */
+	/* The networks that have strangers, by their greed. */
+	TAILQ_HEAD(crowd, peer) crowds[GREED_MAX + 1];
+	/* Those that gave way lately, in the order in which that is over. */
+	TAILQ_HEAD(, peer) yielded;
+	size_t yielded_count;
+};
+
+/* ---- peers.c ---- */
+
+/* The entry called `name`, made if need be; NULL: out of memory. */
+struct peer *peers_entry(
+    struct table *table, const char *name, struct peers *peers);
+/* Frees it, and the networks around it, if nothing is left to be known. */
+void peer_forget(struct peer *peer);
+struct peer *peer_widest(struct peer *peer);
+
+/* ---- crowd.c ---- */
+
+void crowd_join(struct guest *guest);
+/* Nothing happens if it is no stranger. */
+void crowd_leave(struct guest *guest);
+void crowd_forget_old(struct peers *peers);
+/* Another stranger gives way to one of the network `widest`; false: none. */
+bool crowd_gives_way(struct peers *peers, const struct peer *widest);
+
+/* ---- guess.c ---- */
+
+/* Is this entry barred, for its own failures? */
+bool peer_is_barred(const struct peer *peer);
+void peers_forgive_old(struct table *table);
+
+#endif

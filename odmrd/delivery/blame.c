@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+#include <time.h>
+
+#include "blame.h"
+#include "customer.h"
+#include "lmtp.h"
+#include "odmrd/jobs/settle.h"
+
+/* Should the session end now, it is because of this one. */
+void
+blame_later(struct customer *c, const struct transaction *tx)
+{
+	const char *id = tx_id(tx);
+
+	if (tx_count(tx, 2) > 0 || tx->lmtp == NULL || id == NULL ||
+	    strlen(id) >= sizeof(c->refused.id))
+		return;
+	strcpy(c->refused.id, id);
+	strcpy(c->refused.domain, tx->lmtp->domain);
+}
+
+/* Many servers close behind a refusal, or some of them. */
+static bool
+blame_refused(struct customer *c)
+{
+	const struct settlement fault = {
+		.queue_id = c->refused.id,
+		.domain = c->refused.domain,
+		.session = c->who.id,
+		.when = time(NULL),
+		.fault = FAULT_REFUSED,
+	};
+
+	if (c->refused.id[0] == '\0')
+		return false;
+	settle_tx(c->server->settle, &fault);
+	return true;
+}
+
+void
+blame(struct customer *c)
+{
+	struct pipeline *p = &c->pipeline;
+	bool found = blame_refused(c);
+	struct expected *e;
+
+	for (size_t i = 0; i < c->fifo_count; i++) {
+		e = &c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
+		if (e->tx == NULL || e->tx->fault != FAULT_NONE)
+			continue;
+		e->tx->fault = i == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
+	}
+	if (p->current != NULL && p->current->fault == FAULT_NONE)
+		p->current->fault =
+		    c->fifo_count == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
+}

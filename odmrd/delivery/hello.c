@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+#include <strings.h>
+
+#include "customer.h"
+#include "hello.h"
+#include "lmtp.h"
+#include "odmrd/jobs/settle.h"
+#include "workaround.h"
+
+void
+hello_learn(struct customer *c, const char *line)
+{
+	static const struct {
+		const char *keyword;
+		unsigned cap;
+	} known[] = {
+		{ "PIPELINING", CAP_PIPELINING },
+		{ "CHUNKING", CAP_CHUNKING },
+		{ "8BITMIME", CAP_8BITMIME },
+		{ "SMTPUTF8", CAP_SMTPUTF8 },
+		{ "DSN", CAP_DSN },
+		{ "SIZE", CAP_SIZE },
+		{ "STARTTLS", CAP_STARTTLS },
+	};
+	size_t len = strcspn(line, " ");
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strlen(known[i].keyword) == len &&
+		    strncasecmp(line, known[i].keyword, len) == 0)
+			c->caps |= known[i].cap;
+}
+
+/* The best that the customer offers, within dequeue_mode: some servers offer
+ * what they cannot do. */
+static enum plan
+best_plan(const struct customer *c)
+{
+	static const enum plan most[] = {
+		[DEQUEUE_AUTO] = PLAN_CHUNKING,
+		[DEQUEUE_CHUNKING] = PLAN_CHUNKING,
+		[DEQUEUE_PIPELINING] = PLAN_PIPELINING,
+		[DEQUEUE_LOCKSTEP] = PLAN_LOCKSTEP,
+	};
+	enum plan plan = PLAN_LOCKSTEP;
+
+	if (c->caps & CAP_PIPELINING && !avoids(c, AVOID_PIPELINING))
+		plan = c->caps & CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)
+		    ? PLAN_CHUNKING
+		    : PLAN_PIPELINING;
+	return plan < most[c->server->conf->dequeue_mode]
+	    ? plan
+	    : most[c->server->conf->dequeue_mode];
+}
+
+static void
+be_ready(struct customer *c)
+{
+	struct lmtp *lmtp, *next;
+	bool again = c->ready;
+
+	c->pipeline.plan = best_plan(c);
+	c->ready = true;
+	customer_set_state(c, CUSTOMER_READY);
+	if (!again) {
+		pace_begin(c);
+		drain_begin(c);
+	}
+	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
+		if (lmtp->state == LMTP_HELD)
+			lmtp_greet(lmtp);
+}
+
+static void
+send_ehlo(struct customer *c)
+{
+	c->caps = 0;
+	customer_set_state(c, CUSTOMER_EHLO);
+	link_printf(c->link, "EHLO %s\r\n", c->server->conf->myhostname);
+	customer_expect(c, EXPECT_EHLO, NULL, 0);
+}
+
+/* RFC 5321 3.2: an old server is greeted the old way. */
+static void
+send_helo(struct customer *c)
+{
+	c->caps = 0;
+	c->helo = true;
+	customer_set_state(c, CUSTOMER_HELO);
+	link_printf(c->link, "HELO %s\r\n", c->server->conf->myhostname);
+	customer_expect(c, EXPECT_HELO, NULL, 0);
+}
+
+static void
+say_hello(struct customer *c)
+{
+	c->unasked = c->helo || avoids(c, AVOID_EHLO);
+	if (c->unasked)
+		send_helo(c);
+	else
+		send_ehlo(c);
+}
+
+/* A mail guard that masks the banner does not let EHLO through, either. */
+static bool
+is_masked(const char *banner)
+{
+	return strstr(banner, "***") != NULL;
+}
+
+static void
+on_past(struct history *past, void *arg)
+{
+	struct customer *c = arg;
+
+	c->history = *past;
+	*past = (struct history) { 0 };
+	if (c->greeted)
+		say_hello(c);
+}
+
+void
+hello_prepare(struct customer *c)
+{
+	c->history.question = settle_ask_past(
+	    c->server->settle, c->who.account, c->domains, on_past, c);
+}
+
+void
+hello_greeting(struct customer *c, const struct reply *reply)
+{
+	if (reply->code != 220) {
+		customer_lost(c, "greeting-refused");
+		return;
+	}
+	c->helo = is_masked(reply->text);
+	c->greeted = c->history.question != NULL;
+	if (!c->greeted)
+		say_hello(c);
+}
+
+/* ---- TLS towards the customer's server ---------------------------------- */
+
+/* Goes on without TLS, if that is allowed. */
+static void
+go_without(struct customer *c)
+{
+	if (c->server->conf->reverse_tls == REVERSE_TLS_REQUIRE)
+		customer_lost(c, "no-reverse-tls");
+	else
+		be_ready(c);
+}
+
+static void
+secure(struct customer *c)
+{
+	c->may_secure = false;
+	customer_set_state(c, CUSTOMER_SECURING);
+	link_printf(c->link, "STARTTLS\r\n");
+	customer_expect(c, EXPECT_STARTTLS, NULL, 0);
+}
+
+static void
+secure_or_go_on(struct customer *c)
+{
+	long policy = c->server->conf->reverse_tls;
+
+	if (link_tls_version(c->link) != NULL)
+		be_ready(c);
+	else if (!(c->caps & CAP_STARTTLS) || policy == REVERSE_TLS_NONE)
+		go_without(c);
+	else if (policy == REVERSE_TLS_MAY && avoids(c, AVOID_TLS) &&
+	    !avoids(c, NEED_TLS)) {
+		c->may_secure = true;
+		go_without(c);
+	} else
+		secure(c);
+}
+
+/* Nothing read before the handshake survives it. */
+static void
+refuse_input(struct customer *c)
+{
+	workaround_of_end(c, "input before TLS");
+	customer_lost(c, "input-before-tls");
+}
+
+void
+hello_starttls(struct customer *c, const struct reply *reply)
+{
+	if (reply->code != 220)
+		go_without(c);
+	else if (link_has_input(c->link))
+		refuse_input(c);
+	else if (!link_start_tls(c->link, c->server->tls_client, TLS_CLIENT))
+		customer_lost(c, "out-of-memory");
+}
+
+void
+hello_secured(struct customer *c)
+{
+	send_ehlo(c);
+}
+
+/* ---- EHLO and HELO ------------------------------------------------------- */
+
+/* RFC 5321 4.1.1.1: the first word of a reply to EHLO is the server's name. A
+ * mail guard that hands NOOP on instead of EHLO brings that one's reply. */
+static bool
+is_of_noop(const struct reply *reply)
+{
+	size_t word = strcspn(reply->text, " ");
+
+	return reply->lines == 1 &&
+	    (strncmp(reply->text, "2.0.0", word) == 0 ||
+		strncasecmp(reply->text, "ok", word) == 0);
+}
+
+void
+hello_ehlo(struct customer *c, const struct reply *reply)
+{
+	c->unasked = is_of_noop(reply);
+	if (reply_class(reply) == 5 || c->unasked)
+		send_helo(c);
+	else if (reply_class(reply) == 2)
+		secure_or_go_on(c);
+	else
+		customer_lost(c, "ehlo-refused");
+}
+
+void
+hello_helo(struct customer *c, const struct reply *reply)
+{
+	if (reply_class(reply) != 2)
+		customer_lost(c, "helo-refused");
+	else if (link_tls_version(c->link) != NULL)
+		be_ready(c);
+	else
+		go_without(c);
+}
+
+/* ---- another way --------------------------------------------------------- */
+
+bool
+hello_again(struct customer *c, const struct expected *e, int code)
+{
+	bool tls = code == 530 && c->caps & CAP_STARTTLS &&
+	    link_tls_version(c->link) == NULL &&
+	    c->server->conf->reverse_tls != REVERSE_TLS_NONE;
+	bool helo = code == 503 && e->what == EXPECT_MAIL && !c->helo &&
+	    c->pipeline.plan == PLAN_LOCKSTEP && c->tally.delivered == 0;
+
+	if (tls)
+		workaround_learn(c, NEED_TLS, true, "530 without TLS");
+	if (helo)
+		workaround_learn(c, AVOID_EHLO, true, "503 behind EHLO");
+	if ((!tls && !helo) || e->what != EXPECT_MAIL || !pipeline_put_back(c))
+		return false;
+	c->unasked = helo;
+	if (tls)
+		secure(c);
+	else
+		send_helo(c);
+	return true;
+}

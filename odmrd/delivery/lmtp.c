@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <time.h>
+
+#include "customer.h"
+#include "lmtp.h"
+#include "lib/log.h"
+#include "ration.h"
+#include "lib/received.h"
+#include "odmrd/jobs/settle.h"
+#include "lib/uptime.h"
+#include "verdict.h"
+
+static void take_input(struct lmtp *lmtp);
+
+void
+lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state)
+{
+	lmtp->state = state;
+}
+
+static void
+bury_lmtp(void *dead)
+{
+	struct lmtp *lmtp = dead;
+
+	timer_free(&lmtp->timer);
+	free(lmtp);
+}
+
+void
+lmtp_end(struct lmtp *lmtp)
+{
+	struct customer *c = lmtp->customer;
+	struct transaction *tx = lmtp->tx;
+
+	if (lmtp->state == LMTP_ENDED)
+		return;
+	lmtp_set_state(lmtp, LMTP_ENDED);
+	TAILQ_REMOVE(&c->lmtps, lmtp, entry);
+	link_close(&lmtp->link);
+	timer_stop(lmtp->timer);
+	lmtp->tx = NULL;
+	verdict_cancel(&lmtp->verdict);
+	ration_leave(lmtp);
+	lmtp_let_go(lmtp);
+	loop_bury(c->server->loop, &lmtp->grave, bury_lmtp, lmtp);
+	if (tx != NULL)
+		pipeline_withdraw(c, tx);
+	ration_share(c->server);
+	drain_check(c);
+}
+
+static void
+arm(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+	bool ours = lmtp->state >= LMTP_ANSWERING || tx == NULL ||
+	    (!tx->discard && tx_full(tx));
+
+	if (lmtp->state == LMTP_ENDED)
+		return;
+	if (ours)
+		timer_stop(lmtp->timer);
+	else
+		timer_set(lmtp->timer,
+		    lmtp->customer->server->conf->customer_timeout * 1000);
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct lmtp *lmtp = arg;
+
+	log_warning(lmtp->customer->who.id, "Postfix is silent within %s",
+	    lmtp->queue_id[0] != '\0' ? lmtp->queue_id : "a message");
+	lmtp_end(lmtp);
+}
+
+/* ---- answers ----------------------------------------------------------- */
+
+static void
+settle(struct lmtp *lmtp, const struct transaction *tx)
+{
+	const struct recipient *r = NULL;
+	char text[REPLY_TEXT_SIZE + 8] = "";
+	struct settlement s = {
+		.queue_id = tx_id(tx),
+		.other_id = tx_other_id(tx),
+		.domain = lmtp->domain,
+		.session = lmtp->customer->who.id,
+		.delivered = (long)tx_count(tx, 2),
+		.refused = (long)tx_count(tx, 5),
+		.kept = (long)tx_count(tx, 4),
+		.doubted = tx->doubted,
+		.fault = tx->fault,
+		.took = lmtp->customer->tally.delivered > 0,
+		.bytes = tx->bytes,
+		.when = time(NULL),
+		.up = uptime(),
+		.answer = text,
+	};
+
+	for (size_t i = 0; i < tx->rcpt_count; i++)
+		if (r == NULL || tx->rcpts[i].code >= 400)
+			r = &tx->rcpts[i];
+	if (r != NULL)
+		snprintf(text, sizeof(text), "%d %s", r->code,
+		    r->text != NULL ? r->text : "");
+	if (s.queue_id != NULL && !tx->unsettled)
+		settle_tx(lmtp->customer->server->settle, &s);
+}
+
+/* One reply for each recipient (RFC 2033 4.2). The customer's 421 speaks of
+ * its own connection, not of this one. */
+static void
+answer(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+	struct customer *c = lmtp->customer;
+
+	for (size_t i = 0; i < tx->rcpt_count; i++) {
+		const struct recipient *r = &tx->rcpts[i];
+
+		link_printf(lmtp->link, "%d %s\r\n",
+		    r->code == 421 ? 451 : r->code,
+		    r->text != NULL ? r->text : "");
+	}
+	settle(lmtp, tx);
+	customer_count(c, tx);
+	tx_free(&lmtp->tx);
+	ration_share(c->server);
+	lmtp->queue_id[0] = '\0';
+	lmtp_set_state(lmtp, LMTP_IDLE);
+	lmtp_let_go(lmtp);
+	arm(lmtp);
+	if (!customer_takes_mail(c))
+		lmtp_end(lmtp);
+	else {
+		take_input(lmtp);
+		drain_check(c);
+	}
+}
+
+static void
+judge(struct lmtp *lmtp)
+{
+	lmtp_set_state(lmtp, LMTP_JUDGING);
+	if (!verdict_needed(lmtp) || !verdict_ask(lmtp))
+		answer(lmtp);
+}
+
+void
+lmtp_judged(struct lmtp *lmtp)
+{
+	answer(lmtp);
+}
+
+void
+lmtp_answered(struct lmtp *lmtp)
+{
+	if (lmtp->state == LMTP_ANSWERING)
+		judge(lmtp);
+	else
+		take_input(lmtp); /* reads the rest of the body first */
+}
+
+void
+lmtp_resume(struct lmtp *lmtp)
+{
+	take_input(lmtp);
+}
+
+void
+lmtp_turn_away(struct lmtp *lmtp)
+{
+	if (lmtp->state == LMTP_BODY || lmtp->state == LMTP_ANSWERING)
+		pipeline_turn_away(
+		    lmtp->customer, lmtp->tx, "4.3.2 The customer stalls");
+}
+
+bool
+lmtp_gone(struct lmtp *lmtp)
+{
+	if (!link_peer_gone(lmtp->link))
+		return false;
+	lmtp_end(lmtp);
+	return true;
+}
+
+/* ---- the body ---------------------------------------------------------- */
+
+/* The transaction has its whole body, or all that it can hold of it. */
+static void
+offer(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+
+	if (tx->state == TX_FILLING && tx->body != NULL &&
+	    received_queue_id(tx->body, tx->body_len, tx->received_id,
+		sizeof(tx->received_id)))
+		received_earlier_id(tx->body, tx->body_len, tx->earlier_id,
+		    sizeof(tx->earlier_id));
+	pipeline_offer(lmtp->customer, tx);
+}
+
+static void
+end_of_body(struct lmtp *lmtp)
+{
+	lmtp->tx->whole = true;
+	lmtp_set_state(lmtp, LMTP_ANSWERING);
+	if (lmtp->tx->state == TX_DONE)
+		judge(lmtp);
+	else
+		offer(lmtp);
+}
+
+/* The buffer has no room: what it has goes on its way, or memory is waited
+ * for. True if there is room now. */
+static bool
+make_room(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+	struct customer *c = lmtp->customer;
+
+	if (tx->body_size == 0) {
+		log_error(c->who.id, "out of memory for %s", lmtp->queue_id);
+		lmtp_end(lmtp);
+		return false;
+	}
+	if (tx->starved && tx->state == TX_FILLING &&
+	    !pipeline_wants_more(&c->pipeline)) {
+		ration_wait(lmtp);
+		return false;
+	}
+	offer(lmtp);
+	return lmtp->tx == tx && lmtp->state == LMTP_BODY &&
+	    (tx->discard || !tx_full(tx));
+}
+
+/* Decodes what is there into the transaction, as far as there is room, or
+ * into nothing where nobody wants it. False: has to wait. */
+static bool
+read_body(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+	char scratch[8192];
+	const char *in;
+	size_t n = link_peek(lmtp->link, &in), written;
+
+	if (n == 0)
+		return false;
+	if (!tx->discard)
+		n = tx_room(tx, n);
+	else if (n > sizeof(scratch) - 1)
+		n = sizeof(scratch) - 1;
+	if (n == 0)
+		return make_room(lmtp);
+	link_consume(lmtp->link,
+	    dot_decode(&lmtp->dot, in, n, tx->discard ? scratch : tx_space(tx),
+		&written));
+	if (!tx->discard)
+		tx_filled(tx, written);
+	if (lmtp->dot.state == DOT_END)
+		end_of_body(lmtp);
+	else if (tx->state == TX_SENDING)
+		pipeline_run(lmtp->customer);
+	return true;
+}
+
+/* ---- input -------------------------------------------------------------- */
+
+/* Whoever asks and does not listen waits. */
+static bool
+has_much_to_say(const struct lmtp *lmtp)
+{
+	return lmtp->state != LMTP_ENDED &&
+	    link_unsent(lmtp->link) > LINK_LOW_WATER;
+}
+
+static void
+take_input(struct lmtp *lmtp)
+{
+	bool more = true;
+
+	while (more && !has_much_to_say(lmtp))
+		switch (lmtp->state) {
+		case LMTP_GREETED:
+		case LMTP_IDLE:
+		case LMTP_ENVELOPE:
+			more = lmtp_read_command(lmtp);
+			break;
+		case LMTP_BODY:
+			more = read_body(lmtp);
+			break;
+		case LMTP_HELD:
+		case LMTP_ANSWERING:
+		case LMTP_JUDGING:
+		case LMTP_ENDED:
+			more = false;
+			break;
+		}
+	arm(lmtp);
+}
+
+/* ---- the connection ---------------------------------------------------- */
+
+static void
+on_input(void *owner)
+{
+	take_input(owner);
+}
+
+static void
+on_ended(void *owner, const char *why)
+{
+	(void)why;
+	lmtp_end(owner);
+}
+
+static const struct link_role lmtp_role = {
+	.input = on_input,
+	.drained = on_input,
+	.ended = on_ended,
+};
+
+void
+lmtp_greet(struct lmtp *lmtp)
+{
+	link_printf(lmtp->link, "220 %s LMTP\r\n",
+	    lmtp->customer->server->conf->myhostname);
+	lmtp_set_state(lmtp, LMTP_GREETED);
+}
+
+void
+lmtp_accept(struct customer *c, const char *domain, int fd)
+{
+	struct lmtp *lmtp = calloc(1, sizeof(*lmtp));
+
+	if (lmtp == NULL) {
+		close(fd);
+		return;
+	}
+	lmtp->customer = c;
+	strcpy(lmtp->domain, domain);
+	lmtp->timer = timer_new(c->server->loop, on_timeout, lmtp);
+	lmtp->link = link_new(c->server->loop, fd, &lmtp_role, lmtp);
+	if (lmtp->timer == NULL || lmtp->link == NULL) {
+		log_error(c->who.id, "out of memory for Postfix's connection");
+		link_abort(&lmtp->link);
+		bury_lmtp(lmtp);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&c->lmtps, lmtp, entry);
+	if (customer_takes_mail(c))
+		lmtp_greet(lmtp);
+	else if (!lmtp_hold(lmtp)) {
+		link_printf(lmtp->link,
+		    "421 4.3.2 Enough mail of this customer is on its way\r\n");
+		lmtp_end(lmtp);
+	}
+}
+
+/* The session broke before Postfix had said all, and whatever the customer has
+ * answered Postfix does not hear: its tag is to know why. */
+static void
+lose(struct lmtp *lmtp)
+{
+	struct transaction *tx = lmtp->tx;
+
+	lmtp->customer->tally.kept++;
+	if (tx->fault == FAULT_NONE || tx->state != TX_DONE)
+		return;
+	for (size_t i = 0; i < tx->rcpt_count; i++)
+		if (tx->rcpts[i].code / 100 != 4)
+			tx->rcpts[i].code = 451;
+	settle(lmtp, tx);
+}
+
+void
+lmtp_dismiss(struct lmtp *lmtp, bool lost)
+{
+	if (lmtp->tx != NULL && !lost)
+		return;
+	if (lmtp->state == LMTP_JUDGING) {
+		verdict_decline(lmtp);
+		answer(lmtp);
+		return;
+	}
+	if (lmtp->tx != NULL)
+		lose(lmtp);
+	if (lmtp->state != LMTP_IDLE)
+		link_printf(
+		    lmtp->link, "421 4.4.2 The customer's session is over\r\n");
+	lmtp_end(lmtp);
+}

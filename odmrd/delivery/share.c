@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC */
+#include <search.h>
+#include <stdlib.h>
+
+#include "customer.h"
+#include "lib/log.h"
+#include "share.h"
+
+struct shares {
+	void *accounts; /* a tsearch(3) tree of struct share */
+	long held;
+};
+
+struct share {
+	struct shares *all;
+	int64_t account;
+	unsigned sessions;
+	long held;
+	long mark; /* what was held when some were turned away last */
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	int64_t x = ((const struct share *)a)->account;
+	int64_t y = ((const struct share *)b)->account;
+
+	return (x > y) - (x < y);
+}
+
+struct shares *
+shares_new(void)
+{
+	return calloc(1, sizeof(struct shares));
+}
+
+void
+shares_free(struct shares **shares)
+{
+	free(*shares);
+	*shares = NULL;
+}
+
+struct share *
+share_join(struct shares *shares, int64_t account)
+{
+	struct share *share = calloc(1, sizeof(*share)), **found;
+
+	if (share == NULL)
+		return NULL;
+	share->all = shares;
+	share->account = account;
+	found = tsearch(share, &shares->accounts, compare);
+	if (found == NULL || *found != share)
+		free(share);
+	if (found == NULL)
+		return NULL;
+	(*found)->sessions++;
+	return *found;
+}
+
+void
+share_leave(struct share **sharep)
+{
+	struct share *share = *sharep;
+
+	*sharep = NULL;
+	if (share == NULL || --share->sessions > 0)
+		return;
+	tdelete(share, &share->all->accounts, compare);
+	free(share);
+}
+
+/* Less than odmr_destination_concurrency_limit for who is slow, so that Postfix
+ * has processes by which it learns that the rest is put off: otherwise it would
+ * stay in the active queue, and fill it. */
+static long
+limit_of(const struct customer *c)
+{
+	long limit = c->server->conf->delivery_limit;
+
+	return c->progress.slow && limit > 1 ? limit / 2 : limit;
+}
+
+static bool
+may_take(const struct customer *c)
+{
+	const struct share *share = c->share;
+	long all = c->server->conf->delivery_total;
+
+	return !c->progress.stalls && share->held < limit_of(c) &&
+	    share->held < all - share->all->held;
+}
+
+long
+share_held(const struct share *share)
+{
+	return share->held;
+}
+
+bool
+share_take(struct customer *c)
+{
+	if (!may_take(c)) {
+		share_want(c);
+		return false;
+	}
+	c->share->held++;
+	c->share->all->held++;
+	return true;
+}
+
+void
+share_give(struct customer *c)
+{
+	c->share->held--;
+	c->share->all->held--;
+	share_refill(c);
+}
+
+void
+share_want(struct customer *c)
+{
+	struct share *share = c->share;
+
+	if (!c->told_share)
+		log_info(c->who.id,
+		    "mail is put off: account=%s has %ld deliveries of %ld",
+		    c->who.login, share->held, share->all->held);
+	c->told_share = true;
+	c->wants_more = true;
+	share->mark = share->held;
+}
+
+void
+share_refill(struct customer *c)
+{
+	if (!c->wants_more || c->progress.stalls ||
+	    c->share->held > c->share->mark / 2)
+		return;
+	c->wants_more = false;
+	drain_more(c);
+}

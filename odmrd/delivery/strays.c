@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdlib.h>
+#include <string.h>
+
+#include "customer.h"
+#include "odmrd/jobs/flusher.h"
+#include "lib/lines.h"
+#include "odmrd/jobs/settle.h"
+#include "strays.h"
+
+static void
+strays_free(struct strays *s)
+{
+	free(s->question.domains);
+	free(s->question.ids);
+	free(s->names);
+	free(s);
+}
+
+void
+strays_forget(struct strays **strays)
+{
+	if (*strays != NULL)
+		(*strays)->customer = NULL;
+	*strays = NULL;
+}
+
+static void
+on_answer(struct census_question *question, bool known)
+{
+	struct strays *s = (struct strays *)((char *)question -
+	    offsetof(struct strays, question));
+
+	if (s->customer != NULL)
+		s->found(s->customer, s, known);
+	strays_free(s);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct census_domain *)a)->name,
+	    ((const struct census_domain *)b)->name);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return strcmp(((const struct census_message *)a)->id,
+	    ((const struct census_message *)b)->id);
+}
+
+/* The names are copied: the question may outlive the customer. */
+static bool
+take_domains(struct strays *s, const char *domains, const long *counts)
+{
+	struct census_question *q = &s->question;
+	char *rest, *name;
+
+	s->names = rest = strdup(domains);
+	q->domains = calloc(lines_count(domains), sizeof(q->domains[0]));
+	if (rest == NULL || q->domains == NULL)
+		return false;
+	for (size_t i = 0; (name = strsep(&rest, "\n")) != NULL; i++)
+		if (counts[i] > 0)
+			q->domains[q->count++].name = name;
+	qsort(q->domains, q->count, sizeof(q->domains[0]), compare_names);
+	return true;
+}
+
+static bool
+take_ids(struct strays *s, const char *ids)
+{
+	struct census_question *q = &s->question;
+	size_t len;
+
+	q->ids = calloc(lines_count(ids), sizeof(q->ids[0]));
+	if (q->ids == NULL)
+		return false;
+	for (; *ids != '\0'; ids += len + 1) {
+		len = strcspn(ids, "\n");
+		memcpy(q->ids[q->id_count++].id, ids, len);
+	}
+	qsort(q->ids, q->id_count, sizeof(q->ids[0]), compare_ids);
+	return true;
+}
+
+struct strays *
+strays_seek(struct customer *c, const struct tagged *tagged,
+    void (*found)(struct customer *, const struct strays *, bool))
+{
+	struct strays *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	if (!take_domains(s, c->domains, tagged->counts) ||
+	    !take_ids(s, tagged->ids)) {
+		strays_free(s);
+		return NULL;
+	}
+	s->customer = c;
+	s->found = found;
+	s->question.answer = on_answer;
+	census_ask(c->server->patient_census, &s->question, c->who.id);
+	return s;
+}
+
+bool
+strays_hold(const struct strays *s)
+{
+	char ids[STRAYS_MAX * (QUEUE_ID_MAX + 1) + 1], *end = ids;
+	const struct census_message *message = s->question.ids;
+
+	for (size_t i = 0; i < s->question.id_count; i++, message++)
+		if (message->place == CENSUS_ON_HOLD)
+			end = stpcpy(stpcpy(end, message->id), "\n");
+	if (end == ids)
+		return false;
+	settle_hold(s->customer->server->settle, ids);
+	return true;
+}
+
+void
+strays_flush_domains(const struct strays *s, struct flush_line *line)
+{
+	for (size_t i = 0; i < s->question.count; i++)
+		flush_line_add(line, s->question.domains[i].name);
+}
+
+void
+strays_flush_messages(const struct strays *s, struct flush_line *line)
+{
+	const struct census_message *message = s->question.ids;
+
+	for (size_t i = 0; i < s->question.id_count; i++, message++)
+		if (message->place == CENSUS_DEFERRED ||
+		    message->place == CENSUS_INCOMING)
+			flush_line_add_message(line, message->id);
+}

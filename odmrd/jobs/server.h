@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What one odmrd has only one of. Owned by main.c; everybody borrows it.
+ */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <gsasl.h>
+#include <stdbool.h>
+
+#include "odmrd/net/budget.h"
+#include "lib/conf.h"
+#include "odmrd/net/loop.h"
+#include "worker.h"
+
+struct audit;
+struct census;
+struct control;
+struct customer;
+struct lmtp;
+struct flusher;
+struct peers;
+struct registry;
+struct session;
+struct settle;
+struct standing_watch;
+struct shares;
+struct tls;
+
+struct server {
+	const struct conf *conf;
+	struct loop *loop;
+	struct worker *worker;
+	struct worker *hasher; /* for jobs that hash passwords */
+	struct settle *settle;
+	struct flusher *flusher;
+	struct audit *audit;
+	struct census *census;
+	struct census *patient_census; /* for sessions, not for clients */
+	struct registry *registry;
+	struct shares *shares; /* of Postfix's deliveries */
+	struct peers *peers;
+	struct tls *tls_client; /* towards customers' servers */
+	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
+	Gsasl *sasl;
+	uid_t postfix_uid;
+	struct budget budget;               /* for the bodies of all sessions */
+	TAILQ_HEAD(lmtp_list, lmtp) hungry; /* ration.c's */
+	struct timer *ration_timer;
+	struct control *control;
+	struct standing_watch *standing;
+	unsigned rechecks; /* of everybody's standing, begun so far */
+	bool stopping;
+	/* A session or customer has ended; a stopping server may be done. */
+	void (*one_less)(struct server *server);
+	struct timer *stop_timer;
+	struct later grave;  /* of the control socket */
+	struct timer *pulse; /* for the service manager's watchdog */
+	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, customer) customers;
+};
+
+#endif
