@@ -34,7 +34,7 @@ struct conf {
 	char *postfix_user;
 	char *postqueue_path;
 	char *postconf_path;
-	char *mail_log;
+	char *mail_log; /* see conf_has_journal */
 
 	/* odmr-milter */
 	char *milter_socket;
@@ -101,5 +101,8 @@ struct conf {
 bool conf_load(
     struct conf *conf, const char *path, char error[CONF_ERROR_SIZE]);
 void conf_free(struct conf *conf);
+
+/* mail_log is systemd's journal, not a file. */
+bool conf_has_journal(const struct conf *conf);
 
 #endif

@@ -45,7 +45,8 @@ cmd_reconcile(struct context *ctx, const struct arguments *args)
 	struct reconcile_report report;
 	char reason[REASON_SIZE];
 
-	if (!reconcile(&ctx->conf, ctx->store, &report, reason, sizeof(reason)))
+	if (!reconcile(&ctx->conf, ctx->store, RECONCILE_BY_TOOL, &report,
+		reason, sizeof(reason)))
 		return complain(EX_TEMPFAIL, "reconcile: %s", reason);
 	if (args->json)
 		print_json(ctx->out, &report);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "odmrctl.h"
+#include "lib/postfix/mail_journal.h"
 #include "lib/privileges.h"
 #include "rights.h"
 
@@ -16,9 +17,12 @@ typedef bool give_up(const char *user, gid_t extra, char *error, size_t size);
 static int
 become_user(const struct conf *conf, give_up *how)
 {
-	const struct group *group = getgrnam(conf->flush_group);
+	const struct group *group = getgrnam(MAIL_JOURNAL_GROUP);
 	char error[ERROR_SIZE];
 
+	if (conf_has_journal(conf) && group != NULL)
+		privileges_with_group(group->gr_gid);
+	group = getgrnam(conf->flush_group);
 	if (geteuid() != 0 ||
 	    how(conf->user, group != NULL ? group->gr_gid : 0, error,
 		sizeof(error)))
