@@ -17,6 +17,7 @@ enum { CONF_ERROR_SIZE = 512 };
 
 /* What the words of some settings mean; yes and no are 1 and 0. */
 enum { CONF_LOG_SYSLOG, CONF_LOG_STDERR };
+enum { CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum { REVERSE_TLS_NONE, REVERSE_TLS_MAY, REVERSE_TLS_REQUIRE };
 enum { DEQUEUE_AUTO, DEQUEUE_CHUNKING, DEQUEUE_PIPELINING, DEQUEUE_LOCKSTEP };
 enum { BELIEVE_SECOND_OPINION, BELIEVE_ALWAYS };
@@ -41,6 +42,7 @@ struct conf {
 	char *milter_pid_file;
 
 	/* odmrd */
+	long log_level;
 	char *listen;
 	char *listen_tls;
 	char *pid_file;
