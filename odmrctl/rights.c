@@ -17,12 +17,9 @@ typedef bool give_up(const char *user, gid_t extra, char *error, size_t size);
 static int
 become_user(const struct conf *conf, give_up *how)
 {
-	const struct group *group = getgrnam(MAIL_JOURNAL_GROUP);
+	const struct group *group = getgrnam(conf->flush_group);
 	char error[ERROR_SIZE];
 
-	if (conf_has_journal(conf) && group != NULL)
-		privileges_with_group(group->gr_gid);
-	group = getgrnam(conf->flush_group);
 	if (geteuid() != 0 ||
 	    how(conf->user, group != NULL ? group->gr_gid : 0, error,
 		sizeof(error)))
@@ -34,6 +31,16 @@ int
 rights_drop(const struct conf *conf)
 {
 	return become_user(conf, privileges_drop);
+}
+
+int
+rights_drop_but_log(const struct conf *conf)
+{
+	const struct group *group = getgrnam(MAIL_JOURNAL_GROUP);
+
+	if (conf_has_journal(conf) && group != NULL)
+		privileges_with_group(group->gr_gid);
+	return rights_drop(conf);
 }
 
 int
