@@ -9,16 +9,16 @@
 
 #include "daemon.h"
 #include "list.h"
-#include "nexthop.h"
+#include "lib/endpoint.h"
 #include "odmrctl.h"
 #include "lib/spelling.h"
 #include "table.h"
 
-enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };
+enum { NAME_WIDTH = 36 };
 
 struct settings {
 	enum domain_mode mode;
-	char nexthop[NEXTHOP_SIZE]; /* "": by MX */
+	char nexthop[ENDPOINT_TEXT_SIZE]; /* "": by MX */
 };
 
 int
@@ -68,13 +68,16 @@ take_domain_or_all(struct context *ctx, const struct arguments *args,
 static int
 take_nexthop(const char *typed, struct settings *settings)
 {
-	const char *fault = NULL;
+	struct endpoint hop;
+	const char *fault;
 
 	settings->nexthop[0] = '\0';
-	if (typed[0] != '\0')
-		fault = nexthop_parse(typed, settings->nexthop, NEXTHOP_SIZE);
+	if (typed[0] == '\0')
+		return EX_OK;
+	fault = endpoint_parse(&hop, typed);
 	if (fault != NULL)
 		return complain(EX_DATAERR, "next hop \"%s\" %s", typed, fault);
+	endpoint_text(&hop, settings->nexthop);
 	return EX_OK;
 }
 
@@ -162,7 +165,7 @@ copy_settings(const struct domain *domain, void *arg)
 
 	settings->mode = domain->mode;
 	if (domain->nexthop != NULL)
-		strlcpy(settings->nexthop, domain->nexthop, NEXTHOP_SIZE);
+		strlcpy(settings->nexthop, domain->nexthop, ENDPOINT_TEXT_SIZE);
 }
 
 int

@@ -345,7 +345,6 @@ def test_next_hop_in_postfix_syntax_is_kept(ctl, nexthop):
         "300.0.2.1",
         "2001:db8::1",
         "[300.0.2.1]",
-        "mäil.example",
         "a" * 254,
     ],
 )
@@ -358,6 +357,13 @@ def test_what_is_no_next_hop_is_refused(ctl, nexthop):
     assert "next hop" in text
     assert ("brackets" in text) == (nexthop == "2001:db8::1")
     assert ctl.sql(ctl.relay, "SELECT * FROM domain") == []
+
+
+def test_next_hop_may_be_typed_as_it_is_spelled(ctl):
+    ctl.ok("domain", "add", "a.example", "--mode", "backup",
+           "--nexthop", "Mäil.example:25")
+    assert ctl.sql(ctl.relay, "SELECT nexthop FROM domain") == \
+        [("xn--mil-qla.example:25",)]
 
 
 @pytest.mark.parametrize("port", ["", ":2525"])
