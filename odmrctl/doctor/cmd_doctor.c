@@ -336,7 +336,7 @@ static void
 load_postfix(struct doctor *doctor, struct postfix *postfix)
 {
 	const char *directory = doctor->conf->postfix_config_directory;
-	char error[INQUIRY_ERROR_SIZE];
+	char error[POSTFIX_ERROR_SIZE];
 
 	doctor->main_cf = doctor_text(doctor, "%s/main.cf", directory);
 	doctor->master_cf = doctor_text(doctor, "%s/master.cf", directory);
