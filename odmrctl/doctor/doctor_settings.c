@@ -143,7 +143,7 @@ check_table(struct doctor *doctor, const struct service *service,
 	}
 }
 
-#define TABLE(table) table, sizeof(table) / sizeof(table[0])
+#define TABLE(table) (table), sizeof(table) / sizeof((table)[0])
 
 /* ---- what depends on more than its value --------------------------------- */
 
