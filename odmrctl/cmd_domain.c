@@ -303,8 +303,12 @@ show_json(struct context *ctx, const char *name, int64_t held)
 	struct json json = { .out = ctx->out };
 
 	if (store_domain_get(ctx->store, name, keep, &shown) != STORE_OK ||
-	    store_grantees(ctx->store, name, json_holder, accounts) != STORE_OK)
+	    store_grantees(ctx->store, name, json_holder, accounts) !=
+		STORE_OK) {
+		json_decref(shown);
+		json_decref(accounts);
 		return complain_store(ctx);
+	}
 	json_set_int(shown, "held", held);
 	json_set(shown, "accounts", accounts);
 	json_put(&json, NULL, shown);
