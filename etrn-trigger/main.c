@@ -36,7 +36,7 @@ struct mode {
 
 static const struct mode modes[] = {
 	{ trigger_names, "aln", 0, true, true, false },
-	{ trigger_due, "n", 'D', false, true, true },
+	{ trigger_due, "", 'D', false, true, true },
 	{ trigger_probe, "nW", 'B', false, true, true },
 	{ trigger_policy, "", 'Y', false, true, true },
 	{ trigger_remote, "lSTP", 'R', true, false, false },
@@ -51,7 +51,7 @@ usage(FILE *to)
 	    "usage: etrn-trigger [-c FILE] [-n] [-a ADDRESS] [-l LOGIN] "
 	    "NAME...\n"
 	    "       etrn-trigger [-c FILE] [-n] --probe [--watch SECONDS]\n"
-	    "       etrn-trigger [-c FILE] [-n] --due\n"
+	    "       etrn-trigger [-c FILE] --due\n"
 	    "       etrn-trigger [-c FILE] --policy\n"
 	    "       etrn-trigger [-c FILE] --remote HOST[:PORT] NAME...\n"
 	    "           [--starttls | --tls] [--login LOGIN "

@@ -52,7 +52,7 @@ print_row(const struct account *account, void *arg)
 static void
 json_grant(const char *name, void *arg)
 {
-	json_text(arg, NULL, name);
+	json_add(arg, json_text(name));
 }
 
 /* What the account's server cannot do, as its sessions have shown. */
@@ -68,35 +68,32 @@ visit_workarounds(struct listing *listing, const struct account *account,
 static void
 json_workaround(const struct workaround *workaround, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "what", workaround->what);
-	json_text(json, "why", workaround->why);
-	json_time(json, "since", workaround->since);
-	json_time(json, "until", workaround->until);
-	json_close(json, '}');
+	json_set_text(row, "what", workaround->what);
+	json_set_text(row, "why", workaround->why);
+	json_set_time(row, "since", workaround->since);
+	json_set_time(row, "until", workaround->until);
+	json_add(arg, row);
 }
 
 static void
 json_row(const struct account *account, void *arg)
 {
 	struct listing *listing = arg;
-	struct json *json = listing->json;
+	json_t *row = json_object(), *domains = json_array(),
+	       *workarounds = json_array();
 
-	json_open(json, NULL, '{');
-	json_text(json, "login", account->login);
-	json_bool(json, "disabled", account->disabled);
-	json_bool(json, "cram_md5", account->password != NULL);
-	json_int(json, "linger", account->linger);
-	json_time(json, "created", account->created);
-	json_open(json, "domains", '[');
-	visit_grants(listing, account, json_grant, json);
-	json_close(json, ']');
-	json_open(json, "workarounds", '[');
-	visit_workarounds(listing, account, json_workaround, json);
-	json_close(json, ']');
-	json_close(json, '}');
+	json_set_text(row, "login", account->login);
+	json_set_bool(row, "disabled", account->disabled);
+	json_set_bool(row, "cram_md5", account->password != NULL);
+	json_set_int(row, "linger", account->linger);
+	json_set_time(row, "created", account->created);
+	visit_grants(listing, account, json_grant, domains);
+	json_set(row, "domains", domains);
+	visit_workarounds(listing, account, json_workaround, workarounds);
+	json_set(row, "workarounds", workarounds);
+	json_put(listing->json, NULL, row);
 }
 
 static enum store_result

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "lib/domain.h"
-#include "hop.h"
+#include "lib/endpoint.h"
 #include "reach.h"
 #include "lib/store/store.h"
 
@@ -26,7 +26,7 @@ struct errand {
 	bool known;       /* `state` comes from an earlier probe */
 	struct probe_state state;
 	bool has_hop; /* otherwise `reach` says what is wrong with it */
-	struct hop hop;
+	struct endpoint hop;
 	const char *myhostname; /* lives as long as the thread may */
 	int home;               /* where its address is written to at the end */
 	/* what the thread finds out */

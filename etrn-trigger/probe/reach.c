@@ -13,8 +13,11 @@
 /* Postfix's smtp_mx_address_limit. */
 enum { ADDRESSES_MAX = 5 };
 
+#define SMTP_PORT "25"
+
 struct search {
-	const struct hop *hop;
+	const struct endpoint *hop;
+	const char *port;
 	const char *myhostname;
 	struct reach *reach;
 	int tried; /* addresses */
@@ -42,12 +45,20 @@ resolve(struct search *search, const char *host)
 		.ai_flags = AI_NUMERICSERV,
 	};
 	struct addrinfo *found = NULL;
-	int error = getaddrinfo(host, search->hop->port, &hints, &found);
+	int error = getaddrinfo(host, search->port, &hints, &found);
 
 	if (error == 0)
 		return found;
 	explain(search, host, gai_strerror(error));
 	return NULL;
+}
+
+/* As Postfix does, we look out for ourselves on the port of MX hosts only:
+ * elsewhere another server may listen on this host's addresses. */
+static bool
+may_loop(const struct search *search)
+{
+	return strcmp(search->port, SMTP_PORT) == 0;
 }
 
 static bool
@@ -74,7 +85,7 @@ try_address(struct search *search, const struct addrinfo *address)
 		sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
 		strcpy(text, "?");
 	snprintf(search->reach->host, REACH_HOST_SIZE, "[%s]:%s", text,
-	    search->hop->port);
+	    search->port);
 	if (greeting_get(address, search->myhostname, why))
 		return true;
 	explain(search, search->reach->host, why);
@@ -101,7 +112,7 @@ try_group(struct search *search, struct group *group, bool *ours)
 
 	for (size_t i = 0; i < group->count; i++)
 		group->found[i] = resolve(search, group->hosts[i].name);
-	*ours = hop_may_loop(search->hop) && is_ours(search, group);
+	*ours = may_loop(search) && is_ours(search, group);
 	if (!*ours)
 		up = try_addresses(search, group);
 	else if (search->tried == 0)
@@ -142,8 +153,9 @@ try_hosts(struct search *search, const struct mx *mx)
 static bool
 find_hosts(struct search *search, struct mx *mx)
 {
-	const struct hop *hop = search->hop;
-	enum mx_result result = hop->by_mx ? mx_lookup(hop->host, mx) : MX_NONE;
+	const struct endpoint *hop = search->hop;
+	enum mx_result result =
+	    hop->brackets ? MX_NONE : mx_lookup(hop->host, mx);
 
 	if (result == MX_NULL)
 		explain(search, hop->host, "has no mail server (null MX)");
@@ -158,9 +170,12 @@ find_hosts(struct search *search, struct mx *mx)
 }
 
 bool
-reach_hop(const struct hop *hop, const char *myhostname, struct reach *reach)
+reach_hop(
+    const struct endpoint *hop, const char *myhostname, struct reach *reach)
 {
-	struct search search = { hop, myhostname, reach, 0 };
+	struct search search = { hop,
+		hop->port[0] != '\0' ? hop->port : SMTP_PORT, myhostname, reach,
+		0 };
 	struct mx mx;
 
 	return find_hosts(&search, &mx) && try_hosts(&search, &mx);

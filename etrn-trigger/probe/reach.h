@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "hop.h"
+#include "lib/endpoint.h"
 
 enum { REACH_HOST_SIZE = 64, REACH_WHY_SIZE = 512 };
 
@@ -20,6 +20,6 @@ struct reach {
 };
 
 bool reach_hop(
-    const struct hop *hop, const char *myhostname, struct reach *reach);
+    const struct endpoint *hop, const char *myhostname, struct reach *reach);
 
 #endif
