@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fingerprint.h"
+#include "lib/fingerprint.h"
 
 struct ssl_st;
 struct tls;
