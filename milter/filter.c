@@ -58,16 +58,26 @@ begin_session(SMFICTX *ctx, const char **why)
 	return session;
 }
 
+/* Whatever Postfix's parameters milter_*_macros say. At stages that have no
+ * queue id yet it stands for nothing, where an empty list would stand for all
+ * that those parameters name. */
+static void
+ask_for_macros(SMFICTX *ctx)
+{
+	static char id[] = "i", with_address[] = "i {rcpt_addr}";
+
+	for (int stage = SMFIM_FIRST; stage <= SMFIM_LAST; stage++)
+		smfi_setsymlist(
+		    ctx, stage, stage == SMFIM_ENVRCPT ? with_address : id);
+}
+
 /* To close a connection is all that a refusal does here: Postfix goes on
- * without the milter. The queue id, whatever Postfix's parameters
- * milter_*_macros say: at stages that have none yet it stands for nothing,
- * where an empty list would stand for all that those parameters name. */
+ * without the milter. */
 static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long unused2, unsigned long unused3, unsigned long *our_actions,
     unsigned long *our_steps, unsigned long *our2, unsigned long *our3)
 {
-	static char queue_id[] = "i";
 	const char *why;
 
 	(void)unused2;
@@ -79,9 +89,8 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 	*our_actions = actions & SMFIF_SETSYMLIST;
 	*our_steps = steps & (UNWANTED | MUTE);
 	*our2 = *our3 = 0;
-	for (int stage = SMFIM_FIRST; *our_actions != 0 && stage <= SMFIM_LAST;
-	     stage++)
-		smfi_setsymlist(ctx, stage, queue_id);
+	if (*our_actions != 0)
+		ask_for_macros(ctx);
 	return SMFIS_CONTINUE;
 }
 
@@ -120,14 +129,17 @@ on_mail(SMFICTX *ctx, char **argv)
 	return SMFIS_NOREPLY;
 }
 
-/* Postfix sends only the recipients that it accepted. */
+/* Postfix sends only the recipients that it accepted, and tells beside what the
+ * client wrote what it takes that for. */
 static sfsistat
 on_recipient(SMFICTX *ctx, char **argv)
 {
 	struct session *session = smfi_getpriv(ctx);
+	const char *address = smfi_getsymval(ctx, (char[]) { "{rcpt_addr}" });
 
 	if (session != NULL && session->message.sender != NULL)
-		message_recipient(&session->message, (const char *const *)argv);
+		message_recipient(
+		    &session->message, address != NULL ? address : argv[0]);
 	return SMFIS_NOREPLY;
 }
 

@@ -96,7 +96,7 @@ def test_negotiation_leaves_out_all_but_envelope_and_header_fields(milter):
         stage, = struct.unpack(">I", lists[:4])
         names, _, lists = lists[4:].partition(b"\0")
         wanted[stage] = names
-    assert wanted == dict.fromkeys(range(7), b"i")
+    assert wanted == dict.fromkeys(range(7), b"i") | {3: b"i {rcpt_addr}"}
 
 
 @pytest.mark.parametrize("theirs, ours", [(2, 2), (4, 4), (6, 6), (99, 6)])
@@ -275,7 +275,7 @@ def test_octets_beyond_ascii_pass(milter):
                          b"R<\xff\xfe@\xff.example.org>\x00",
                          b"R<a\nb@example.org>\x00")
         assert mail_system.end() == b"c"
-    assert milter.column("recipients") == ["jörg@example.org"]
+    assert milter.column("recipients") == ["a?b@example.org\njörg@example.org"]
 
 
 def test_a_packet_of_any_length_costs_no_memory(milter):
@@ -355,18 +355,17 @@ def threads(milter):
 
 
 def test_threads_are_no_more_than_connections_and_end_with_them(milter):
-    few = threads(milter)
     halves = [Raw(milter) for _ in range(100)]
     try:
         for connection in halves:
             connection.negotiate()
-        assert threads(milter) <= few + 2
+        wait_for(lambda: threads(milter) < 20, 60, "idle connections to need none")
         for connection in halves:  # each holds the thread that reads it
             connection.socket.sendall(b"\0\0\1\0M")
         wait_for(lambda: threads(milter) > 50, 60, "a thread for each")
-        assert threads(milter) <= few + len(halves)
+        assert threads(milter) <= len(halves) + 10
     finally:
         for connection in halves:
             connection.socket.close()
-    wait_for(lambda: threads(milter) <= few + 2, 60, "fewer threads")
+    wait_for(lambda: threads(milter) < 20, 60, "fewer threads")
     expect_alive(milter)
