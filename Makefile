@@ -87,7 +87,7 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c)
 UNIT_test_settle  := $(addprefix odmrd/jobs/,settle.c settle_note.c \
-		     settle_writer.c history.c workaround_name.c) \
+		     history.c workaround_name.c) \
 		     odmrd/delivery/transaction.c odmrd/net/budget.c
 UNIT_test_intake  := odmrd/net/intake.c
 UNIT_test_refusal := odmrd/delivery/refusal.c

@@ -78,11 +78,14 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
     unsigned long unused2, unsigned long unused3, unsigned long *our_actions,
     unsigned long *our_steps, unsigned long *our2, unsigned long *our3)
 {
+	struct session *session = smfi_getpriv(ctx);
 	const char *why;
 
 	(void)unused2;
 	(void)unused3;
-	if (smfi_getpriv(ctx) == NULL && begin_session(ctx, &why) == NULL) {
+	if (session == NULL)
+		session = begin_session(ctx, &why);
+	if (session == NULL) {
 		record_missed(NULL, why);
 		return SMFIS_REJECT;
 	}

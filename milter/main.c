@@ -29,7 +29,7 @@
 #include "server.h"
 #include "lib/streams.h"
 #include "socket.h"
-#include "writer.h"
+#include "tagger.h"
 
 static void
 load(struct conf *conf, const char *path)
@@ -82,7 +82,7 @@ start(const struct conf *conf, bool foreground)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
 	server_init();
-	if (!writer_start(conf) || !server_start())
+	if (!tagger_start(conf) || !server_start())
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
 	if (!pid_file_write(pid_fd))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",
@@ -127,7 +127,7 @@ main(int argc, char **argv)
 		log_error(NULL, "libmilter has ended");
 	notify_stopping();
 	socket_remove(conf.milter_socket);
-	ended = writer_stop();
+	ended = tagger_stop();
 	complaint_end();
 	log_info(NULL, "stopped");
 	pid_file_remove(conf.milter_pid_file, pid_fd);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "complaint.h"
 #include "record.h"
-#include "writer.h"
+#include "tagger.h"
 
 void
 record_missed(const char *queue_id, const char *why)
 {
 	complaint_missed(queue_id, why);
-	writer_missed();
+	tagger_missed();
 }
 
 static void
@@ -18,7 +18,7 @@ hand_over(struct message *message, const char *queue_id, const char *client)
 
 	recipients_sort(&message->recipients);
 	note = note_new(message, queue_id, client);
-	if (note == NULL || !writer_take(&note, why)) {
+	if (note == NULL || !tagger_take(&note, why)) {
 		record_missed(queue_id, why);
 		notes_free(&note);
 	}

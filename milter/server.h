@@ -18,8 +18,9 @@
  *   bounded, below both, when they begin to speak. Against those that never do,
  *   and whatever else may jam it, the service manager's watchdog is told that
  *   we live only while libmilter sees connections to their end.
- * - A connection that stops within a packet keeps a thread, and then others may
- *   wait for up to ten seconds. Postfix writes whole ones.
+ * - A connection that stops within a packet keeps a thread, and others may wait
+ *   for it. Postfix writes whole ones; whoever else reaches the socket can stop
+ *   the milter so, until the watchdog sees it.
  * - What it has to say goes to syslog(3): see main.c.
  */
 #ifndef SERVER_H
