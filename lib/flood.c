@@ -1,23 +1,40 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 
 #include "flood.h"
+#include "key_check.h"
+
+/* OpenSSL reads what stands there next, and cannot be told not to: bytes that
+ * are no message at all end the handshake. */
+static void
+spoil(const void *bytes, size_t len)
+{
+	memset((void *)(uintptr_t)bytes, 0xff, len);
+}
 
 static void
-count(int written, int version, int type, const void *bytes, size_t len,
+watch(int written, int version, int type, const void *bytes, size_t len,
     SSL *ssl, void *arg)
 {
+	const unsigned char *message = bytes;
 	struct flood *flood = arg;
 
-	(void)version;
-	(void)bytes;
-	(void)len;
 	(void)ssl;
-	if (!written && (type == SSL3_RT_HEADER || type == SSL3_RT_HANDSHAKE))
+	if (written)
+		return;
+	if (type == SSL3_RT_HEADER || type == SSL3_RT_HANDSHAKE)
 		flood->seen++;
+	if (type != SSL3_RT_HANDSHAKE || len == 0 ||
+	    message[0] != SSL3_MT_CERTIFICATE ||
+	    keys_are_usual(message, len, version == TLS1_3_VERSION))
+		return;
+	flood->costly = true;
+	spoil(bytes, len);
 }
 
 /* What the socket's BIO is asked passes here, before and after. */
@@ -43,8 +60,8 @@ flood_watch(struct flood *flood, SSL *ssl)
 {
 	BIO *bio = SSL_get_rbio(ssl);
 
-	flood->seen = 0;
-	SSL_set_msg_callback(ssl, count);
+	*flood = (struct flood) { 0 };
+	SSL_set_msg_callback(ssl, watch);
 	SSL_set_msg_callback_arg(ssl, flood);
 	BIO_set_callback_ex(bio, hold_back);
 	BIO_set_callback_arg(bio, (char *)flood);

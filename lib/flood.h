@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * TLS records that bring nothing. A peer can send KeyUpdates, ClientHellos that
- * ask for another handshake, HelloRequests and fragments for ever, and OpenSSL
- * reads on until there is data: one call of it would never return.
+ * TLS that costs much and brings nothing: certificates with keys that take long
+ * (key_check.h), of which OpenSSL hears nothing; and records for ever. A peer
+ * can send KeyUpdates, ClientHellos that ask for another handshake,
+ * HelloRequests and fragments for ever, and OpenSSL reads on until there is
+ * data: one call of it would never return.
  *
  * A watched connection reads no more once FLOOD_MAX records and handshake
  * messages have come since its user last set `seen` to 0, which is for whenever
@@ -21,6 +23,7 @@ enum { FLOOD_MAX = 64 };
 
 struct flood {
 	unsigned seen; /* records and handshake messages */
+	bool costly;   /* a certificate's key was, and the handshake ends */
 };
 
 /* To be called when `ssl` has its socket. The flood outlives the connection. */

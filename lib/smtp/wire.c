@@ -123,6 +123,8 @@ await_tls(struct wire *wire, int result, int64_t until)
 {
 	if (flood_is_full(&wire->flood))
 		return fail(wire, "TLS: too many records without data");
+	if (wire->flood.costly)
+		return fail(wire, "TLS: certificate with an unusual key");
 	switch (SSL_get_error(wire->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
 		return await(wire, POLLIN, until);

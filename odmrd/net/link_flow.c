@@ -173,8 +173,16 @@ link_half_close(struct link *link)
 static void
 shake_hands(struct link *link)
 {
-	enum wire_result result = wire_handshake(&link->wire);
+	enum wire_result result;
+	int64_t began = loop_now_ms();
 
+	/* Each is milliseconds of work, and many may come at once. */
+	if (loop_is_spent(link->loop)) {
+		later_on(link, EV_READ);
+		return;
+	}
+	result = wire_handshake(&link->wire);
+	loop_spend(link->loop, loop_now_ms() - began);
 	switch (result) {
 	case WIRE_OK:
 		link->phase = PHASE_OPEN;

@@ -10,6 +10,8 @@
 #include "lib/clock.h"
 #include "loop.h"
 
+enum { SPENT_MS = 20 };
+
 struct handler {
 	struct handler *next;
 	struct event *event;
@@ -22,6 +24,7 @@ struct loop {
 	STAILQ_HEAD(, later) later;
 	struct handler *handlers;
 	unsigned holds;
+	int64_t spent; /* ms of this turn, see loop_spend */
 	bool stopping;
 	bool finishing;
 };
@@ -96,6 +99,7 @@ loop_run(struct loop *loop)
 	while (!loop->stopping && !(loop->finishing && loop->holds == 0)) {
 		if (event_base_loop(loop->base, EVLOOP_ONCE) == -1)
 			return -1;
+		loop->spent = 0;
 		end_turn(loop);
 	}
 	return 0;
@@ -132,6 +136,18 @@ loop_later(struct loop *loop, struct later *later, loop_call *call, void *arg)
 	later->call = call;
 	later->arg = arg;
 	STAILQ_INSERT_TAIL(&loop->later, later, entry);
+}
+
+void
+loop_spend(struct loop *loop, int64_t ms)
+{
+	loop->spent += ms;
+}
+
+bool
+loop_is_spent(const struct loop *loop)
+{
+	return loop->spent >= SPENT_MS;
 }
 
 int64_t

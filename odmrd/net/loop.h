@@ -13,6 +13,7 @@
 
 #include <sys/queue.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct event_base;
@@ -51,6 +52,11 @@ void loop_release(struct loop *loop);
  * when the others had theirs. */
 void loop_later(
     struct loop *loop, struct later *later, loop_call *call, void *arg);
+
+/* For work that one peer after the other may want: how long it took, and has
+ * this turn of the loop had enough of it? Then it is for loop_later. */
+void loop_spend(struct loop *loop, int64_t ms);
+bool loop_is_spent(const struct loop *loop);
 
 static inline void
 loop_bury(struct loop *loop, struct later *grave, loop_call *bury, void *dead)

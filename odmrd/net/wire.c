@@ -31,6 +31,8 @@ tls_result(struct wire *wire, int returned)
 
 	if (flood_is_full(&wire->flood))
 		return failed(wire, "too many TLS records without data");
+	if (wire->flood.costly)
+		return failed(wire, "certificate with an unusual key");
 	switch (SSL_get_error(wire->ssl, returned)) {
 	case SSL_ERROR_WANT_READ:
 		return WIRE_WANTS_INPUT;

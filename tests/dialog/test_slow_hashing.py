@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from odmr.wait import wait_for
-from odmrd_alone import PASSWORD, plain
+from odmrd_alone import PASSWORD, b64, plain
 from sasl_dialogue import SETTINGS
 from scram_client import Scram, verifier
 
@@ -111,3 +111,18 @@ def test_nobody_is_hashed_for_who_went_away(make_daemon):
     line.expect("235 2.7.0 Authenticated as alice")
     # Two threads were at it, and could take one more each.
     assert cpu_seconds(daemon) - begin < 6 * one
+
+
+def test_texts_that_no_account_can_have_are_not_prepared(make_daemon):
+    """What RFC 4013 makes of one such character are 18: libidn works at a
+    kilobyte for milliseconds, and at nine for seconds."""
+    daemon = make_daemon(**SETTINGS)
+    long = "\ufdfa" * 2900
+    tries = [("PLAIN", f"\0alice\0{long}"), ("PLAIN", f"\0{long}\0x"),
+             ("SCRAM-SHA-256", f"n,,n={long},r=abc")]
+    begin = cpu_seconds(daemon)
+    for mechanism, text in tries * 2:
+        line = daemon.greeted(tls=True)
+        line.say(f"AUTH {mechanism} {b64(text)}")
+        line.expect("535 5.7.8 Authentication failed")
+    assert cpu_seconds(daemon) - begin < 1
