@@ -51,6 +51,7 @@ DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
+LIBS_odmrd := -lresolv
 
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,\
 	    $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c)))

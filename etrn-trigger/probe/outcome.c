@@ -62,14 +62,15 @@ is_down(struct probing *probing, const struct errand *errand)
 	if (!errand->known || errand->state.up)
 		log_info(NULL,
 		    "probe: domain=%s down: messages=%" PRId64 " reason=\"%s\"",
-		    errand->domain, errand->messages, errand->reach.why);
+		    errand->domain, errand->messages, errand->reach.found.why);
 }
 
 static void
 tell(const struct errand *errand)
 {
 	if (!errand->up)
-		printf("%s: down: %s\n", errand->domain, errand->reach.why);
+		printf(
+		    "%s: down: %s\n", errand->domain, errand->reach.found.why);
 	else if (errand->known && errand->state.up)
 		printf(
 		    "%s: still up: %s\n", errand->domain, errand->reach.host);

@@ -51,8 +51,8 @@ send_errands(void)
 			/* There may be one when another has ended. */
 			if (probing.threads > 0)
 				return;
-			snprintf(errand->reach.why, sizeof(errand->reach.why),
-			    "no thread");
+			snprintf(errand->reach.found.why,
+			    sizeof(errand->reach.found.why), "no thread");
 			errand->has_hop = false;
 		}
 		TAILQ_REMOVE(&probing.waiting, errand, entry);

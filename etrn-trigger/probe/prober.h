@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "lib/domain.h"
-#include "hop.h"
+#include "lib/smtp/hop.h"
 #include "reach.h"
 #include "lib/store/store.h"
 

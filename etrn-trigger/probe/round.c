@@ -112,8 +112,9 @@ take_hop(const struct domain *domain, void *arg)
 
 	errand->has_hop = hop_parse(&errand->hop, text);
 	if (!errand->has_hop)
-		snprintf(errand->reach.why, sizeof(errand->reach.why),
-		    "%.255s: is no next hop", text);
+		snprintf(errand->reach.found.why,
+		    sizeof(errand->reach.found.why), "%.255s: is no next hop",
+		    text);
 }
 
 static void
