@@ -8,9 +8,6 @@
  * twice, and is never lost. A lock on a file beside state.db, which ends with
  * its process, keeps a second run away meanwhile: what becomes due until then
  * is the next one's as well.
- *
- * And it looks after the domains on hold that were let go lately, by whomever:
- * see start_again().
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,10 +22,6 @@
 #include "lib/log.h"
 #include "release.h"
 #include "trigger.h"
-
-/* Postfix's queue manager takes the address that it looked up last from memory
- * for 30 s (resolve_clnt.c). */
-enum { REMEMBERED_SECONDS = 31 };
 
 /* The domains that are due, each once. */
 struct due {
@@ -158,7 +151,7 @@ finish(struct trigger *trigger, struct due *due, const struct waiting *waiting)
 static void
 start_all(struct trigger *trigger, struct due *due)
 {
-	release_all(trigger, due->domains, due->count);
+	release_all(&trigger->conf, due->domains, due->count);
 	for (size_t i = 0; i < due->count; i++)
 		finish(trigger, due, &due->domains[i]);
 }
@@ -192,42 +185,6 @@ start_due(struct trigger *trigger)
 	return due.code;
 }
 
-/*
- * Mail that came just before its domain was let go may have been put off once
- * more, at a route from the queue manager's memory. It may still go.
- */
-static int
-start_again(struct trigger *trigger)
-{
-	struct due due = { .code = EX_OK };
-	const time_t now = time(NULL);
-
-	if (store_domain_released(trigger->store, now - RELEASE_SECONDS,
-		now - REMEMBERED_SECONDS, add_domain, &due) != STORE_OK) {
-		log_error(NULL, "%s", store_error(trigger->store));
-		note(&due, EX_TEMPFAIL);
-	} else if (due.count > 0 &&
-	    !release_count(&trigger->conf, due.domains, due.count)) {
-		note(&due, EX_TEMPFAIL);
-	} else {
-		for (size_t i = 0; i < due.count; i++)
-			if (due.domains[i].messages > 0 &&
-			    !release_flush(&trigger->conf, due.domains[i].name))
-				note(&due, EX_TEMPFAIL);
-	}
-	free(due.domains);
-	return due.code;
-}
-
-static int
-run(struct trigger *trigger)
-{
-	const int again = trigger->dry_run ? EX_OK : start_again(trigger);
-	const int due = start_due(trigger);
-
-	return due != EX_OK ? due : again;
-}
-
 int
 trigger_due(struct trigger *trigger, const struct arguments *args)
 {
@@ -235,11 +192,11 @@ trigger_due(struct trigger *trigger, const struct arguments *args)
 
 	(void)args;
 	if (trigger->dry_run)
-		return run(trigger);
+		return start_due(trigger);
 	lock = lock_take(&trigger->conf, "-due", &code);
 	if (lock == -1)
 		return code;
-	code = run(trigger);
+	code = start_due(trigger);
 	close(lock);
 	return code;
 }

@@ -4,11 +4,11 @@
  */
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "list.h"
 #include "odmrctl.h"
 #include "table.h"
+#include "workarounds.h"
 
 enum { LOGIN_WIDTH = 36 };
 
@@ -55,29 +55,6 @@ json_grant(const char *name, void *arg)
 	json_text(arg, NULL, name);
 }
 
-/* What the account's server cannot do, as its sessions have shown. */
-static void
-visit_workarounds(struct listing *listing, const struct account *account,
-    workaround_visit *visit, void *arg)
-{
-	if (listing->result == STORE_OK)
-		listing->result = store_workaround_each(
-		    listing->store, account->id, time(NULL), visit, arg);
-}
-
-static void
-json_workaround(const struct workaround *workaround, void *arg)
-{
-	struct json *json = arg;
-
-	json_open(json, NULL, '{');
-	json_text(json, "what", workaround->what);
-	json_text(json, "why", workaround->why);
-	json_time(json, "since", workaround->since);
-	json_time(json, "until", workaround->until);
-	json_close(json, '}');
-}
-
 static void
 json_row(const struct account *account, void *arg)
 {
@@ -93,9 +70,8 @@ json_row(const struct account *account, void *arg)
 	json_open(json, "domains", '[');
 	visit_grants(listing, account, json_grant, json);
 	json_close(json, ']');
-	json_open(json, "workarounds", '[');
-	visit_workarounds(listing, account, json_workaround, json);
-	json_close(json, ']');
+	if (workarounds_json(listing->store, account->id, "", json) != STORE_OK)
+		listing->result = STORE_FAILED;
 	json_close(json, '}');
 }
 
@@ -132,17 +108,6 @@ print_grant(const char *name, void *arg)
 }
 
 static void
-print_workaround(const struct workaround *workaround, void *arg)
-{
-	char until[TABLE_TIME_SIZE];
-
-	fprintf(arg, "workaround %s until %s: ", workaround->what,
-	    table_time(workaround->until, until));
-	table_text(arg, workaround->why);
-	putc('\n', arg);
-}
-
-static void
 print_account(const struct account *account, void *arg)
 {
 	struct listing *listing = arg;
@@ -157,7 +122,8 @@ print_account(const struct account *account, void *arg)
 	fprintf(out, "linger    %ld s\n", account->linger);
 	fprintf(out, "created   %s\n", table_time(account->created, created));
 	visit_grants(listing, account, print_grant, out);
-	visit_workarounds(listing, account, print_workaround, out);
+	if (workarounds_print(listing->store, account->id, "", out) != STORE_OK)
+		listing->result = STORE_FAILED;
 }
 
 int

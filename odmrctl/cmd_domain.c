@@ -7,12 +7,13 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "daemon.h"
+#include "recheck.h"
 #include "list.h"
 #include "nexthop.h"
 #include "odmrctl.h"
 #include "lib/spelling.h"
 #include "table.h"
+#include "workarounds.h"
 
 enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };
 
@@ -279,7 +280,8 @@ show_table(struct context *ctx, const char *name, int64_t held)
 		return complain_store(ctx);
 	fprintf(ctx->out, "held      %" PRId64 "\n", held);
 	if (store_grantees(ctx->store, name, print_holder, ctx->out) !=
-	    STORE_OK)
+		STORE_OK ||
+	    workarounds_print(ctx->store, 0, name, ctx->out) != STORE_OK)
 		return complain_store(ctx);
 	return EX_OK;
 }
@@ -307,6 +309,9 @@ show_json(struct context *ctx, const char *name, int64_t held)
 		return complain_store(ctx);
 	json_int(&json, "held", held);
 	code = list_array(ctx, &json, "accounts", json_holders, name);
+	if (code == EX_OK &&
+	    workarounds_json(ctx->store, 0, name, &json) != STORE_OK)
+		code = complain_store(ctx);
 	json_close(&json, '}');
 	putc('\n', ctx->out);
 	return code;

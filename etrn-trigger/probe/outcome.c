@@ -43,7 +43,7 @@ keep(struct probing *probing, const struct errand *errand, bool up)
 static void
 came_up(struct probing *probing, const struct errand *errand)
 {
-	bool released = release_domain(probing->trigger, errand->domain);
+	bool released = release_domain(&probing->trigger->conf, errand->domain);
 
 	keep(probing, errand, released);
 	if (released)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
-#include "odmrctl/reaching.h"
+#include "lib/reaching.h"
 
 enum { TIMEOUT_MOST = 60, ANSWER_SECONDS = 5 };
 

@@ -70,17 +70,6 @@ const struct finding_kind finding_kinds[FINDINGS] = {
 	    "Without flush(8) no session and no ETRN starts mail that "
 	    "waits." },
 
-	[HOLD_MISSING] = { "hold-missing", ERROR,
-	    "Mail on hold cannot be delivered when it is released." },
-	[HOLD_LEAKS] = { "hold-leaks", ERROR,
-	    "Its mail goes although nobody asked for it, or never." },
-	[HOLD_AT_ONCE] = { "hold-at-once", WARNING,
-	    "Mail that comes while its domain is released, or new, goes at "
-	    "once." },
-	[HOLD_BACKOFF] = { "hold-backoff", WARNING,
-	    "Mail that comes while its domain is released may be tried once "
-	    "more meanwhile, and goes." },
-
 	[ETRN_OPEN] = { "etrn-open", ERROR,
 	    "Anybody may start anybody's mail, as often as he likes, and learn "
 	    "which domains are served." },
