@@ -216,6 +216,39 @@ def test_mail_that_comes_after_a_session_is_brought_by_the_next_at_once(
         daemon.tag(held.id, held.name)
 
 
+def test_a_hundred_are_dialled_at_a_time_and_others_wait(make_daemon):
+    """The server greets none of them."""
+    daemon = make_daemon()
+    first = Held(daemon)
+    first.listener.listen(200)
+    domains = [first.name] + [
+        Held(daemon, f"[127.0.0.1]:{first.port}").name for _ in range(100)]
+    for name in domains:
+        assert daemon.control().ask(f"dial {name}") == ["ok"]
+
+    def in_session():
+        return {row[0] for row in daemon.sql("SELECT domains FROM session")}
+    wait_for(lambda: in_session() == set(domains[:100]), 60, "100 sessions")
+    assert domains[100] not in in_session()
+    for _ in range(100):
+        line = first.accept()
+    line.close()
+    wait_for(lambda: domains[100] in in_session(), 30, "the last one's turn")
+    assert len(in_session()) == 100
+
+
+# ---- TLS
+
+
+def test_server_without_tls_gets_no_mail_where_it_is_required(make_daemon):
+    daemon = make_daemon(reverse_tls="require")
+    held = Held(daemon)
+    held.etrn()
+    held.serve().join()
+    held.ended("no-reverse-tls", delivered=0)
+    assert daemon.tag_state(held.id) == "held"
+
+
 # ---- who cannot be had
 
 
