@@ -116,8 +116,6 @@ fill(struct link *link)
 	}
 	result = wire_read(&link->wire, at, room, &n);
 	intake_add(&link->in, n);
-	if (link->quick_ack)
-		link_acknowledge(link);
 	return result;
 }
 
@@ -289,6 +287,9 @@ link_on_readable(evutil_socket_t fd, short what, void *arg)
 	if (link->role != NULL)
 		pause_if_full(link);
 	read_what_tls_holds(link);
+	/* What is written tells it, too, and saves the call. */
+	if (link->quick_ack && !link->sending)
+		link_acknowledge(link);
 }
 
 static void
