@@ -45,7 +45,7 @@ wait_for(struct talk *talk, short events, int64_t until)
 }
 
 static bool
-open_line(struct talk *talk, const struct endpoint *to)
+open_line(struct talk *talk, const struct address *to)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
@@ -157,7 +157,7 @@ hold_talk(struct talk *talk, const char *myhostname)
 }
 
 bool
-greeting_get(const struct endpoint *to, const char *myhostname,
+greeting_get(const struct address *to, const char *myhostname,
     char why[GREETING_WHY_SIZE])
 {
 	struct talk talk = { .until = clock_ms() + TOTAL_MS, .why = why };

@@ -8,12 +8,12 @@
 
 #include <stdbool.h>
 
-#include "lib/smtp/endpoint.h"
+#include "lib/address.h"
 
 enum { GREETING_WHY_SIZE = 160 };
 
 /* False: `why` tells, e.g. "Connection refused", or what the server said. */
-bool greeting_get(const struct endpoint *to, const char *myhostname,
+bool greeting_get(const struct address *to, const char *myhostname,
     char why[GREETING_WHY_SIZE]);
 
 #endif

@@ -4,18 +4,17 @@
 #include "greeting.h"
 #include "reach.h"
 
-bool
-reach_hop(const struct hop *hop, const char *myhostname, struct reach *reach)
+const char *
+reach_hop(struct route *route, const char *nexthop, const char *myhostname)
 {
 	char why[GREETING_WHY_SIZE];
 
-	endpoints_find(&reach->found, hop, myhostname);
-	for (size_t i = 0; i < reach->found.count; i++) {
-		endpoint_text(&reach->found.all[i], hop, reach->host);
-		if (greeting_get(&reach->found.all[i], myhostname, why))
-			return true;
-		snprintf(reach->found.why, sizeof(reach->found.why), "%s: %s",
-		    reach->host, why);
+	route_find(route, nexthop, myhostname);
+	for (size_t i = 0; i < route->count; i++) {
+		if (greeting_get(&route->all[i], myhostname, why))
+			return route->all[i].text;
+		snprintf(route->why, sizeof(route->why), "%s: %s",
+		    route->all[i].text, why);
 	}
-	return false;
+	return NULL;
 }

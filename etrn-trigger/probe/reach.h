@@ -7,17 +7,11 @@
 #ifndef REACH_H
 #define REACH_H
 
-#include <stdbool.h>
+#include "lib/smtp/route.h"
 
-#include "lib/smtp/endpoint.h"
-
-struct reach {
-	struct endpoints found;
-	char host[ENDPOINT_TEXT_SIZE]; /* which answered: [ADDRESS]:PORT */
-};
-
-/* False: none did; found.why tells what befell the last one. */
-bool reach_hop(
-    const struct hop *hop, const char *myhostname, struct reach *reach);
+/* Which answered: [ADDRESS]:PORT. NULL: none did, route->why tells what befell
+ * the last one. */
+const char *reach_hop(
+    struct route *route, const char *nexthop, const char *myhostname);
 
 #endif

@@ -110,11 +110,7 @@ take_hop(const struct domain *domain, void *arg)
 	const char *text =
 	    domain->nexthop != NULL ? domain->nexthop : domain->name;
 
-	errand->has_hop = hop_parse(&errand->hop, text);
-	if (!errand->has_hop)
-		snprintf(errand->reach.found.why,
-		    sizeof(errand->reach.found.why), "%.255s: is no next hop",
-		    text);
+	strlcpy(errand->nexthop, text, sizeof(errand->nexthop));
 }
 
 static void

@@ -183,11 +183,19 @@ unreachable(struct dial *dial)
 {
 	log_warning(dial->customer->who.id,
 	    "unreachable: domain=%s reason=\"%s\"", dial->lookup.domain,
-	    dial->lookup.found.why);
+	    dial->lookup.route.why);
 	customer_lost(dial->customer, "unreachable");
 }
 
 /* ---- the connection --------------------------------------------------- */
+
+/* What stands in the brackets. */
+static void
+name_client(struct customer *c, const char *text)
+{
+	snprintf(c->who.client, sizeof(c->who.client), "%.*s",
+	    (int)strcspn(text + 1, "]"), text + 1);
+}
 
 static void
 on_connected(void *owner)
@@ -199,14 +207,13 @@ on_connected(void *owner)
 	timer_stop(dial->timer);
 	if (registry_claim(c->server->registry, c, dial->lookup.domain,
 		dial->lookup.socket) != CLAIM_OK) {
-		strcpy(dial->lookup.found.why, "its socket is not to be had");
+		strcpy(dial->lookup.route.why, "its socket is not to be had");
 		unreachable(dial);
 		return;
 	}
 	dial->state = DIAL_IN_SESSION;
 	dial->link = NULL;
-	endpoint_address(
-	    &dial->lookup.found.all[dial->next - 1], c->who.client);
+	name_client(c, dial->lookup.route.all[dial->next - 1].text);
 	c->began = time(NULL);
 	c->began_ms = loop_now_ms();
 	customer_turn(c, link);
@@ -215,12 +222,10 @@ on_connected(void *owner)
 static void
 explain(struct dial *dial, const char *why)
 {
-	char text[ENDPOINT_TEXT_SIZE];
+	struct route *route = &dial->lookup.route;
 
-	endpoint_text(
-	    &dial->lookup.found.all[dial->next - 1], &dial->lookup.hop, text);
-	snprintf(dial->lookup.found.why, sizeof(dial->lookup.found.why),
-	    "%s: %s", text, why);
+	snprintf(route->why, sizeof(route->why), "%s: %s",
+	    route->all[dial->next - 1].text, why);
 }
 
 static void connect_next(struct dial *dial);
@@ -245,10 +250,10 @@ static const struct link_role dial_role = {
 static void
 connect_next(struct dial *dial)
 {
-	const struct endpoint *to;
+	const struct address *to;
 
-	while (dial->next < dial->lookup.found.count) {
-		to = &dial->lookup.found.all[dial->next++];
+	while (dial->next < dial->lookup.route.count) {
+		to = &dial->lookup.route.all[dial->next++];
 		dial->link = link_connect(dial->dials->server->loop,
 		    (const struct sockaddr *)&to->addr, to->len, &dial_role,
 		    dial);

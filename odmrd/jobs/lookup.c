@@ -9,7 +9,7 @@ static void
 fail(struct lookup *lookup, const char *why)
 {
 	lookup->result = STORE_FAILED;
-	snprintf(lookup->found.why, sizeof(lookup->found.why), "%.400s", why);
+	snprintf(lookup->route.why, sizeof(lookup->route.why), "%.400s", why);
 }
 
 static void
@@ -20,10 +20,9 @@ take_domain(const struct domain *domain, void *arg)
 	    domain->nexthop != NULL ? domain->nexthop : domain->name;
 
 	strlcpy(lookup->socket, domain->socket, sizeof(lookup->socket));
+	strlcpy(lookup->nexthop, text, sizeof(lookup->nexthop));
 	if (domain->mode != MODE_HOLD)
 		lookup->result = STORE_NONE;
-	else if (!hop_parse(&lookup->hop, text))
-		fail(lookup, "its next hop is none");
 }
 
 static void
@@ -41,7 +40,7 @@ work(struct job *job, struct store *store)
 	if (lookup->result != STORE_OK)
 		return;
 	resolver_setup();
-	endpoints_find(&lookup->found, &lookup->hop, lookup->myhostname);
+	route_find(&lookup->route, lookup->nexthop, lookup->myhostname);
 }
 
 void
@@ -50,7 +49,7 @@ lookup_begin(
 {
 	lookup->job.work = work;
 	lookup->myhostname = myhostname;
-	lookup->found.count = 0;
+	lookup->route.count = 0;
 	/* Stays, should no worker get to it. */
 	fail(lookup, "no database");
 	worker_submit(worker, &lookup->job);

@@ -8,7 +8,7 @@
 #define LOOKUP_H
 
 #include "lib/domain.h"
-#include "lib/smtp/endpoint.h"
+#include "lib/smtp/route.h"
 #include "worker.h"
 
 struct lookup {
@@ -16,11 +16,11 @@ struct lookup {
 	char domain[DOMAIN_SIZE];
 	const char *myhostname; /* borrowed for the job */
 	/* STORE_NONE: it is not on hold, or there is none. STORE_FAILED:
-	 * found.why tells. */
+	 * route.why tells. */
 	enum store_result result;
 	char socket[DOMAIN_SIZE];
-	struct hop hop;
-	struct endpoints found; /* STORE_OK: some, or why there is none */
+	char nexthop[NEXTHOP_TEXT_SIZE];
+	struct route route;
 };
 
 void lookup_begin(

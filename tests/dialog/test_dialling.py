@@ -5,6 +5,7 @@ it is a session like any other."""
 import itertools
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -188,6 +189,40 @@ def test_etrn_during_a_session_does_not_dial_again(daemon, held):
     server.join()
     held.ended("drained", delivered=1)
     held.nobody_comes()
+
+
+def test_etrn_while_a_session_says_quit_has_the_next_one_dialled(daemon, held):
+    may_quit = threading.Event()
+    held.etrn()
+    server = held.serve(QUIT=lambda _: may_quit.wait(30) and "221 bye")
+    assert held.deliver() == ["250 2.0.0 taken"]
+    held.wait_for_session("quitting")
+    held.id += "x"
+    daemon.tag(held.id, held.name)
+    held.etrn()
+    held.nobody_comes(0.2)
+    may_quit.set()
+    server.join()
+    server = held.serve()
+    assert held.deliver() == ["250 2.0.0 taken"]
+    server.join()
+
+
+def test_each_domain_has_its_own_share_of_the_deliveries(make_daemon):
+    daemon = make_daemon(delivery_limit=1)
+    domains = [Held(daemon), Held(daemon)]
+    may_end = threading.Event()
+    for held in domains:
+        held.etrn()
+    servers = [held.serve(END=lambda _: may_end.wait(30) and "250 taken")
+               for held in domains]
+    begun = [daemon.postfix(held.name) for held in domains]
+    for postfix, held in zip(begun, domains):
+        postfix.begin(held.id, [f"r@{held.name}"], b"hello\r\n")
+    may_end.set()
+    for postfix, server in zip(begun, servers):
+        assert postfix.answers(1) == ["250 taken"]
+        server.join()
 
 
 def test_two_domains_of_one_next_hop_are_two_sessions(daemon, held):

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "endpoint.h"
 #include "lib/clock.h"
 #include "lib/mx.h"
 #include "lib/self.h"
+#include "route.h"
+
+#define SMTP_PORT "25"
 
 /* No host is looked up after that; a look-up that runs takes some seconds. */
 enum { LOOKING_MS = 15000 };
 
+struct hop {
+	char host[DOMAIN_SIZE];
+	char port[sizeof("65535")];
+	bool by_mx;
+};
+
 struct search {
-	struct endpoints *found;
+	struct route *route;
 	const struct hop *hop;
 	const char *myhostname;
 	int64_t until_ms;
@@ -26,11 +35,54 @@ struct group {
 	struct addrinfo *found[MX_HOSTS_MAX];
 };
 
+/* ---- the next hop -------------------------------------------------------- */
+
+static bool
+take(char *out, size_t size, const char *text, size_t len)
+{
+	if (len == 0 || len >= size)
+		return false;
+	memcpy(out, text, len);
+	out[len] = '\0';
+	return true;
+}
+
+static bool
+take_port(struct hop *hop, const char *text)
+{
+	if (text[0] == '\0') {
+		strcpy(hop->port, SMTP_PORT);
+		return true;
+	}
+	return text[0] == ':' &&
+	    take(hop->port, sizeof(hop->port), text + 1, strlen(text + 1)) &&
+	    hop->port[strspn(hop->port, "0123456789")] == '\0' &&
+	    atoi(hop->port) >= 1 && atoi(hop->port) <= 65535;
+}
+
+static bool
+parse(struct hop *hop, const char *text)
+{
+	size_t len;
+
+	hop->by_mx = text[0] != '[';
+	text += !hop->by_mx;
+	len = strcspn(text, hop->by_mx ? ":" : "]");
+	if (!take(hop->host, sizeof(hop->host), text, len))
+		return false;
+	text += len;
+	if (!hop->by_mx && *text++ != ']')
+		return false;
+	return take_port(hop, text);
+}
+
+/* ---- the hosts ------------------------------------------------------------
+ */
+
 static void
 explain(struct search *search, const char *host, const char *why)
 {
-	snprintf(
-	    search->found->why, ENDPOINT_WHY_SIZE, "%.253s: %s", host, why);
+	snprintf(search->route->why, ROUTE_WHY_SIZE, "%.253s: %s", host, why);
 }
 
 static struct addrinfo *
@@ -65,15 +117,21 @@ is_ours(const struct search *search, const struct group *group)
 }
 
 static void
-take_addresses(struct endpoints *found, const struct addrinfo *one)
+take_addresses(
+    struct route *route, const char *port, const struct addrinfo *one)
 {
-	struct endpoint *endpoint;
+	struct address *address;
+	char host[64];
 
-	for (; one != NULL && found->count < ENDPOINTS_MAX;
-	     one = one->ai_next) {
-		endpoint = &found->all[found->count++];
-		memcpy(&endpoint->addr, one->ai_addr, one->ai_addrlen);
-		endpoint->len = one->ai_addrlen;
+	for (; one != NULL && route->count < ROUTE_MAX; one = one->ai_next) {
+		if (getnameinfo(one->ai_addr, one->ai_addrlen, host,
+			sizeof(host), NULL, 0, NI_NUMERICHOST) != 0)
+			continue;
+		address = &route->all[route->count++];
+		memcpy(&address->addr, one->ai_addr, one->ai_addrlen);
+		address->len = one->ai_addrlen;
+		snprintf(address->text, sizeof(address->text), "[%s]:%s", host,
+		    port);
 	}
 }
 
@@ -85,13 +143,17 @@ take_group(struct search *search, struct group *group)
 
 	for (size_t i = 0; i < group->count; i++)
 		group->found[i] = resolve(search, group->hosts[i].name);
-	ours = hop_may_loop(search->hop) && is_ours(search, group);
+	/* As Postfix does, we look out for ourselves on the port of MX hosts
+	 * only: elsewhere another server may listen on our addresses. */
+	ours =
+	    strcmp(search->hop->port, SMTP_PORT) == 0 && is_ours(search, group);
 	if (ours)
 		explain(search, search->hop->host,
 		    "its best mail server is this host");
 	for (size_t i = 0; i < group->count; i++) {
 		if (!ours)
-			take_addresses(search->found, group->found[i]);
+			take_addresses(
+			    search->route, search->hop->port, group->found[i]);
 		if (group->found[i] != NULL)
 			freeaddrinfo(group->found[i]);
 	}
@@ -119,8 +181,7 @@ take_hosts(struct search *search, const struct mx *mx)
 		group.count = same_preference(group.hosts, mx->count - i);
 		i += group.count;
 	} while (take_group(search, &group) && i < mx->count &&
-	    search->found->count < ENDPOINTS_MAX &&
-	    clock_ms() < search->until_ms);
+	    search->route->count < ROUTE_MAX && clock_ms() < search->until_ms);
 }
 
 /* The hosts to try; false: there are none. */
@@ -143,34 +204,18 @@ find_hosts(struct search *search, struct mx *mx)
 }
 
 bool
-endpoints_find(
-    struct endpoints *found, const struct hop *hop, const char *myhostname)
+route_find(struct route *route, const char *nexthop, const char *myhostname)
 {
-	struct search search = { found, hop, myhostname,
+	struct hop hop;
+	struct search search = { route, &hop, myhostname,
 		clock_ms() + LOOKING_MS };
 	struct mx mx;
 
-	found->count = 0;
-	if (find_hosts(&search, &mx))
+	route->count = 0;
+	if (!parse(&hop, nexthop))
+		snprintf(route->why, sizeof(route->why),
+		    "%.255s: is no next hop", nexthop);
+	else if (find_hosts(&search, &mx))
 		take_hosts(&search, &mx);
-	return found->count > 0;
-}
-
-void
-endpoint_address(
-    const struct endpoint *endpoint, char out[ENDPOINT_ADDRESS_SIZE])
-{
-	if (getnameinfo((const struct sockaddr *)&endpoint->addr, endpoint->len,
-		out, ENDPOINT_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0)
-		strcpy(out, "?");
-}
-
-void
-endpoint_text(const struct endpoint *endpoint, const struct hop *hop,
-    char out[ENDPOINT_TEXT_SIZE])
-{
-	char address[ENDPOINT_ADDRESS_SIZE];
-
-	endpoint_address(endpoint, address);
-	snprintf(out, ENDPOINT_TEXT_SIZE, "[%s]:%s", address, hop->port);
+	return route->count > 0;
 }
