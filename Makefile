@@ -199,7 +199,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
 	    etrn_filter etrn_names.cf
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
-	    odmr-due.service odmr-due.timer \
+	    odmr-etrn@.service odmr-etrn@.timer \
 	    odmr-reconcile.service odmr-reconcile.timer
 
 install: all

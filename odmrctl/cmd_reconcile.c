@@ -14,18 +14,17 @@ enum { REASON_SIZE = 1024 };
 static void
 print_json(FILE *out, const struct reconcile_report *report)
 {
-	struct json json = { .out = out };
+	struct json json;
 
-	json_open(&json, NULL, '{');
-	json_int(&json, "listed", report->listed);
-	json_int(&json, "added", report->added);
-	json_int(&json, "changed", report->changed);
-	json_int(&json, "delivered", report->delivered);
-	json_int(&json, "refused", report->refused);
-	json_int(&json, "expired", report->expired);
-	json_int(&json, "left", report->left);
-	json_close(&json, '}');
-	putc('\n', out);
+	json_begin(&json, out);
+	json_put(&json, "listed", json_integer(report->listed));
+	json_put(&json, "added", json_integer(report->added));
+	json_put(&json, "changed", json_integer(report->changed));
+	json_put(&json, "delivered", json_integer(report->delivered));
+	json_put(&json, "refused", json_integer(report->refused));
+	json_put(&json, "expired", json_integer(report->expired));
+	json_put(&json, "left", json_integer(report->left));
+	json_end(&json);
 }
 
 static void

@@ -247,14 +247,6 @@ CREATE TABLE workaround (
 CREATE UNIQUE INDEX workaround_of ON
 	workaround (coalesce(account, 0), domain, what);
 
--- When domains are started by the clock: cron fields, in local time.
-CREATE TABLE schedule (
-	domain TEXT NOT NULL,
-	fields TEXT NOT NULL,
-	last   INTEGER NOT NULL,            -- up to then nothing is due
-	PRIMARY KEY (domain, fields)
-) WITHOUT ROWID;
-
 -- Next hops of domains with mail waiting, as probed last. What has no row was
 -- never probed and counts as down.
 CREATE TABLE probe (
