@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "odmrctl.h"
+#include "rights.h"
 #include "lib/tags/reconcile.h"
 
 enum { REASON_SIZE = 1024 };
@@ -43,8 +44,12 @@ cmd_reconcile(struct context *ctx, const struct arguments *args)
 {
 	struct reconcile_report report;
 	char reason[REASON_SIZE];
+	int code = rights_drop_but_log(&ctx->conf);
 
-	if (!reconcile(&ctx->conf, ctx->store, &report, reason, sizeof(reason)))
+	if (code != EX_OK)
+		return code;
+	if (!reconcile(&ctx->conf, ctx->store, RECONCILE_BY_TOOL, &report,
+		reason, sizeof(reason)))
 		return complain(EX_TEMPFAIL, "reconcile: %s", reason);
 	if (args->json)
 		print_json(ctx->out, &report);

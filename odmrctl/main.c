@@ -142,7 +142,8 @@ static const struct command commands[] = {
 	{ "sessions", NULL, cmd_sessions, JSON, 0, 0, "[--json]" },
 	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
 	    "[--from DAY] [--to DAY] [--json|--csv]" },
-	{ "reconcile", NULL, cmd_reconcile, JSON, 0, 0, "[--json]" },
+	{ "reconcile", NULL, cmd_reconcile, JSON | PARTLY_ROOT, 0, 0,
+	    "[--json]" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
 	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
 };

@@ -282,9 +282,10 @@ INSERT INTO reconciled VALUES (0);
 
 -- How far the mail log was read.
 CREATE TABLE mail_log (
-	path   TEXT PRIMARY KEY NOT NULL,
+	path   TEXT PRIMARY KEY NOT NULL,   -- or 'journal'
 	inode  INTEGER NOT NULL,
-	offset INTEGER NOT NULL
+	offset INTEGER NOT NULL,
+	cursor TEXT NOT NULL                -- in the journal
 ) WITHOUT ROWID;
 
 -- What the log told of a message before its tag came. `event` is an enum

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/conf.h"
+#include "lib/postfix/mail_journal.h"
 #include "lib/postfix/mail_log_line.h"
 #include "suspicion.h"
 
@@ -458,10 +459,12 @@ enum store_result store_early_each(
 /* Forgets that, and what is too old at `now`, or too much. */
 enum store_result store_early_forget(struct store *, int64_t now);
 
-/* How far a log was read. */
+/* How far a log was read. All is 0: it never was. */
 struct log_position {
-	int64_t inode; /* 0: it never was */
+	int64_t inode;
 	int64_t offset;
+	char
+	    cursor[MAIL_JOURNAL_CURSOR_SIZE]; /* of the journal, in its stead */
 };
 
 /* STORE_NONE, and *position untouched: it never was. */

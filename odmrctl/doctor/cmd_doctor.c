@@ -320,8 +320,8 @@ print_table(struct doctor *doctor)
 	if (counts[SEVERITY_ERROR] + counts[SEVERITY_WARNING] > 0)
 		print_wrapped(out,
 		    doctor_text(doctor,
-			"Changes count after: postfix%s reload, and SIGHUP for "
-			"odmrd and odmr-milter.",
+			"Changes count after: postfix%s reload, SIGHUP for "
+			"odmrd, SIGUSR1 for odmr-milter.",
 			option_c(doctor)),
 		    0);
 }
