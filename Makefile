@@ -49,6 +49,8 @@ DIR_odmrd       := odmrd
 DIR_odmr-milter := milter
 DIR_odmrctl     := odmrctl
 DIR_etrn-trigger := etrn-trigger
+MILTER_LIBS := $(shell pkg-config --libs milter)
+LIBS_odmr-milter := $(MILTER_LIBS)
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
 LIBS_odmrd := -lresolv
@@ -86,7 +88,7 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 UNIT_test_message := milter/message.c
 UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c)
 UNIT_test_settle  := $(addprefix odmrd/jobs/,settle.c settle_note.c \
-		     settle_writer.c history.c workaround_name.c) \
+		     history.c workaround_name.c) \
 		     odmrd/delivery/transaction.c odmrd/net/budget.c
 UNIT_test_intake  := odmrd/net/intake.c
 UNIT_test_refusal := odmrd/delivery/refusal.c
@@ -107,13 +109,15 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o \
 
 # What stands at the ends of the line when `make bench` measures.
 BENCH         := $(addprefix $(BUILD)/bench/,sink customer delay)
+BENCH_MILTER  := $(BUILD)/bench/idle_milter
 BENCH_sink     := serve stream
 BENCH_customer := serve stream
+BENCH_LIBS_idle_milter := $(MILTER_LIBS)
 
-$(BENCH): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
+$(BENCH) $(BENCH_MILTER): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 	    $$(addprefix $(BUILD)/obj/tests/bench/,$$(addsuffix .o,$$(BENCH_$$*)))
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(BENCH_LIBS_$*) $(LDLIBS)
 
 .PHONY: clean
 clean:
@@ -168,8 +172,9 @@ bench-etrn: all
 bench-fetchmail: all
 	tests/bench/fetchmail.py $(MESSAGES)
 
-# How much mail Postfix accepts with the milter and without.
-bench-milter: all
+# How much mail Postfix accepts with the milter, with one that does nothing, and
+# without.
+bench-milter: all $(BENCH_MILTER)
 	tests/bench/milter.py $(ROUNDS)
 
 # What those notice of 100,000 held messages who ask for something else.
@@ -199,7 +204,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
 	    etrn_filter etrn_names.cf
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
-	    odmr-due.service odmr-due.timer \
+	    odmr-etrn@.service odmr-etrn@.timer \
 	    odmr-reconcile.service odmr-reconcile.timer
 
 install: all

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "endpoint.h"
 
 /* getaddrinfo takes 65902 for 366. */
 static bool
@@ -37,45 +38,30 @@ resolve(const char *host, const char *port, struct address *out)
 	return true;
 }
 
-/* Splits "host:port" and "[host]:port" in place; NULL if there is no port. */
-static char *
-split(char *text, char **host)
+/* Brackets are for what has colons of its own. */
+static bool
+take(const char *text, struct address *out)
 {
-	char *colon = strrchr(text, ':');
-	size_t len;
+	struct endpoint to;
 
-	if (colon == NULL)
-		return NULL;
-	*colon = '\0';
-	len = strlen(text);
-	*host = text;
-	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-		text[len - 1] = '\0';
-		*host = text + 1;
-		/* Brackets are for what has colons of its own. */
-		if (strchr(*host, ':') == NULL)
-			return NULL;
-	} else if (strchr(text, ':') != NULL)
-		return NULL;
-	return colon + 1;
+	return endpoint_split(&to, text) == NULL &&
+	    to.brackets == (strchr(to.host, ':') != NULL) &&
+	    resolve(to.host, to.port, out);
 }
 
 int
 address_next(const char **list, struct address *out, char *error, size_t size)
 {
-	char text[sizeof(out->text)], *host, *port;
 	size_t len;
 
 	*list += strspn(*list, ", \t");
 	if (**list == '\0')
 		return 0;
 	len = strcspn(*list, ", \t");
-	if (len < sizeof(text)) {
-		memcpy(text, *list, len);
-		text[len] = '\0';
-		strcpy(out->text, text);
-		port = split(text, &host);
-		if (port != NULL && resolve(host, port, out)) {
+	if (len < sizeof(out->text)) {
+		memcpy(out->text, *list, len);
+		out->text[len] = '\0';
+		if (take(out->text, out)) {
 			*list += len;
 			return 1;
 		}

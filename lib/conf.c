@@ -188,11 +188,23 @@ conf_load(struct conf *conf, const char *path, char error[CONF_ERROR_SIZE])
 		    "%.256s: myhostname: not set, and the system's name cannot "
 		    "be had: %s",
 		    path, strerror(errno));
+#ifndef HAVE_LIBSYSTEMD
+	else if (conf_has_journal(conf))
+		snprintf(error, CONF_ERROR_SIZE,
+		    "%.256s: mail_log: journal: built without libsystemd",
+		    path);
+#endif
 	else
 		ok = true;
 	if (!ok)
 		conf_free(conf);
 	return ok;
+}
+
+bool
+conf_has_journal(const struct conf *conf)
+{
+	return strcmp(conf->mail_log, "journal") == 0;
 }
 
 void

@@ -17,6 +17,7 @@ enum { CONF_ERROR_SIZE = 512 };
 
 /* What the words of some settings mean; yes and no are 1 and 0. */
 enum { CONF_LOG_SYSLOG, CONF_LOG_STDERR };
+enum { CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum { REVERSE_TLS_NONE, REVERSE_TLS_MAY, REVERSE_TLS_REQUIRE };
 enum { DEQUEUE_AUTO, DEQUEUE_CHUNKING, DEQUEUE_PIPELINING, DEQUEUE_LOCKSTEP };
 enum { BELIEVE_SECOND_OPINION, BELIEVE_ALWAYS };
@@ -34,13 +35,14 @@ struct conf {
 	char *postfix_user;
 	char *postqueue_path;
 	char *postconf_path;
-	char *mail_log;
+	char *mail_log; /* see conf_has_journal */
 
 	/* odmr-milter */
 	char *milter_socket;
 	char *milter_pid_file;
 
 	/* odmrd */
+	long log_level;
 	char *listen;
 	char *listen_tls;
 	char *pid_file;
@@ -101,5 +103,8 @@ struct conf {
 bool conf_load(
     struct conf *conf, const char *path, char error[CONF_ERROR_SIZE]);
 void conf_free(struct conf *conf);
+
+/* mail_log is systemd's journal, not a file. */
+bool conf_has_journal(const struct conf *conf);
 
 #endif

@@ -16,6 +16,7 @@ enum { LINE_MAX_BYTES = 2048 };
 
 static const char *program = "odmr";
 static enum log_target target = LOG_TO_STDERR;
+static bool debugs;
 
 void
 log_open(const char *name, enum log_target where)
@@ -146,6 +147,31 @@ log_error(const char *id, const char *fmt, ...)
 	va_start(ap, fmt);
 	write_line(LOG_ERR, "error: ", id, fmt, ap);
 	va_end(ap);
+}
+
+void
+log_set_debug(bool on)
+{
+	debugs = on;
+}
+
+static void __attribute__((format(printf, 2, 3)))
+write_debug(const char *id, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(LOG_DEBUG, "debug: ", id, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_state(const char *id, const char *what, const char *of, const char *from,
+    const char *to)
+{
+	if (debugs && strcmp(from, to) != 0)
+		write_debug(id, "%s%s%s %s -> %s", what, of != NULL ? " " : "",
+		    of != NULL ? of : "", from, to);
 }
 
 void

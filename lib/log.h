@@ -12,6 +12,8 @@
 #ifndef LOG_H
 #define LOG_H
 
+#include <stdbool.h>
+
 enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
 /* Until log_open is called, lines go to standard error. `program` is kept. */
@@ -24,6 +26,13 @@ void log_warning(const char *id, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void log_error(const char *id, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Whether changes of state are logged; at first they are not. */
+void log_set_debug(bool on);
+/* "debug: message 4jX8B2 waiting -> sending"; `of`, here the queue id, may be
+ * NULL. Only for the thread of log_set_debug. */
+void log_state(const char *id, const char *what, const char *of,
+    const char *from, const char *to);
 
 /*
  * What a peer calls itself, as one word of a line: blanks and whatever else

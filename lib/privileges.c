@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,25 @@
 #include "privileges.h"
 
 static bool laid_off;
+static gid_t another_group;
+
+void
+privileges_with_group(gid_t group)
+{
+	another_group = group;
+}
+
+static int
+add_group(void)
+{
+	gid_t groups[NGROUPS_MAX];
+	int count = getgroups(NGROUPS_MAX - 1, groups);
+
+	if (another_group == 0 || count == -1)
+		return count == -1 ? -1 : 0;
+	groups[count] = another_group;
+	return setgroups((size_t)count + 1, groups);
+}
 
 /* To leave the saved id alone is to be able to go back. */
 static bool
@@ -23,7 +43,7 @@ become(const char *user, gid_t extra, bool for_good, char *error, size_t size)
 		return false;
 	}
 	/* Its own groups too: one of them may read the certificate's key. */
-	if (initgroups(user, extra) == 0 &&
+	if (initgroups(user, extra) == 0 && add_group() == 0 &&
 	    setresgid(pw->pw_gid, pw->pw_gid,
 		for_good ? pw->pw_gid : (gid_t)-1) == 0 &&
 	    setresuid(

@@ -18,6 +18,8 @@
 /* Becomes `user`, with the groups that are its own and `extra` as the only
  * other one. False, with one line in `error`, if that cannot be. */
 bool privileges_drop(const char *user, gid_t extra, char *error, size_t size);
+/* One more, from the next drop or laying off on. */
+void privileges_with_group(gid_t group);
 
 /* The same for a while, and nothing at all without root. */
 bool privileges_lay_off(

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/endpoint.h"
 #include "reaching.h"
 
 /* On Linux the time for sending bounds connect(2) as well. */
@@ -41,18 +42,14 @@ reaching_address(
 	    seconds, error);
 }
 
-/* "port@host" */
 static int
-reach_inet(const char *name, int seconds, char error[REACHING_ERROR_SIZE])
+reach_inet(
+    const struct endpoint *to, int seconds, char error[REACHING_ERROR_SIZE])
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
-	const char *host = strchr(name, '@');
-	char port[16];
-	int fd, rc;
+	const char *host = to->host[0] != '\0' ? to->host : "localhost";
+	int fd, rc = getaddrinfo(host, to->port, &hints, &found);
 
-	snprintf(port, sizeof(port), "%.*s", (int)strcspn(name, "@"), name);
-	rc = getaddrinfo(
-	    host != NULL ? host + 1 : "localhost", port, &hints, &found);
 	if (rc != 0) {
 		snprintf(error, REACHING_ERROR_SIZE, "%s", gai_strerror(rc));
 		return -1;
@@ -66,17 +63,17 @@ int
 reaching_socket(const char *name, int seconds, char error[REACHING_ERROR_SIZE])
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	const char *rest = name + strcspn(name, ":");
+	struct endpoint to;
+	const char *path = endpoint_socket(&to, name);
 
-	rest += *rest == ':';
-	if (strncmp(name, "inet", 4) == 0)
-		return reach_inet(rest, seconds, error);
-	if (strlen(rest) >= sizeof(addr.sun_path)) {
+	if (path == NULL)
+		return reach_inet(&to, seconds, error);
+	if (strlen(path) >= sizeof(addr.sun_path)) {
 		snprintf(error, REACHING_ERROR_SIZE,
 		    "longer than the path of a socket can be");
 		return -1;
 	}
-	strcpy(addr.sun_path, rest);
+	strcpy(addr.sun_path, path);
 	return reach(
 	    (const struct sockaddr *)&addr, sizeof(addr), seconds, error);
 }

@@ -31,14 +31,35 @@ make_room(struct recipients *list)
 	return true;
 }
 
-/* A control character would forge a line in the tag's list. */
 static bool
-has_control(const char *s, size_t len)
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+/* Dot-string of RFC 5321 4.1.2, with octets beyond ASCII. */
+static bool
+is_dot_string(const char *s, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return true;
-	return false;
+		if (s[i] == '.' ? i == 0 || i == len - 1 || s[i - 1] == '.'
+				: strchr(" \"(),:;<>@[\\]", s[i]) != NULL)
+			return false;
+	return len > 0;
+}
+
+/* Writes the local part as this list has it; its end is returned. */
+static char *
+put_local_part(char *out, const char *local, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		out[i] = is_control(local[i]) ? '?' : local[i];
+	if (len > 2 && out[0] == '"' && out[len - 1] == '"' &&
+	    is_dot_string(out + 1, len - 2)) {
+		len -= 2;
+		memmove(out, out + 1, len);
+	}
+	return out + len;
 }
 
 /*
@@ -53,7 +74,7 @@ find_domain(const char *s, size_t len, size_t *local_len,
 	const char *at = memrchr(s, '@', len);
 	size_t domain_len;
 
-	if (at == NULL || at == s || has_control(s, len))
+	if (at == NULL || at == s)
 		return false;
 	*local_len = (size_t)(at - s);
 	domain_len = len - *local_len - 1;
@@ -70,6 +91,7 @@ recipients_add(struct recipients *list, const char *address, size_t len,
 	char domain[DOMAIN_SIZE];
 	size_t local_len, domain_size;
 	const char *why = NULL;
+	char *end;
 
 	if (!find_domain(address, len, &local_len, domain, &why))
 		return why != domain_no_memory;
@@ -80,9 +102,9 @@ recipients_add(struct recipients *list, const char *address, size_t len,
 	recipient->address = malloc(local_len + 1 + domain_size);
 	if (recipient->address == NULL)
 		return false;
-	memcpy(recipient->address, address, local_len + 1);
-	memcpy(recipient->address + local_len + 1, domain, domain_size);
-	recipient->domain = recipient->address + local_len + 1;
+	end = put_local_part(recipient->address, address, local_len);
+	*end++ = '@';
+	recipient->domain = memcpy(end, domain, domain_size);
 	recipient->reason = reason;
 	list->count++;
 	return true;

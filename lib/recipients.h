@@ -3,6 +3,11 @@
  * The recipients of one message that are in some domain: from its envelope, or
  * as Postfix lists them. One without a domain that could be a relay domain is
  * of no concern and left out.
+ *
+ * A control character is written as "?", as Postfix lists it (and it would
+ * forge a line in a tag's list), and no quotes stand where none are needed: one
+ * with such a character Postfix lists twice when it was deferred, with quotes
+ * and without.
  */
 #ifndef RECIPIENTS_H
 #define RECIPIENTS_H

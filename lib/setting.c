@@ -33,6 +33,7 @@ static const struct setting settings[] = {
 	{ NAMED(milter_socket), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },
 	{ NAMED(milter_pid_file), TEXT_OF("/run/odmr/odmr-milter.pid") },
 
+	{ NAMED(log_level), WORD_OF("info", "info|debug") },
 	{ NAMED(listen), TEXT_OF("*:366, [::]:366") },
 	{ NAMED(listen_tls), TEXT_OF("") },
 	{ NAMED(pid_file), TEXT_OF("/run/odmr/odmrd.pid") },

@@ -6,7 +6,7 @@
  *
  * Whatever can be wrong with the set-up is found before the program leaves the
  * terminal: when it returns, or when the pid file has its number, the socket
- * takes connections. SIGHUP has the configuration read again, SIGTERM ends it.
+ * takes connections. SIGUSR1 has the configuration read again, SIGTERM ends it.
  */
 #include <errno.h>
 #include <pwd.h>
@@ -14,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "complaint.h"
+#include "filter.h"
 #include "lib/conf.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -27,7 +29,7 @@
 #include "server.h"
 #include "lib/streams.h"
 #include "socket.h"
-#include "writer.h"
+#include "tagger.h"
 
 static void
 load(struct conf *conf, const char *path)
@@ -67,20 +69,20 @@ start(const struct conf *conf, bool foreground)
 {
 	char error[SOCKET_ERROR_SIZE], pid_error[PID_ERROR_SIZE];
 	gid_t group = postfix_group(conf);
-	int listener;
 	int pid_fd = pid_file_open(conf->milter_pid_file, pid_error);
 
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "milter_pid_file: %s", pid_error);
 	if (!privileges_drop(conf->user, group, error, sizeof(error)))
 		fatal(EX_OSERR, "%s", error);
-	listener = socket_open(conf->milter_socket, group, error);
-	if (listener == -1)
+	if (!filter_register() ||
+	    !socket_open(conf->milter_socket, group, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
-	if (!server_init(listener) || !writer_start(conf))
+	server_init();
+	if (!tagger_start(conf) || !server_start())
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
 	if (!pid_file_write(pid_fd))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",
@@ -89,7 +91,7 @@ start(const struct conf *conf, bool foreground)
 }
 
 static void
-on_hangup(void *conf)
+on_reload(void *conf)
 {
 	reload(conf);
 }
@@ -104,6 +106,8 @@ main(int argc, char **argv)
 
 	streams_occupy();
 	log_open("odmr-milter", LOG_TO_STDERR);
+	/* What libmilter says is seen there as well. */
+	openlog("odmr-milter", LOG_PERROR | LOG_PID, LOG_MAIL);
 	load(&conf, options.conf_path);
 	if (options.test) {
 		conf_free(&conf);
@@ -118,13 +122,12 @@ main(int argc, char **argv)
 		log_open("odmr-milter", LOG_TO_SYSLOG);
 	log_info(NULL, "started on %s", conf.milter_socket);
 	notify_ready();
-	ok = server_run(on_hangup, &conf);
+	ok = server_run(conf.milter_socket, on_reload, &conf);
 	if (!ok)
-		log_error(NULL, "the loop failed: %s", strerror(errno));
+		log_error(NULL, "libmilter has ended");
 	notify_stopping();
 	socket_remove(conf.milter_socket);
-	server_end();
-	ended = writer_stop();
+	ended = tagger_stop();
 	complaint_end();
 	log_info(NULL, "stopped");
 	pid_file_remove(conf.milter_pid_file, pid_fd);

@@ -86,12 +86,11 @@ message_begin(struct message *message, const char *const *argv)
 }
 
 void
-message_recipient(struct message *message, const char *const *argv)
+message_recipient(struct message *message, const char *address)
 {
-	const char *address;
 	size_t len;
 
-	address = bare_address(argv[0], &len);
+	address = bare_address(address, &len);
 	if (!recipients_add(&message->recipients, address, len, NULL))
 		message->broken = true;
 }

@@ -29,9 +29,10 @@ struct message {
 /* Forgets whatever was kept. */
 void message_clear(struct message *message);
 
-/* MAIL and RCPT: `argv` is the address and its ESMTP parameters, NULL last. */
+/* MAIL: `argv` is the address and its ESMTP parameters, NULL last. */
 void message_begin(struct message *message, const char *const *argv);
-void message_recipient(struct message *message, const char *const *argv);
+/* RCPT. */
+void message_recipient(struct message *message, const char *address);
 
 /* A header field. Of the topmost few Received: fields the queue ids are kept:
  * what passes a content filter comes twice, and has had another id. */

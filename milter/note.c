@@ -3,10 +3,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "note.h"
 
 /* What malloc needs for itself, about. */
 enum { MALLOC_BYTES = 16 };
+
+static struct note *
+next_of(const struct note *note)
+{
+	return (struct note *)note->head.next;
+}
 
 static size_t
 count_bytes(const struct note *note)
@@ -39,7 +46,9 @@ note_new(struct message *message, const char *queue_id, const char *client)
 	strlcpy(note->client, client, sizeof(note->client));
 	note->message = *message;
 	*message = (struct message) { 0 };
-	note->bytes = count_bytes(note);
+	note->head.since = clock_ms();
+	note->head.bytes = count_bytes(note);
+	note->head.weight = note->message.recipients.count;
 	return note;
 }
 
@@ -49,7 +58,7 @@ notes_free(struct note **first)
 	struct note *note;
 
 	while ((note = *first) != NULL) {
-		*first = note->next;
+		*first = next_of(note);
 		message_clear(&note->message);
 		free(note->queue_id);
 		free(note);
@@ -74,7 +83,7 @@ static enum store_result
 sift(struct store *store, struct note *first)
 {
 	store_domain_begin(store);
-	for (struct note *note = first; note != NULL; note = note->next) {
+	for (struct note *note = first; note != NULL; note = next_of(note)) {
 		if (note->sifted)
 			continue;
 		if (!message_sift(&note->message, judge, store)) {
@@ -91,7 +100,7 @@ static bool
 is_concerned(const struct note *first)
 {
 	while (first != NULL && first->message.recipients.count == 0)
-		first = first->next;
+		first = next_of(first);
 	return first != NULL;
 }
 
@@ -128,7 +137,8 @@ add_tags(struct store *store, const struct note *first, const char **why)
 	struct share share;
 	size_t next;
 
-	for (const struct note *note = first; note != NULL; note = note->next) {
+	for (const struct note *note = first; note != NULL;
+	     note = next_of(note)) {
 		next = 0;
 		while (
 		    recipients_share(&note->message.recipients, &next, &share))

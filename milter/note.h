@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What is noted of one message at its end: all that its tags need. Notes are
- * made by the thread that serves the sessions and written by the writer's.
+ * made by the threads that serve the sessions and written by another.
  */
 #ifndef NOTE_H
 #define NOTE_H
@@ -10,14 +10,12 @@
 #include <stdint.h>
 
 #include "message.h"
-#include "lib/store/store.h"
+#include "lib/store/writer.h"
 
 struct note {
-	struct note *next;
+	struct writer_note head;
 	char *queue_id;
 	int64_t arrived;
-	int64_t since; /* milliseconds of the monotonic clock */
-	size_t bytes;  /* that it takes in memory */
 	struct message message;
 	bool sifted; /* only relay domains are left in the message */
 	char client[INET6_ADDRSTRLEN];

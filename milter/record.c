@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "complaint.h"
 #include "record.h"
-#include "writer.h"
+#include "tagger.h"
 
-static void
-miss(const char *queue_id, const char *why)
+void
+record_missed(const char *queue_id, const char *why)
 {
 	complaint_missed(queue_id, why);
-	writer_missed();
+	tagger_missed();
 }
 
 static void
@@ -18,8 +18,8 @@ hand_over(struct message *message, const char *queue_id, const char *client)
 
 	recipients_sort(&message->recipients);
 	note = note_new(message, queue_id, client);
-	if (note == NULL || !writer_take(&note, why)) {
-		miss(queue_id, why);
+	if (note == NULL || !tagger_take(&note, why)) {
+		record_missed(queue_id, why);
 		notes_free(&note);
 	}
 }
@@ -29,9 +29,9 @@ record_message(
     struct message *message, const char *queue_id, const char *client)
 {
 	if (message->broken)
-		miss(queue_id, "out of memory");
+		record_missed(queue_id, "out of memory");
 	else if (message->recipients.count > 0 && queue_id == NULL)
-		miss(NULL,
+		record_missed(NULL,
 		    "the mail system gives no queue id (is \"i\" in "
 		    "milter_end_of_data_macros?)");
 	else if (message->recipients.count > 0)

@@ -17,4 +17,7 @@
 void record_message(
     struct message *message, const char *queue_id, const char *client);
 
+/* Mail passes untagged. */
+void record_missed(const char *queue_id, const char *why);
+
 #endif

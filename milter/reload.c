@@ -5,7 +5,7 @@
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "reload.h"
-#include "writer.h"
+#include "tagger.h"
 
 static char *conf_path;
 
@@ -49,7 +49,7 @@ reload(const struct conf *started)
 		free(fresh);
 	} else {
 		tell_all_fixed(started, fresh);
-		writer_reload(fresh);
+		tagger_reload(fresh);
 		log_info(NULL, "reloaded");
 	}
 	notify_ready();

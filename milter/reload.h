@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * SIGHUP: the configuration is read again. The databases are taken up; what a
+ * SIGUSR1: the configuration is read again. The databases are taken up; what a
  * running milter cannot change is named in the log and stays.
  */
 #ifndef RELOAD_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <netdb.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <libmilter/mfapi.h>
+
 #include "lib/log.h"
 #include "socket.h"
 
 /* More than Postfix has SMTP servers: where the queue of connections is full,
  * their mail passes untagged. */
-enum { BACKLOG = 1024, INET_NAME_SIZE = 300 };
+enum { BACKLOG = 1024 };
 
 /* The path of a unix socket; NULL for one of the Internet. */
 static const char *
@@ -27,46 +30,21 @@ socket_path(const char *name)
 	return NULL;
 }
 
-static bool
-is_inet6(const char *name)
-{
-	return strncmp(name, "inet6:", 6) == 0;
-}
-
-/* The port of "inet:port@host" goes to `port`, the host is returned; NULL where
- * none is named. */
-static char *
-split_inet(const char *name, char port[INET_NAME_SIZE])
-{
-	char *host;
-	size_t len;
-
-	strlcpy(port, strchr(name, ':') + 1, INET_NAME_SIZE);
-	host = strchr(port, '@');
-	if (host == NULL)
-		return NULL;
-	*host++ = '\0';
-	len = strlen(host);
-	if (len < 2 || host[0] != '[' || host[len - 1] != ']')
-		return host;
-	host[len - 1] = '\0';
-	return host + 1;
-}
-
 static const char *
 inet_fault(const char *name)
 {
-	char port[INET_NAME_SIZE];
-	const char *host;
+	unsigned long port;
+	char *end;
 
-	if (strncmp(name, "inet:", 5) != 0 && !is_inet6(name))
+	if (strncmp(name, "inet:", 5) != 0 && strncmp(name, "inet6:", 6) != 0)
 		return "is neither unix:/path nor inet:port@host";
-	if (strlen(name) >= INET_NAME_SIZE)
-		return "is too long";
-	host = split_inet(name, port);
-	if (port[0] == '\0' || port[strspn(port, "0123456789")] != '\0')
+	name = strchr(name, ':') + 1;
+	errno = 0;
+	port = strtoul(name, &end, 10);
+	if (name[0] < '0' || name[0] > '9' || (*end != '\0' && *end != '@') ||
+	    errno != 0 || port > UINT16_MAX)
 		return "has no port number before the @";
-	if (host != NULL && host[0] == '\0')
+	if (strcmp(end, "@") == 0)
 		return "has no host behind the @";
 	return NULL;
 }
@@ -132,92 +110,48 @@ remove_stale(const char *path)
 	return NULL;
 }
 
-static int
-open_listener(int family)
-{
-	return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-}
-
+/* libmilter tells why it cannot. */
 static bool
-start_listening(int fd, const struct sockaddr *addr, socklen_t size)
+listen_at(const char *name)
 {
-	static const int on = 1;
+	bool ok;
+	mode_t mask = umask(0117);
 
-	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) == 0 &&
-	    bind(fd, addr, size) == 0 && listen(fd, BACKLOG) == 0;
-}
-
-/* -1, with what is wrong. */
-static int
-listen_at(const struct sockaddr *addr, socklen_t size, const char **fault)
-{
-	int fd = open_listener(addr->sa_family);
-
-	if (fd != -1 && start_listening(fd, addr, size))
-		return fd;
-	*fault = strerror(errno);
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
-
-static int
-listen_on_path(const char *path, gid_t group, const char **fault)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd;
-
-	*fault = remove_stale(path);
-	if (*fault != NULL)
-		return -1;
-	strlcpy(addr.sun_path, path, sizeof(addr.sun_path));
-	mask = umask(0117);
-	fd = listen_at((struct sockaddr *)&addr, sizeof(addr), fault);
+	ok = smfi_setbacklog(BACKLOG) == MI_SUCCESS &&
+	    smfi_setconn((char *)(uintptr_t)name) == MI_SUCCESS &&
+	    smfi_opensocket(false) == MI_SUCCESS;
 	umask(mask);
-	if (fd != -1 && group != (gid_t)-1 &&
+	return ok;
+}
+
+bool
+socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name), *fault = NULL;
+
+	if (path != NULL)
+		fault = remove_stale(path);
+	if (fault == NULL && !listen_at(name))
+		fault = "libmilter cannot open it";
+	if (fault != NULL) {
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
+		return false;
+	}
+	if (path != NULL && group != (gid_t)-1 &&
 	    chown(path, (uid_t)-1, group) == -1)
 		log_warning(NULL,
 		    "%s: not given to the mail system's group: %s", path,
 		    strerror(errno));
-	return fd;
+	return true;
 }
 
-/* "port@host", the host as a name, as an address, or as one in brackets;
- * without a host, every address of this machine. */
-static int
-listen_on_port(const char *name, const char **fault)
+bool
+socket_knock(const char *name)
 {
-	struct addrinfo hints = { .ai_flags = AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM };
-	char port[INET_NAME_SIZE], *host;
-	struct addrinfo *found;
-	int rc, fd;
+	const char *path = socket_path(name);
 
-	hints.ai_family = is_inet6(name) ? AF_INET6 : AF_INET;
-	host = split_inet(name, port);
-	rc = getaddrinfo(host, port, &hints, &found);
-	if (rc != 0) {
-		*fault = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
-		return -1;
-	}
-	fd = listen_at(found->ai_addr, found->ai_addrlen, fault);
-	freeaddrinfo(found);
-	return fd;
-}
-
-int
-socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
-{
-	const char *path = socket_path(name), *fault = NULL;
-	int fd = path != NULL ? listen_on_path(path, group, &fault)
-			      : listen_on_port(name, &fault);
-
-	if (fd == -1)
-		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
-		    name, fault);
-	return fd;
+	return path != NULL && is_answered(path) == 1;
 }
 
 void

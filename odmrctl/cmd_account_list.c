@@ -52,27 +52,28 @@ print_row(const struct account *account, void *arg)
 static void
 json_grant(const char *name, void *arg)
 {
-	json_text(arg, NULL, name);
+	json_add(arg, json_text(name));
 }
 
 static void
 json_row(const struct account *account, void *arg)
 {
 	struct listing *listing = arg;
-	struct json *json = listing->json;
+	json_t *row = json_object(), *domains = json_array(),
+	       *workarounds = json_array();
 
-	json_open(json, NULL, '{');
-	json_text(json, "login", account->login);
-	json_bool(json, "disabled", account->disabled);
-	json_bool(json, "cram_md5", account->password != NULL);
-	json_int(json, "linger", account->linger);
-	json_time(json, "created", account->created);
-	json_open(json, "domains", '[');
-	visit_grants(listing, account, json_grant, json);
-	json_close(json, ']');
-	if (workarounds_json(listing->store, account->id, "", json) != STORE_OK)
+	json_set_text(row, "login", account->login);
+	json_set_bool(row, "disabled", account->disabled);
+	json_set_bool(row, "cram_md5", account->password != NULL);
+	json_set_int(row, "linger", account->linger);
+	json_set_time(row, "created", account->created);
+	visit_grants(listing, account, json_grant, domains);
+	json_set(row, "domains", domains);
+	if (workarounds_json(listing->store, account->id, "", workarounds) !=
+	    STORE_OK)
 		listing->result = STORE_FAILED;
-	json_close(json, '}');
+	json_set(row, "workarounds", workarounds);
+	json_put(listing->json, NULL, row);
 }
 
 static enum store_result

@@ -110,13 +110,12 @@ print_row(const struct cert *cert, void *arg)
 static void
 json_row(const struct cert *cert, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "login", cert->login);
-	json_text(json, "fingerprint", cert->fingerprint);
-	json_time(json, "created", cert->created);
-	json_close(json, '}');
+	json_set_text(row, "login", cert->login);
+	json_set_text(row, "fingerprint", cert->fingerprint);
+	json_set_time(row, "created", cert->created);
+	json_put(arg, NULL, row);
 }
 
 static enum store_result

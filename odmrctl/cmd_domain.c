@@ -9,17 +9,17 @@
 
 #include "recheck.h"
 #include "list.h"
-#include "nexthop.h"
+#include "lib/endpoint.h"
 #include "odmrctl.h"
 #include "lib/spelling.h"
 #include "table.h"
 #include "workarounds.h"
 
-enum { NAME_WIDTH = 36, NEXTHOP_SIZE = 264 };
+enum { NAME_WIDTH = 36 };
 
 struct settings {
 	enum domain_mode mode;
-	char nexthop[NEXTHOP_SIZE]; /* "": by MX */
+	char nexthop[ENDPOINT_TEXT_SIZE]; /* "": by MX */
 };
 
 int
@@ -69,13 +69,16 @@ take_domain_or_all(struct context *ctx, const struct arguments *args,
 static int
 take_nexthop(const char *typed, struct settings *settings)
 {
-	const char *fault = NULL;
+	struct endpoint hop;
+	const char *fault;
 
 	settings->nexthop[0] = '\0';
-	if (typed[0] != '\0')
-		fault = nexthop_parse(typed, settings->nexthop, NEXTHOP_SIZE);
+	if (typed[0] == '\0')
+		return EX_OK;
+	fault = endpoint_parse(&hop, typed);
 	if (fault != NULL)
 		return complain(EX_DATAERR, "next hop \"%s\" %s", typed, fault);
+	endpoint_text(&hop, settings->nexthop);
 	return EX_OK;
 }
 
@@ -163,7 +166,7 @@ copy_settings(const struct domain *domain, void *arg)
 
 	settings->mode = domain->mode;
 	if (domain->nexthop != NULL)
-		strlcpy(settings->nexthop, domain->nexthop, NEXTHOP_SIZE);
+		strlcpy(settings->nexthop, domain->nexthop, ENDPOINT_TEXT_SIZE);
 }
 
 int
@@ -202,29 +205,26 @@ print_row(const struct domain *domain, void *arg)
 	    domain->nexthop != NULL ? domain->nexthop : "-");
 }
 
-static void
-json_fields(const struct domain *domain, void *arg)
+static json_t *
+object_of(const struct domain *domain)
 {
 	struct spelling spelling = spelling_of(domain->name);
-	struct json *json = arg;
+	json_t *object = json_object();
 
-	json_text(json, "domain", domain->name);
-	json_text(json, "unicode", spelling.unicode);
+	json_set_text(object, "domain", domain->name);
+	json_set_text(object, "unicode", spelling.unicode);
 	spelling_free(&spelling);
-	json_text(json, "mode", domain_mode_name(domain->mode));
-	json_text(json, "nexthop", domain->nexthop);
-	json_text(json, "socket", domain->socket);
-	json_time(json, "created", domain->created);
+	json_set_text(object, "mode", domain_mode_name(domain->mode));
+	json_set_text(object, "nexthop", domain->nexthop);
+	json_set_text(object, "socket", domain->socket);
+	json_set_time(object, "created", domain->created);
+	return object;
 }
 
 static void
 json_row(const struct domain *domain, void *arg)
 {
-	struct json *json = arg;
-
-	json_open(json, NULL, '{');
-	json_fields(domain, json);
-	json_close(json, '}');
+	json_put(arg, NULL, object_of(domain));
 }
 
 static enum store_result
@@ -287,34 +287,39 @@ show_table(struct context *ctx, const char *name, int64_t held)
 }
 
 static void
-json_holder(const char *login, void *arg)
+keep(const struct domain *domain, void *arg)
 {
-	json_text(arg, NULL, login);
+	*(json_t **)arg = object_of(domain);
 }
 
-static enum store_result
-json_holders(struct store *store, const char *domain, struct json *json)
+static void
+json_holder(const char *login, void *arg)
 {
-	return store_grantees(store, domain, json_holder, json);
+	json_add(arg, json_text(login));
 }
 
 static int
 show_json(struct context *ctx, const char *name, int64_t held)
 {
+	json_t *shown = NULL, *accounts = json_array(),
+	       *workarounds = json_array();
 	struct json json = { .out = ctx->out };
-	int code;
 
-	json_open(&json, NULL, '{');
-	if (store_domain_get(ctx->store, name, json_fields, &json) != STORE_OK)
+	if (store_domain_get(ctx->store, name, keep, &shown) != STORE_OK ||
+	    store_grantees(ctx->store, name, json_holder, accounts) !=
+		STORE_OK ||
+	    workarounds_json(ctx->store, 0, name, workarounds) != STORE_OK) {
+		json_decref(shown);
+		json_decref(accounts);
+		json_decref(workarounds);
 		return complain_store(ctx);
-	json_int(&json, "held", held);
-	code = list_array(ctx, &json, "accounts", json_holders, name);
-	if (code == EX_OK &&
-	    workarounds_json(ctx->store, 0, name, &json) != STORE_OK)
-		code = complain_store(ctx);
-	json_close(&json, '}');
+	}
+	json_set_int(shown, "held", held);
+	json_set(shown, "accounts", accounts);
+	json_set(shown, "workarounds", workarounds);
+	json_put(&json, NULL, shown);
 	putc('\n', ctx->out);
-	return code;
+	return EX_OK;
 }
 
 int

@@ -117,12 +117,11 @@ print_row(const struct etrn_permission *permission, void *arg)
 static void
 json_row(const struct etrn_permission *permission, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "domain", permission->domain);
-	json_text(json, "who", permission->who);
-	json_close(json, '}');
+	json_set_text(row, "domain", permission->domain);
+	json_set_text(row, "who", permission->who);
+	json_put(arg, NULL, row);
 }
 
 static enum store_result

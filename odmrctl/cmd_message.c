@@ -67,18 +67,16 @@ show_message(struct context *ctx, const char *id, struct json *json)
 int
 cmd_message(struct context *ctx, const struct arguments *args)
 {
-	struct json json = { .out = ctx->out };
+	struct json json;
 	const char *id = args->operands[0];
 	int code = take_queue_id(id);
 
 	if (code != EX_OK || !args->json)
 		return code != EX_OK ? code : show_message(ctx, id, NULL);
-	json_open(&json, NULL, '{');
-	json_open(&json, "messages", '[');
+	json_begin(&json, ctx->out);
+	json_list(&json, "messages");
 	code = show_message(ctx, id, &json);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	putc('\n', ctx->out);
+	json_end(&json);
 	return code;
 }
 

@@ -124,15 +124,13 @@ queue_table(struct context *ctx, const struct selection *selection)
 static int
 queue_json(struct context *ctx, const struct selection *selection)
 {
-	struct json json = { .out = ctx->out };
+	struct json json;
 
-	json_open(&json, NULL, '{');
-	json_open(&json, "messages", '[');
+	json_begin(&json, ctx->out);
+	json_list(&json, "messages");
 	if (visit(ctx->store, selection, message_json, &json) != STORE_OK)
 		return complain_store(ctx);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	putc('\n', ctx->out);
+	json_end(&json);
 	return EX_OK;
 }
 

@@ -172,14 +172,13 @@ print_row(const struct queue_name *row, void *arg)
 }
 
 static void
-json_row(const struct queue_name *row, void *arg)
+json_row(const struct queue_name *queue, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "name", row->name);
-	json_text(json, "domain", row->domain);
-	json_close(json, '}');
+	json_set_text(row, "name", queue->name);
+	json_set_text(row, "domain", queue->domain);
+	json_put(arg, NULL, row);
 }
 
 static enum store_result

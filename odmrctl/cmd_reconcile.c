@@ -7,6 +7,7 @@
 
 #include "json.h"
 #include "odmrctl.h"
+#include "rights.h"
 #include "lib/tags/reconcile.h"
 
 enum { REASON_SIZE = 1024 };
@@ -14,18 +15,17 @@ enum { REASON_SIZE = 1024 };
 static void
 print_json(FILE *out, const struct reconcile_report *report)
 {
-	struct json json = { .out = out };
+	struct json json;
 
-	json_open(&json, NULL, '{');
-	json_int(&json, "listed", report->listed);
-	json_int(&json, "added", report->added);
-	json_int(&json, "changed", report->changed);
-	json_int(&json, "delivered", report->delivered);
-	json_int(&json, "refused", report->refused);
-	json_int(&json, "expired", report->expired);
-	json_int(&json, "left", report->left);
-	json_close(&json, '}');
-	putc('\n', out);
+	json_begin(&json, out);
+	json_put(&json, "listed", json_integer(report->listed));
+	json_put(&json, "added", json_integer(report->added));
+	json_put(&json, "changed", json_integer(report->changed));
+	json_put(&json, "delivered", json_integer(report->delivered));
+	json_put(&json, "refused", json_integer(report->refused));
+	json_put(&json, "expired", json_integer(report->expired));
+	json_put(&json, "left", json_integer(report->left));
+	json_end(&json);
 }
 
 static void
@@ -44,8 +44,12 @@ cmd_reconcile(struct context *ctx, const struct arguments *args)
 {
 	struct reconcile_report report;
 	char reason[REASON_SIZE];
+	int code = rights_drop_but_log(&ctx->conf);
 
-	if (!reconcile(&ctx->conf, ctx->store, &report, reason, sizeof(reason)))
+	if (code != EX_OK)
+		return code;
+	if (!reconcile(&ctx->conf, ctx->store, RECONCILE_BY_TOOL, &report,
+		reason, sizeof(reason)))
 		return complain(EX_TEMPFAIL, "reconcile: %s", reason);
 	if (args->json)
 		print_json(ctx->out, &report);

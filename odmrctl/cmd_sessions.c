@@ -26,27 +26,27 @@ session_is_alive(const struct session_row *session)
 static void
 json_row(const struct session_row *session, void *arg)
 {
-	struct json *json = arg;
+	json_t *row;
 
 	if (!session_is_alive(session))
 		return;
-	json_open(json, NULL, '{');
-	json_text(json, "id", session->id);
-	json_text(json, "account",
+	row = json_object();
+	json_set_text(row, "id", session->id);
+	json_set_text(row, "account",
 	    session->account[0] != '\0' ? session->account : NULL);
-	json_text(json, "client", session->client);
-	json_lines(json, "domains", session->domains);
-	json_text(json, "state", session->state);
-	json_int(json, "delivered", session->delivered);
-	json_int(json, "bytes", session->bytes);
-	json_time(json, "since", session->since);
-	json_int(json, "refused", session->refused);
-	json_int(json, "kept", session->kept);
-	json_int(json, "in_flight", session->in_flight);
-	json_int(json, "rate", session->rate);
-	json_int(json, "held", session->held);
-	json_time(json, "noted", session->noted);
-	json_close(json, '}');
+	json_set_text(row, "client", session->client);
+	json_set_lines(row, "domains", session->domains);
+	json_set_text(row, "state", session->state);
+	json_set_int(row, "delivered", session->delivered);
+	json_set_int(row, "bytes", session->bytes);
+	json_set_time(row, "since", session->since);
+	json_set_int(row, "refused", session->refused);
+	json_set_int(row, "kept", session->kept);
+	json_set_int(row, "in_flight", session->in_flight);
+	json_set_int(row, "rate", session->rate);
+	json_set_int(row, "held", session->held);
+	json_set_time(row, "noted", session->noted);
+	json_put(arg, NULL, row);
 }
 
 /* ---- what odmrd tells ---------------------------------------------------- */
@@ -105,12 +105,8 @@ each_session(
 int
 sessions_json(struct context *ctx, struct json *json, int64_t *strangers)
 {
-	int code;
-
-	json_open(json, "sessions", '[');
-	code = each_session(ctx, json_row, json, strangers);
-	json_close(json, ']');
-	return code;
+	json_list(json, "sessions");
+	return each_session(ctx, json_row, json, strangers);
 }
 
 /* ---- the table ----------------------------------------------------------- */
@@ -176,18 +172,15 @@ sessions_table(struct context *ctx, const char *before, int64_t *strangers)
 static int
 show_json(struct context *ctx)
 {
-	struct json json = { .out = ctx->out };
+	struct json json;
 	int64_t strangers = -1;
 	int code;
 
-	json_open(&json, NULL, '{');
+	json_begin(&json, ctx->out);
 	code = sessions_json(ctx, &json, &strangers);
-	if (strangers >= 0)
-		json_int(&json, "strangers", strangers);
-	else
-		json_text(&json, "strangers", NULL);
-	json_close(&json, '}');
-	putc('\n', ctx->out);
+	json_put(&json, "strangers",
+	    strangers >= 0 ? json_integer(strangers) : json_null());
+	json_end(&json);
 	return code;
 }
 

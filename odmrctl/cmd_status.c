@@ -16,41 +16,33 @@ enum { NAME_WIDTH = 28 };
 static void
 json_domain(const struct domain_status *status, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "domain", status->domain.name);
-	json_text(json, "mode", domain_mode_name(status->domain.mode));
-	json_int(json, "held", status->held);
-	json_int(json, "bytes", status->bytes);
-	json_time(json, "oldest", status->oldest);
-	json_time(json, "last_collected", status->last_collected);
-	json_int(json, "delivered", status->delivered);
-	json_int(json, "doubted", status->doubted);
-	json_int(json, "set_apart", status->apart);
-	json_int(json, "on_hold", status->on_hold);
-	json_close(json, '}');
-}
-
-static enum store_result
-json_domains(struct store *store, const char *of, struct json *json)
-{
-	(void)of;
-	return store_status_each(store, json_domain, json);
+	json_set_text(row, "domain", status->domain.name);
+	json_set_text(row, "mode", domain_mode_name(status->domain.mode));
+	json_set_int(row, "held", status->held);
+	json_set_int(row, "bytes", status->bytes);
+	json_set_time(row, "oldest", status->oldest);
+	json_set_time(row, "last_collected", status->last_collected);
+	json_set_int(row, "delivered", status->delivered);
+	json_set_int(row, "doubted", status->doubted);
+	json_set_int(row, "set_apart", status->apart);
+	json_set_int(row, "on_hold", status->on_hold);
+	json_put(arg, NULL, row);
 }
 
 static int
 status_json(struct context *ctx)
 {
-	struct json json = { .out = ctx->out };
+	struct json json;
 	int code;
 
-	json_open(&json, NULL, '{');
-	code = list_array(ctx, &json, "domains", json_domains, NULL);
-	if (code == EX_OK)
-		code = sessions_json(ctx, &json, NULL);
-	json_close(&json, '}');
-	putc('\n', ctx->out);
+	json_begin(&json, ctx->out);
+	json_list(&json, "domains");
+	if (store_status_each(ctx->store, json_domain, &json) != STORE_OK)
+		return complain_store(ctx);
+	code = sessions_json(ctx, &json, NULL);
+	json_end(&json);
 	return code;
 }
 

@@ -178,32 +178,29 @@ figure(const struct usage *usage, int which)
 static void
 json_row(const struct usage *usage, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "day", usage->day);
-	json_text(json, "account", usage->account);
-	json_text(json, "domain", usage->domain);
+	json_set_text(row, "day", usage->day);
+	json_set_text(row, "account", usage->account);
+	json_set_text(row, "domain", usage->domain);
 	for (int i = 0; i < FIGURES; i++)
-		json_int(json, figures[i].name, figure(usage, i));
-	json_close(json, '}');
+		json_set_int(row, figures[i].name, figure(usage, i));
+	json_put(arg, NULL, row);
 }
 
 static int
 usage_json(struct context *ctx, const struct period *period)
 {
-	struct json json = { .out = ctx->out };
+	struct json json;
 
-	json_open(&json, NULL, '{');
-	json_text(&json, "from", period->from);
-	json_text(&json, "to", period->to);
-	json_open(&json, "usage", '[');
+	json_begin(&json, ctx->out);
+	json_put(&json, "from", json_text(period->from));
+	json_put(&json, "to", json_text(period->to));
+	json_list(&json, "usage");
 	if (store_usage_days(ctx->store, period->from, period->to, json_row,
 		&json) != STORE_OK)
 		return complain_store(ctx);
-	json_close(&json, ']');
-	json_close(&json, '}');
-	putc('\n', ctx->out);
+	json_end(&json);
 	return EX_OK;
 }
 

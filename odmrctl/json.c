@@ -1,69 +1,104 @@
 /* SPDX-License-Identifier: ISC */
-#include <inttypes.h>
+#include <err.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+
+#include <unistr.h>
 
 #include "json.h"
 #include "table.h"
 
-/* The length of the UTF-8 character at `s`, or 0 (RFC 3629 section 4). */
-static size_t
-utf8_length(const unsigned char *s, size_t left)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t len;
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		len = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		len = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		len = 4;
-	else
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	else if (s[0] == 0xed)
-		high = 0x9f;
-	else if (s[0] == 0xf0)
-		low = 0x90;
-	else if (s[0] == 0xf4)
-		high = 0x8f;
-	if (len > left || s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
+static json_t *
+text_of(const char *text, size_t len)
+{
+	char *sound = malloc(len * strlen(replacement) + 1), *end = sound;
+	const uint8_t *rest = (const uint8_t *)text, *bad;
+	json_t *made;
+
+	if (sound == NULL)
+		return NULL;
+	while ((bad = u8_check(rest, len)) != NULL) {
+		end = mempcpy(end, rest, (size_t)(bad - rest));
+		end = stpcpy(end, replacement);
+		len -= (size_t)(bad + 1 - rest);
+		rest = bad + 1;
+	}
+	end = mempcpy(end, rest, len);
+	made = json_stringn_nocheck(sound, (size_t)(end - sound));
+	free(sound);
+	return made;
 }
 
-static void
-write_string(FILE *out, const char *text, size_t len)
+json_t *
+json_text(const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
-	size_t n;
+	return text != NULL ? text_of(text, strlen(text)) : json_null();
+}
 
-	putc('"', out);
-	for (size_t i = 0; i < len; i += n) {
-		n = 1;
-		if (s[i] == '"' || s[i] == '\\')
-			fprintf(out, "\\%c", s[i]);
-		else if (s[i] < 0x20 || s[i] == 0x7f)
-			fprintf(out, "\\u%04x", s[i]);
-		else if (s[i] < 0x80)
-			putc(s[i], out);
-		else if ((n = utf8_length(s + i, len - i)) > 0)
-			fwrite(s + i, 1, n, out);
-		else {
-			fputs("\\ufffd", out);
-			n = 1;
-		}
+void
+json_add(json_t *array, json_t *value)
+{
+	if (json_array_append_new(array, value) == -1)
+		err(EX_OSERR, "out of memory");
+}
+
+void
+json_set(json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value) == -1)
+		err(EX_OSERR, "out of memory");
+}
+
+void
+json_set_text(json_t *object, const char *key, const char *text)
+{
+	json_set(object, key, json_text(text));
+}
+
+void
+json_set_int(json_t *object, const char *key, int64_t value)
+{
+	json_set(object, key, json_integer(value));
+}
+
+void
+json_set_bool(json_t *object, const char *key, bool value)
+{
+	json_set(object, key, json_boolean(value));
+}
+
+void
+json_set_time(json_t *object, const char *key, int64_t when)
+{
+	char text[TABLE_TIME_SIZE];
+
+	json_set_text(object, key, when == 0 ? NULL : table_time(when, text));
+}
+
+void
+json_set_lines(json_t *object, const char *key, const char *text)
+{
+	json_t *lines = json_array();
+	size_t len;
+
+	for (; *text != '\0'; text += len + (text[len] == '\n')) {
+		len = strcspn(text, "\n");
+		json_add(lines, text_of(text, len));
 	}
-	putc('"', out);
+	json_set(object, key, lines);
 }
 
 static void
 begin_item(struct json *json, const char *key)
 {
+	if (json->in_list && key != NULL) {
+		putc(']', json->out);
+		json->in_list = false;
+		json->comma = true;
+	}
 	if (json->comma)
 		putc(',', json->out);
 	json->comma = true;
@@ -72,62 +107,34 @@ begin_item(struct json *json, const char *key)
 }
 
 void
-json_open(struct json *json, const char *key, char bracket)
+json_begin(struct json *json, FILE *out)
+{
+	*json = (struct json) { .out = out };
+	putc('{', out);
+}
+
+void
+json_list(struct json *json, const char *key)
 {
 	begin_item(json, key);
-	putc(bracket, json->out);
+	putc('[', json->out);
+	json->in_list = true;
 	json->comma = false;
 }
 
+/* Whether it could be written is asked when all is. */
 void
-json_close(struct json *json, char bracket)
+json_put(struct json *json, const char *key, json_t *value)
 {
-	putc(bracket, json->out);
-	json->comma = true;
-}
-
-void
-json_text(struct json *json, const char *key, const char *text)
-{
+	if (value == NULL)
+		err(EX_OSERR, "out of memory");
 	begin_item(json, key);
-	if (text != NULL)
-		write_string(json->out, text, strlen(text));
-	else
-		fputs("null", json->out);
+	json_dumpf(value, json->out, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_decref(value);
 }
 
 void
-json_int(struct json *json, const char *key, int64_t value)
+json_end(struct json *json)
 {
-	begin_item(json, key);
-	fprintf(json->out, "%" PRId64, value);
-}
-
-void
-json_bool(struct json *json, const char *key, bool value)
-{
-	begin_item(json, key);
-	fputs(value ? "true" : "false", json->out);
-}
-
-void
-json_time(struct json *json, const char *key, int64_t when)
-{
-	char text[TABLE_TIME_SIZE];
-
-	json_text(json, key, when == 0 ? NULL : table_time(when, text));
-}
-
-void
-json_lines(struct json *json, const char *key, const char *text)
-{
-	size_t len;
-
-	json_open(json, key, '[');
-	for (; *text != '\0'; text += len + (text[len] == '\n')) {
-		len = strcspn(text, "\n");
-		begin_item(json, NULL);
-		write_string(json->out, text, len);
-	}
-	json_close(json, ']');
+	fputs(json->in_list ? "]}\n" : "}\n", json->out);
 }

@@ -8,26 +8,25 @@
 void
 message_json(const struct tag *tag, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "id", tag->queue_id);
-	json_text(json, "domain", tag->domain);
-	json_time(json, "arrived", tag->arrived);
-	json_int(json, "size", tag->size);
-	json_text(json, "sender", tag->sender);
-	json_lines(json, "recipients", tag->recipients);
-	json_text(json, "client", tag->client);
-	json_int(json, "attempts", tag->attempts);
-	json_text(json, "last_answer", tag->last_answer);
-	json_time(json, "doubted", tag->doubted);
-	json_int(json, "faults", tag->faults);
-	json_bool(json, "set_apart", tag->apart);
-	json_text(json, "state", tag->state);
-	json_time(json, "settled", tag->settled);
-	json_text(json, "session", tag->session);
-	json_bool(json, "on_hold", tag->on_hold);
-	json_close(json, '}');
+	json_set_text(row, "id", tag->queue_id);
+	json_set_text(row, "domain", tag->domain);
+	json_set_time(row, "arrived", tag->arrived);
+	json_set_int(row, "size", tag->size);
+	json_set_text(row, "sender", tag->sender);
+	json_set_lines(row, "recipients", tag->recipients);
+	json_set_text(row, "client", tag->client);
+	json_set_int(row, "attempts", tag->attempts);
+	json_set_text(row, "last_answer", tag->last_answer);
+	json_set_time(row, "doubted", tag->doubted);
+	json_set_int(row, "faults", tag->faults);
+	json_set_bool(row, "set_apart", tag->apart);
+	json_set_text(row, "state", tag->state);
+	json_set_time(row, "settled", tag->settled);
+	json_set_text(row, "session", tag->session);
+	json_set_bool(row, "on_hold", tag->on_hold);
+	json_put(arg, NULL, row);
 }
 
 /* What each state says to somebody who asks for a message. */

@@ -51,7 +51,6 @@ command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
     cmd_account_disable, cmd_account_enable, cmd_account_remove;
 command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
 command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
-command_run cmd_schedule_add, cmd_schedule_remove, cmd_schedule_list;
 command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
 command_run cmd_status, cmd_queue;
 command_run cmd_reconcile;

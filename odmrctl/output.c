@@ -59,6 +59,7 @@ int
 output_write(const char *path, const char *text, size_t len)
 {
 	char *temporary;
+	struct stat st;
 	int code;
 
 	if (path == NULL) {
@@ -68,6 +69,9 @@ output_write(const char *path, const char *text, size_t len)
 			    EX_IOERR, "standard output: write error");
 		return EX_OK;
 	}
+	/* A file takes the place of what is there: /dev/null is to stay. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return complain(EX_CANTCREAT, "%s: is no regular file", path);
 	if (asprintf(&temporary, "%s.XXXXXX", path) == -1)
 		return complain(EX_OSERR, "out of memory");
 	code = replace(path, temporary, text, len);

@@ -22,11 +22,13 @@ run(const char *const argv[], char **said, char reason[REASON_SIZE])
 {
 	size_t len = 0;
 	FILE *out = open_memstream(said, &len);
+	struct program program = { .argv = argv, .mixed = true, .take = keep };
 	bool succeeded;
 
 	if (out == NULL)
 		err(EX_OSERR, "out of memory");
-	succeeded = program_run_mixed(argv, keep, out, reason, REASON_SIZE);
+	program.arg = out;
+	succeeded = program_run(&program, reason, REASON_SIZE);
 	if (fclose(out) == EOF)
 		err(EX_OSERR, "out of memory");
 	return succeeded;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "odmrctl.h"
+#include "lib/postfix/mail_journal.h"
 #include "lib/privileges.h"
 #include "rights.h"
 
@@ -30,6 +31,16 @@ int
 rights_drop(const struct conf *conf)
 {
 	return become_user(conf, privileges_drop);
+}
+
+int
+rights_drop_but_log(const struct conf *conf)
+{
+	const struct group *group = getgrnam(MAIL_JOURNAL_GROUP);
+
+	if (conf_has_journal(conf) && group != NULL)
+		privileges_with_group(group->gr_gid);
+	return rights_drop(conf);
 }
 
 int

@@ -12,6 +12,8 @@
 /* Becomes conf->user for good, with the group that postqueue needs. EX_OK, or
  * complains. */
 int rights_drop(const struct conf *);
+/* The same with the group that a mail log in the journal needs. */
+int rights_drop_but_log(const struct conf *);
 
 /* The same until rights_take_up, for a command that has to be root again. Then
  * it does not touch the store. */

@@ -7,27 +7,21 @@
 static void
 json_one(const struct workaround *workaround, void *arg)
 {
-	struct json *json = arg;
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "what", workaround->what);
-	json_text(json, "why", workaround->why);
-	json_time(json, "since", workaround->since);
-	json_time(json, "until", workaround->until);
-	json_close(json, '}');
+	json_set_text(row, "what", workaround->what);
+	json_set_text(row, "why", workaround->why);
+	json_set_time(row, "since", workaround->since);
+	json_set_time(row, "until", workaround->until);
+	json_add(arg, row);
 }
 
 enum store_result
 workarounds_json(
-    struct store *store, int64_t account, const char *domain, struct json *json)
+    struct store *store, int64_t account, const char *domain, json_t *array)
 {
-	enum store_result result;
-
-	json_open(json, "workarounds", '[');
-	result = store_workaround_each(
-	    store, account, domain, time(NULL), json_one, json);
-	json_close(json, ']');
-	return result;
+	return store_workaround_each(
+	    store, account, domain, time(NULL), json_one, array);
 }
 
 static void

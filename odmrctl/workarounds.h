@@ -9,9 +9,9 @@
 #include "json.h"
 #include "odmrctl.h"
 
-/* As the array "workarounds", and as a line each. */
+/* As elements of an array, and as a line each. */
 enum store_result workarounds_json(
-    struct store *, int64_t account, const char *domain, struct json *);
+    struct store *, int64_t account, const char *domain, json_t *array);
 enum store_result workarounds_print(
     struct store *, int64_t account, const char *domain, FILE *out);
 

@@ -377,6 +377,7 @@ main(int argc, char **argv)
 		conf_free(&conf);
 		return EX_OK;
 	}
+	log_set_debug(conf.log_level == CONF_LOG_DEBUG);
 	signal(SIGPIPE, SIG_IGN);
 	if (!reload_init(options.conf_path))
 		fatal(EX_CONFIG, "%s: %s", options.conf_path, strerror(errno));

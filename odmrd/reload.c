@@ -114,6 +114,7 @@ reload(struct server *server)
 	fresh->next = confs;
 	confs = fresh;
 	server->conf = &fresh->conf;
+	log_set_debug(server->conf->log_level == CONF_LOG_DEBUG);
 	log_info(NULL, "reloaded");
 	notify_ready();
 }

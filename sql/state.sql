@@ -247,14 +247,6 @@ CREATE TABLE workaround (
 CREATE UNIQUE INDEX workaround_of ON
 	workaround (coalesce(account, 0), domain, what);
 
--- When domains are started by the clock: cron fields, in local time.
-CREATE TABLE schedule (
-	domain TEXT NOT NULL,
-	fields TEXT NOT NULL,
-	last   INTEGER NOT NULL,            -- up to then nothing is due
-	PRIMARY KEY (domain, fields)
-) WITHOUT ROWID;
-
 -- Next hops of domains with mail waiting, as probed last. What has no row was
 -- never probed and counts as down.
 CREATE TABLE probe (
@@ -290,9 +282,10 @@ INSERT INTO reconciled VALUES (0);
 
 -- How far the mail log was read.
 CREATE TABLE mail_log (
-	path   TEXT PRIMARY KEY NOT NULL,
+	path   TEXT PRIMARY KEY NOT NULL,   -- or 'journal'
 	inode  INTEGER NOT NULL,
-	offset INTEGER NOT NULL
+	offset INTEGER NOT NULL,
+	cursor TEXT NOT NULL                -- in the journal
 ) WITHOUT ROWID;
 
 -- What the log told of a message before its tag came. `event` is an enum

@@ -30,7 +30,8 @@ done
 # "make property" takes new ones.
 tests/property/property.py --seed 1 --seconds 60 || failed+=("the property test")
 
-# -rfEs: at the end, what failed, and what was skipped and why.
+# -rfEs: at the end, what failed, and what was skipped and why. With CI=true only
+# what tests/odmr/skips.py lists may be.
 "$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 4 --dist loadfile \
     tests "$@" || failed+=(pytest)
 

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from odmr import skips
 from odmr.customer import Customer
 from odmr.fetchmail import fetchmail as run_fetchmail
 from odmr.sandbox import BUILD, Sandbox
@@ -29,6 +30,7 @@ def stay_away_from_midnight():
 
 def pytest_configure(config):
     """What a thread of a test finds wrong fails the test."""
+    config.pluginmanager.register(skips)
     stay_away_from_midnight()
     config.addinivalue_line(
         "filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")

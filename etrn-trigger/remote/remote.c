@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "hello.h"
+#include "lib/endpoint.h"
 #include "lib/log.h"
 #include "login.h"
 #include "lib/tags/node.h"
@@ -24,7 +25,6 @@
 
 /* All of it, with looking up the host; the longest command RFC 5321 allows. */
 enum { ALL_SECONDS = 600, COMMAND_MAX = 512 };
-enum { HOST_SIZE = 256, PORT_MAX = 65535 };
 
 /* Exit status if there is no mail for any of the names. */
 enum { EX_NOMAIL = 1 };
@@ -32,46 +32,13 @@ enum { EX_NOMAIL = 1 };
 struct remote {
 	const struct arguments *args;
 	const char *myhostname;
-	char host[HOST_SIZE];
-	char port[sizeof("65535")];
+	struct endpoint server;
 	struct login login;
 	bool in_clear; /* TLS has failed before, and need not be */
 	struct peer peer;
 };
 
 /* ---- what was asked for ------------------------------------------------ */
-
-static bool
-take_port(struct remote *r, const char *text)
-{
-	char *end;
-	long port = strtol(text, &end, 10);
-
-	if (!isdigit((unsigned char)*text) || *end != '\0' || port < 1 ||
-	    port > PORT_MAX)
-		return false;
-	snprintf(r->port, sizeof(r->port), "%ld", port);
-	return true;
-}
-
-/* host, host:port, [address], [address]:port */
-static bool
-take_host(struct remote *r, const char *text)
-{
-	bool brackets = text[0] == '[';
-	size_t len = strcspn(text + brackets, brackets ? "]" : ":");
-	const char *rest = text + brackets + len;
-
-	if (brackets && *rest++ != ']')
-		return false;
-	if (len == 0 || len >= sizeof(r->host))
-		return false;
-	memcpy(r->host, text + brackets, len);
-	r->host[len] = '\0';
-	if (*rest == '\0')
-		strcpy(r->port, r->args->tls ? "465" : "25");
-	return *rest == '\0' || (*rest == ':' && take_port(r, rest + 1));
-}
 
 /* What ETRN says for it: servers know an internationalised name by its A-labels
  * only. NULL: it has none. */
@@ -108,6 +75,7 @@ static int
 take_arguments(struct remote *r)
 {
 	const struct arguments *args = r->args;
+	const char *fault = endpoint_parse(&r->server, args->remote);
 
 	if (args->starttls && args->tls)
 		log_error(NULL, "--starttls and --tls: only one of them");
@@ -115,11 +83,8 @@ take_arguments(struct remote *r)
 		log_error(NULL, "--login and --password-file: both or none");
 	else if (args->login != NULL && args->login[0] == '\0')
 		log_error(NULL, "--login: is empty");
-	else if (!take_host(r, args->remote))
-		log_error(NULL,
-		    "--remote %s: not HOST, HOST:PORT, [ADDRESS] or "
-		    "[ADDRESS]:PORT",
-		    args->remote);
+	else if (fault != NULL)
+		log_error(NULL, "--remote \"%s\" %s", args->remote, fault);
 	else {
 		for (int i = 0; i < args->count; i++)
 			if (!check_name(args->names[i]))
@@ -176,7 +141,7 @@ ask_names(struct remote *r)
 		code = worse(code, ask_name(r, args->names[i]));
 	if (i < args->count)
 		log_error(NULL, "%s: %d of %d names were not asked for",
-		    r->host, args->count - i, args->count);
+		    r->server.host, args->count - i, args->count);
 	return code;
 }
 
@@ -209,7 +174,12 @@ prepare(struct remote *r, bool *failed)
 static int
 visit(struct remote *r, bool *tls_failed)
 {
-	int code = peer_open(&r->peer, r->host, r->port);
+	const char *port = r->args->tls ? "465" : "25";
+	int code;
+
+	if (r->server.port[0] != '\0')
+		port = r->server.port;
+	code = peer_open(&r->peer, r->server.host, port);
 
 	*tls_failed = false;
 	if (code == EX_OK)
@@ -251,7 +221,7 @@ trigger_remote(struct trigger *trigger, const struct arguments *args)
 	alarm(ALL_SECONDS);
 	code = visit(&r, &tls_failed);
 	if (tls_failed) {
-		log_warning(NULL, "%s: once more, without TLS", r.host);
+		log_warning(NULL, "%s: once more, without TLS", r.server.host);
 		r.in_clear = true;
 		code = visit(&r, &tls_failed);
 	}

@@ -77,9 +77,12 @@ lifetime_ask(const struct conf *conf, struct lifetime *lifetime, char *error,
 		conf->postfix_config_directory, "-hx", "maximal_queue_lifetime",
 		"bounce_queue_lifetime", NULL };
 	struct answer answer = { .len = 0 };
+	const struct program postconf = {
+		.argv = argv, .take = take, .arg = &answer
+	};
 	const char *text = answer.text;
 
-	if (!program_run(argv, take, &answer, error, size))
+	if (!program_run(&postconf, error, size))
 		return false;
 	answer.text[answer.len] = '\0';
 	if (read_line(&text, &lifetime->maximal) &&

@@ -48,9 +48,10 @@ postqueue_list(const struct conf *conf, program_take *take, void *arg,
     char *error, size_t size)
 {
 	const char *argv[ARGV];
+	const struct program list = { .argv = argv, .take = take, .arg = arg };
 
 	arrange(conf, "-j", NULL, argv);
-	return program_run(argv, take, arg, error, size);
+	return program_run(&list, error, size);
 }
 
 bool
@@ -58,7 +59,9 @@ postqueue_flush(
     const struct conf *conf, const char *domain, char *error, size_t size)
 {
 	const char *argv[ARGV];
+	const struct program flush = { .argv = argv,
+		.seconds = conf->flush_timeout };
 
 	arrange(conf, "-s", domain, argv);
-	return program_run_silent(argv, conf->flush_timeout, error, size);
+	return program_run(&flush, error, size);
 }

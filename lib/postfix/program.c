@@ -33,22 +33,22 @@ program_abandoned(void)
 	return abandoned;
 }
 
-int
-program_start(
-    const char *const *argv, int input, int output, int errors, pid_t *pid)
+static int
+start(const char *const *argv, int input, int output, int errors, pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	int error = posix_spawn_file_actions_init(&actions);
 
 	if (error != 0)
 		return error;
-	if (input == -1)
+	if (input == 0)
 		posix_spawn_file_actions_addopen(
 		    &actions, 0, "/dev/null", O_RDONLY, 0);
 	else
 		posix_spawn_file_actions_adddup2(&actions, input, 0);
 	posix_spawn_file_actions_adddup2(&actions, output, 1);
-	posix_spawn_file_actions_adddup2(&actions, errors, 2);
+	posix_spawn_file_actions_adddup2(
+	    &actions, errors == -1 ? output : errors, 2);
 	/* POSIX: argv is not written to. */
 	error = posix_spawn(pid, argv[0], &actions, NULL,
 	    (char *const *)(uintptr_t)argv, environ);
@@ -56,8 +56,8 @@ program_start(
 	return error;
 }
 
-int
-program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
+static int
+spawn(const char *const *argv, int input, int errors, pid_t *pid, int *output)
 {
 	int ends[2], error;
 
@@ -65,8 +65,7 @@ program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
 		return errno;
 	/* Only our end: the child's writes must wait for us. */
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	error = program_start(
-	    argv, -1, ends[1], errors == -1 ? ends[1] : errors, pid);
+	error = start(argv, input, ends[1], errors, pid);
 	close(ends[1]);
 	if (error != 0)
 		close(ends[0]);
@@ -75,9 +74,15 @@ program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
 	return error;
 }
 
+int
+program_spawn(const char *const *argv, int errors, pid_t *pid, int *output)
+{
+	return spawn(argv, 0, errors, pid, output);
+}
+
 /* A program that is run to its end. */
 struct run {
-	const char *const *argv;
+	const struct program *program;
 	int errors; /* as for program_spawn */
 	long seconds;
 	char *error;
@@ -87,7 +92,7 @@ struct run {
 static bool
 complain(const struct run *run, const char *why)
 {
-	snprintf(run->error, run->size, "%s: %s", run->argv[0], why);
+	snprintf(run->error, run->size, "%s: %s", run->program->argv[0], why);
 	return false;
 }
 
@@ -147,13 +152,15 @@ read_piece(const struct run *run, int fd, char *piece)
 }
 
 static bool
-read_all(const struct run *run, int fd, program_take *take, void *arg)
+read_all(const struct run *run, int fd)
 {
+	const struct program *program = run->program;
 	char piece[PIECE];
 	ssize_t n;
 
 	while ((n = read_piece(run, fd, piece)) > 0)
-		if (!take(arg, piece, (size_t)n))
+		if (program->take != NULL &&
+		    !program->take(program->arg, piece, (size_t)n))
 			return false;
 	return n == 0;
 }
@@ -194,9 +201,14 @@ ended_well(const struct run *run, pid_t pid)
 		end(pid);
 		return complain_of_limit(run);
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return true;
 	last_words(run->errors, words);
+	if (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == 0 ||
+		(words[0] == '\0' &&
+		    WEXITSTATUS(status) == run->program->also))) {
+		snprintf(run->error, run->size, "%s", words);
+		return true;
+	}
 	if (words[0] == '\0' && WIFEXITED(status))
 		snprintf(words, sizeof(words), "exit status %d",
 		    WEXITSTATUS(status));
@@ -207,16 +219,17 @@ ended_well(const struct run *run, pid_t pid)
 }
 
 static bool
-run_to_end(const struct run *run, program_take *take, void *arg)
+run_to_end(const struct run *run)
 {
 	int output = -1, reason;
 	bool taken;
 	pid_t pid = 0;
 
-	reason = program_spawn(run->argv, run->errors, &pid, &output);
+	reason = spawn(run->program->argv, run->program->input, run->errors,
+	    &pid, &output);
 	if (reason != 0 || pid <= 0)
 		return complain(run, strerror(reason));
-	taken = read_all(run, output, take, arg);
+	taken = read_all(run, output);
 	close(output);
 	if (taken)
 		return ended_well(run, pid);
@@ -226,59 +239,24 @@ run_to_end(const struct run *run, program_take *take, void *arg)
 
 /* What it says on standard error is kept in memory until it has ended: then it
  * need not be waited for, and the last of it tells most. */
-static bool
-run_aside(struct run *run, program_take *take, void *arg)
+bool
+program_run(const struct program *program, char *error, size_t size)
 {
+	struct run run = {
+		.program = program,
+		.errors = -1,
+		.seconds = program->seconds > 0 ? program->seconds : SILENCE,
+		.error = error,
+		.size = size,
+	};
 	bool ok;
 
-	run->errors = memfd_create("errors", MFD_CLOEXEC);
-	if (run->errors == -1)
-		return complain(run, strerror(errno));
-	ok = run_to_end(run, take, arg);
-	close(run->errors);
+	if (program->mixed)
+		return run_to_end(&run);
+	run.errors = memfd_create("errors", MFD_CLOEXEC);
+	if (run.errors == -1)
+		return complain(&run, strerror(errno));
+	ok = run_to_end(&run);
+	close(run.errors);
 	return ok;
-}
-
-bool
-program_run(const char *const *argv, program_take *take, void *arg, char *error,
-    size_t size)
-{
-	struct run run = {
-		.argv = argv, .seconds = SILENCE, .error = error, .size = size
-	};
-
-	return run_aside(&run, take, arg);
-}
-
-bool
-program_run_mixed(const char *const *argv, program_take *take, void *arg,
-    char *error, size_t size)
-{
-	const struct run run = { .argv = argv,
-		.errors = -1,
-		.seconds = SILENCE,
-		.error = error,
-		.size = size };
-
-	return run_to_end(&run, take, arg);
-}
-
-static bool
-ignore(void *arg, const char *bytes, size_t len)
-{
-	(void)arg;
-	(void)bytes;
-	(void)len;
-	return true;
-}
-
-bool
-program_run_silent(
-    const char *const *argv, long seconds, char *error, size_t size)
-{
-	struct run run = {
-		.argv = argv, .seconds = seconds, .error = error, .size = size
-	};
-
-	return run_aside(&run, ignore, NULL);
 }

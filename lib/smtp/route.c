@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "lib/clock.h"
+#include "lib/endpoint.h"
 #include "lib/mx.h"
 #include "lib/self.h"
 #include "route.h"
@@ -15,15 +15,10 @@
 /* No host is looked up after that; a look-up that runs takes some seconds. */
 enum { LOOKING_MS = 15000 };
 
-struct hop {
-	char host[DOMAIN_SIZE];
-	char port[sizeof("65535")];
-	bool by_mx;
-};
-
 struct search {
 	struct route *route;
-	const struct hop *hop;
+	const struct endpoint *hop;
+	const char *port;
 	const char *myhostname;
 	int64_t until_ms;
 };
@@ -34,50 +29,6 @@ struct group {
 	size_t count;
 	struct addrinfo *found[MX_HOSTS_MAX];
 };
-
-/* ---- the next hop -------------------------------------------------------- */
-
-static bool
-take(char *out, size_t size, const char *text, size_t len)
-{
-	if (len == 0 || len >= size)
-		return false;
-	memcpy(out, text, len);
-	out[len] = '\0';
-	return true;
-}
-
-static bool
-take_port(struct hop *hop, const char *text)
-{
-	if (text[0] == '\0') {
-		strcpy(hop->port, SMTP_PORT);
-		return true;
-	}
-	return text[0] == ':' &&
-	    take(hop->port, sizeof(hop->port), text + 1, strlen(text + 1)) &&
-	    hop->port[strspn(hop->port, "0123456789")] == '\0' &&
-	    atoi(hop->port) >= 1 && atoi(hop->port) <= 65535;
-}
-
-static bool
-parse(struct hop *hop, const char *text)
-{
-	size_t len;
-
-	hop->by_mx = text[0] != '[';
-	text += !hop->by_mx;
-	len = strcspn(text, hop->by_mx ? ":" : "]");
-	if (!take(hop->host, sizeof(hop->host), text, len))
-		return false;
-	text += len;
-	if (!hop->by_mx && *text++ != ']')
-		return false;
-	return take_port(hop, text);
-}
-
-/* ---- the hosts ------------------------------------------------------------
- */
 
 static void
 explain(struct search *search, const char *host, const char *why)
@@ -94,7 +45,7 @@ resolve(struct search *search, const char *host)
 		.ai_flags = AI_NUMERICSERV,
 	};
 	struct addrinfo *found = NULL;
-	int error = getaddrinfo(host, search->hop->port, &hints, &found);
+	int error = getaddrinfo(host, search->port, &hints, &found);
 
 	if (error == 0)
 		return found;
@@ -130,7 +81,7 @@ take_addresses(
 		address = &route->all[route->count++];
 		memcpy(&address->addr, one->ai_addr, one->ai_addrlen);
 		address->len = one->ai_addrlen;
-		snprintf(address->text, sizeof(address->text), "[%s]:%s", host,
+		snprintf(address->text, sizeof(address->text), "[%s]:%.5s", host,
 		    port);
 	}
 }
@@ -145,15 +96,14 @@ take_group(struct search *search, struct group *group)
 		group->found[i] = resolve(search, group->hosts[i].name);
 	/* As Postfix does, we look out for ourselves on the port of MX hosts
 	 * only: elsewhere another server may listen on our addresses. */
-	ours =
-	    strcmp(search->hop->port, SMTP_PORT) == 0 && is_ours(search, group);
+	ours = strcmp(search->port, SMTP_PORT) == 0 && is_ours(search, group);
 	if (ours)
 		explain(search, search->hop->host,
 		    "its best mail server is this host");
 	for (size_t i = 0; i < group->count; i++) {
 		if (!ours)
 			take_addresses(
-			    search->route, search->hop->port, group->found[i]);
+			    search->route, search->port, group->found[i]);
 		if (group->found[i] != NULL)
 			freeaddrinfo(group->found[i]);
 	}
@@ -188,8 +138,9 @@ take_hosts(struct search *search, const struct mx *mx)
 static bool
 find_hosts(struct search *search, struct mx *mx)
 {
-	const struct hop *hop = search->hop;
-	enum mx_result result = hop->by_mx ? mx_lookup(hop->host, mx) : MX_NONE;
+	const struct endpoint *hop = search->hop;
+	enum mx_result result =
+	    hop->brackets ? MX_NONE : mx_lookup(hop->host, mx);
 
 	if (result == MX_NULL)
 		explain(search, hop->host, "has no mail server (null MX)");
@@ -206,16 +157,20 @@ find_hosts(struct search *search, struct mx *mx)
 bool
 route_find(struct route *route, const char *nexthop, const char *myhostname)
 {
-	struct hop hop;
-	struct search search = { route, &hop, myhostname,
+	struct endpoint hop;
+	struct search search = { route, &hop, SMTP_PORT, myhostname,
 		clock_ms() + LOOKING_MS };
 	struct mx mx;
 
 	route->count = 0;
-	if (!parse(&hop, nexthop))
+	if (endpoint_parse(&hop, nexthop) != NULL)
 		snprintf(route->why, sizeof(route->why),
 		    "%.255s: is no next hop", nexthop);
-	else if (find_hosts(&search, &mx))
-		take_hosts(&search, &mx);
+	else {
+		if (hop.port[0] != '\0')
+			search.port = hop.port;
+		if (find_hosts(&search, &mx))
+			take_hosts(&search, &mx);
+	}
 	return route->count > 0;
 }

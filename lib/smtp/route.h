@@ -12,12 +12,12 @@
 #include <stddef.h>
 
 #include "lib/address.h"
-#include "lib/domain.h"
+#include "lib/endpoint.h"
 
 /* Postfix's smtp_mx_address_limit. */
 enum { ROUTE_MAX = 5, ROUTE_WHY_SIZE = 512 };
 /* Room for more than the longest next hop: what is cut there is none. */
-enum { NEXTHOP_TEXT_SIZE = DOMAIN_SIZE + sizeof("[]:65535") };
+enum { NEXTHOP_TEXT_SIZE = ENDPOINT_TEXT_SIZE };
 
 struct route {
 	struct address all[ROUTE_MAX]; /* as "[ADDRESS]:PORT" */

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/conf.h"
+#include "lib/postfix/mail_journal.h"
 #include "lib/postfix/mail_log_line.h"
 #include "suspicion.h"
 
@@ -84,7 +85,7 @@ enum store_result store_domain_add(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
 enum store_result store_domain_set(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
-/* Also takes the domain out of every account's grants, and its schedules. */
+/* Also takes the domain out of every account's grants. */
 enum store_result store_domain_remove(struct store *, const char *name);
 /* `visit` may be NULL: is it there? */
 enum store_result store_domain_get(
@@ -226,30 +227,6 @@ enum store_result store_etrn_may_any(
 /* Every domain for which the client may, each once. */
 enum store_result store_etrn_domains(
     struct store *, const struct etrn_client *, name_visit *visit, void *arg);
-
-/* ---- schedules (state.db) -------------------------------------------- */
-
-struct schedule {
-	const char *domain;
-	const char *fields; /* canonical, see cron.h */
-	int64_t last;       /* up to then nothing is due */
-};
-
-typedef void schedule_visit(const struct schedule *, void *arg);
-
-enum store_result store_schedule_add(struct store *, const struct schedule *);
-/* `fields` NULL: all of the domain. STORE_NONE: there was none. */
-enum store_result store_schedule_remove(
-    struct store *, const char *domain, const char *fields);
-/* In the order of the names; `domain` NULL: of every domain. */
-enum store_result store_schedule_each(
-    struct store *, const char *domain, schedule_visit *visit, void *arg);
-/* Nothing of the domain is due any more up to `when`. */
-enum store_result store_schedule_done(
-    struct store *, const char *domain, int64_t when);
-/* The clock went wrong, and was put back to `now`: schedules whose `last` is
- * more than a minute later would wait until then. */
-enum store_result store_schedule_wind_back(struct store *, int64_t now);
 
 /* ---- queue names (relay.db) ------------------------------------------ */
 
@@ -482,10 +459,12 @@ enum store_result store_early_each(
 /* Forgets that, and what is too old at `now`, or too much. */
 enum store_result store_early_forget(struct store *, int64_t now);
 
-/* How far a log was read. */
+/* How far a log was read. All is 0: it never was. */
 struct log_position {
-	int64_t inode; /* 0: it never was */
+	int64_t inode;
 	int64_t offset;
+	char
+	    cursor[MAIL_JOURNAL_CURSOR_SIZE]; /* of the journal, in its stead */
 };
 
 /* STORE_NONE, and *position untouched: it never was. */

@@ -84,8 +84,8 @@ remove_grants(struct store *store, const char *name)
 }
 
 /* What is in state.db goes first: if a later part fails, the command can be
- * repeated. The other way round a grant or a schedule would wait for the
- * domain's next owner. */
+ * repeated. The other way round a grant would wait for the domain's next
+ * owner. */
 enum store_result
 store_domain_remove(struct store *store, const char *name)
 {
@@ -97,8 +97,6 @@ store_domain_remove(struct store *store, const char *name)
 		result = remove_grants(store, name);
 	if (result != STORE_OK)
 		return result;
-	if (store_schedule_remove(store, name, NULL) == STORE_FAILED)
-		return STORE_FAILED;
 	if (!query_open(
 		&query, store, RELAY, "DELETE FROM domain WHERE name = ?1"))
 		return STORE_FAILED;

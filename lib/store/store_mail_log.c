@@ -223,16 +223,23 @@ store_log_position_get(
     struct store *store, const char *path, struct log_position *position)
 {
 	enum store_result result;
+	const char *cursor;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"SELECT inode, offset FROM mail_log WHERE path = ?1"))
+		"SELECT inode, offset, cursor FROM mail_log WHERE path = ?1"))
 		return STORE_FAILED;
 	query_text(&query, path);
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		position->inode = query_int_at(&query, 0);
 		position->offset = query_int_at(&query, 1);
+		cursor = query_text_at(&query, 2);
+		if (cursor == NULL)
+			result = query_row(&query); /* reports the fault */
+		else
+			strlcpy(
+			    position->cursor, cursor, sizeof(position->cursor));
 	}
 	query_close(&query);
 	return result;
@@ -245,11 +252,12 @@ store_log_position_put(
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"INSERT OR REPLACE INTO mail_log (path, inode, offset) "
-		"VALUES (?1, ?2, ?3)"))
+		"INSERT OR REPLACE INTO mail_log (path, inode, offset, "
+		"cursor) VALUES (?1, ?2, ?3, ?4)"))
 		return STORE_FAILED;
 	query_text(&query, path);
 	query_int(&query, position->inode);
 	query_int(&query, position->offset);
+	query_text(&query, position->cursor);
 	return query_run(&query);
 }

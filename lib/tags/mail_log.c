@@ -5,33 +5,25 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "follower.h"
 #include "lib/log.h"
-#include "lib/postfix/log_file.h"
-#include "mail_log.h"
-#include "lib/postfix/mail_log_line.h"
 #include "lib/pause.h"
+#include "lib/postfix/mail_log_line.h"
+#include "mail_log.h"
 
-/* Read, and settled in one transaction, at a time. A longer line is skipped. */
-enum { CHUNK_SIZE = 128 * 1024 };
-
-struct follower {
-	const char *path;
-	struct store *store;
-	struct settled *settled;
-	char *chunk;
-	time_t now;
-	struct log_position position;
-	struct log_position saved; /* what the database has for position */
-	bool overtaken;            /* by another process that reads the log */
-	char *error;
-	size_t error_size;
-};
-
-static bool
-fail(struct follower *f, const char *path, const char *why)
+bool
+follower_fail(struct follower *f, const char *path, const char *why)
 {
 	snprintf(f->error, f->error_size, "%s: %s", path, why);
 	return false;
+}
+
+void
+follower_warn(const char *path, const char *why)
+{
+	log_warning(NULL,
+	    "%s: %s: mail of which it alone tells will be called left", path,
+	    why);
 }
 
 static bool
@@ -197,7 +189,8 @@ replay(struct follower *f)
 	return store_early_forget(f->store, f->now);
 }
 
-/* ---- the file ------------------------------------------------------------ */
+/* ---- some lines -----------------------------------------------------------
+ */
 
 /* The lines in the first `len` bytes of the chunk. */
 static enum store_result
@@ -215,7 +208,6 @@ settle_lines(struct follower *f, size_t len)
 	store_domain_end(f->store);
 	if (result == STORE_FAILED)
 		return STORE_FAILED;
-	f->position.offset += (int64_t)len;
 	return store_log_position_put(f->store, f->path, &f->position);
 }
 
@@ -226,15 +218,14 @@ check_position(struct follower *f)
 
 	if (store_log_position_get(f->store, f->path, &now) == STORE_FAILED)
 		return STORE_FAILED;
-	f->overtaken =
-	    now.inode != f->saved.inode || now.offset != f->saved.offset;
+	f->overtaken = now.inode != f->saved.inode ||
+	    now.offset != f->saved.offset ||
+	    strcmp(now.cursor, f->saved.cursor) != 0;
 	return f->overtaken ? STORE_NONE : STORE_OK;
 }
 
-/* All or nothing, after what was kept. false: it failed, or another process was
- * first. */
-static bool
-settle_chunk(struct follower *f, size_t len)
+bool
+follower_settle(struct follower *f, size_t len)
 {
 	enum store_result result = store_begin(f->store);
 	int64_t began = pause_clock();
@@ -255,144 +246,20 @@ settle_chunk(struct follower *f, size_t len)
 	return result == STORE_OK || (fail_store(f), false);
 }
 
-/* The place behind the next newline from `at` on; -1: none yet. */
-static int64_t
-find_line_end(struct follower *f, int fd, int64_t at)
-{
-	char *newline;
-	ssize_t n;
-
-	while ((n = pread(fd, f->chunk, CHUNK_SIZE, at)) > 0) {
-		newline = memchr(f->chunk, '\n', (size_t)n);
-		if (newline != NULL)
-			return at + (newline - f->chunk) + 1;
-		at += n;
-	}
-	return -1;
-}
-
-/* Up to the last newline. What is behind it is not written to its end yet. */
-static bool
-read_rest(struct follower *f, int fd, const char *path)
-{
-	int64_t next;
-	char *last;
-	ssize_t n;
-
-	for (;;) {
-		n = pread(fd, f->chunk, CHUNK_SIZE, f->position.offset);
-		if (n == -1)
-			return fail(f, path, strerror(errno));
-		last = memrchr(f->chunk, '\n', (size_t)n);
-		if (last == NULL && n < CHUNK_SIZE)
-			return true;
-		if (last == NULL) {
-			next = find_line_end(f, fd, f->position.offset);
-			if (next == -1)
-				return true;
-			f->position.offset = next;
-		} else if (!settle_chunk(f, (size_t)(last - f->chunk) + 1))
-			return false;
-	}
-}
-
-/* What it may have told is left to the comparison with the queue. */
-static void
-warn_of_loss(const char *path, const char *why)
-{
-	log_warning(NULL,
-	    "%s: %s: mail of which it alone tells will be called left", path,
-	    why);
-}
-
-/* The first of them from where reading stopped. */
-static bool
-read_old(struct follower *f, const struct old_log *old)
-{
-	const char *why = "was changed after it was rotated";
-	struct stat st;
-	int fd = log_file_open(old->path, &st, &why);
-	bool ok = true;
-
-	if (f->position.inode != (int64_t)old->st.st_ino)
-		f->position = (struct log_position) {
-			.inode = (int64_t)old->st.st_ino,
-		};
-	if (fd != -1 && st.st_ino == old->st.st_ino &&
-	    log_file_ends_line(fd, &st, f->position.offset))
-		ok = read_rest(f, fd, old->path);
-	else
-		warn_of_loss(old->path, why);
-	if (fd != -1)
-		close(fd);
-	return ok;
-}
-
-/* Saved at once: there is one warning, even while nothing is in the new one. */
-static bool
-pass_over_old(struct follower *f, const struct stat *now)
-{
-	warn_of_loss(f->path, "the log before it is gone or compressed");
-	f->position = (struct log_position) { .inode = (int64_t)now->st_ino };
-	return settle_chunk(f, 0);
-}
-
-/* `now` is the log that is written. It may be rotated at this very moment. */
-static bool
-read_rotated(struct follower *f, const struct stat *now)
-{
-	struct old_logs old;
-	bool ok = true;
-
-	if (!old_logs_find(&old, f->path, f->position.inode))
-		return fail(f, f->path, strerror(errno));
-	if (old.count == 0)
-		ok = pass_over_old(f, now);
-	for (size_t i = 0; ok && i < old.count; i++)
-		if (old.all[i].st.st_ino != now->st_ino)
-			ok = read_old(f, &old.all[i]);
-	old_logs_free(&old);
-	return ok;
-}
-
-/* As long as nothing is in the new file, the place in the old one stays saved:
- * Postfix may still write there. */
-static bool
-read_log(struct follower *f, int fd, const struct stat *st)
-{
-	bool rotated = (int64_t)st->st_ino != f->position.inode;
-
-	if (rotated && f->position.inode != 0 && !read_rotated(f, st))
-		return false;
-	if (rotated || !log_file_ends_line(fd, st, f->position.offset))
-		f->position = (struct log_position) {
-			.inode = (int64_t)st->st_ino,
-		};
-	return read_rest(f, fd, f->path);
-}
+/* ---- where the lines are ------------------------------------------------- */
 
 static bool
 follow(struct follower *f)
 {
-	const char *why;
-	struct stat st;
-	bool ok;
-	int fd;
-
 	f->overtaken = false;
 	f->saved = (struct log_position) { 0 };
 	if (store_log_position_get(f->store, f->path, &f->saved) ==
 	    STORE_FAILED)
 		return fail_store(f);
 	f->position = f->saved;
-	if (!settle_chunk(f, 0))
+	if (!follower_settle(f, 0))
 		return false;
-	fd = log_file_open(f->path, &st, &why);
-	if (fd == -1)
-		return fail(f, f->path, why);
-	ok = read_log(f, fd, &st);
-	close(fd);
-	return ok;
+	return conf_has_journal(f->conf) ? follow_journal(f) : follow_file(f);
 }
 
 bool
@@ -400,6 +267,7 @@ mail_log_follow(const struct conf *conf, struct store *store,
     struct settled *settled, char *error, size_t size)
 {
 	struct follower f = {
+		.conf = conf,
 		.path = conf->mail_log,
 		.store = store,
 		.settled = settled,
@@ -411,9 +279,9 @@ mail_log_follow(const struct conf *conf, struct store *store,
 
 	if (conf->mail_log[0] == '\0')
 		return true;
-	f.chunk = malloc(CHUNK_SIZE);
+	f.chunk = malloc(FOLLOWER_CHUNK_SIZE);
 	if (f.chunk == NULL)
-		return fail(&f, f.path, "out of memory");
+		return follower_fail(&f, f.path, "out of memory");
 	do
 		ok = follow(&f);
 	while (!ok && f.overtaken);

@@ -35,6 +35,7 @@ struct run {
 	struct reconcile_report *report;
 	struct listing listing;
 	int64_t began; /* the last listing */
+	bool settles;  /* the tags of what is gone */
 	char *error;
 	size_t size;
 };
@@ -206,6 +207,8 @@ change(struct run *run, int64_t missing)
 {
 	struct lifetime lifetime;
 
+	if (!run->settles)
+		missing = 0;
 	if (missing > 0 &&
 	    !lifetime_ask(run->conf, &lifetime, run->error, run->size))
 		return false;
@@ -262,9 +265,11 @@ read_mail_log(struct run *run)
 	struct settled settled = { 0 };
 
 	if (!mail_log_follow(
-		run->conf, run->store, &settled, run->error, run->size))
+		run->conf, run->store, &settled, run->error, run->size)) {
+		run->settles = !conf_has_journal(run->conf);
 		log_warning(NULL, "reconcile goes on without the mail log: %s",
 		    run->error);
+	}
 	run->report->delivered += settled.delivered;
 	run->report->refused += settled.refused;
 	run->report->expired += settled.expired;
@@ -280,17 +285,19 @@ run_locked(struct run *run)
 		return store_fault(run);
 	if (!list_until_certain(run, &missing))
 		return false;
-	read_mail_log(run);
+	if (run->settles)
+		read_mail_log(run);
 	return change(run, missing);
 }
 
 bool
-reconcile(const struct conf *conf, struct store *store,
+reconcile(const struct conf *conf, struct store *store, enum reconcile_by by,
     struct reconcile_report *report, char *error, size_t size)
 {
 	struct run run = { .conf = conf,
 		.store = store,
 		.report = report,
+		.settles = by == RECONCILE_BY_TOOL || !conf_has_journal(conf),
 		.error = error,
 		.size = size };
 	char path[PATH_MAX];

@@ -38,10 +38,15 @@ struct reconcile_report {
 	int64_t left;
 };
 
+/* Only the tool reads the journal, where everybody's logs are, and odmrd must
+ * not: there a run of odmrd's leaves held what is gone from the queue. */
+enum reconcile_by { RECONCILE_BY_TOOL, RECONCILE_BY_ODMRD };
+
 /* Blocks while "postqueue -j" runs. false: `error` says why in one line; the
  * report has what was changed until then. */
 bool reconcile(const struct conf *conf, struct store *store,
-    struct reconcile_report *report, char *error, size_t size);
+    enum reconcile_by by, struct reconcile_report *report, char *error,
+    size_t size);
 
 /* For how many more seconds the tags count as confirmed: until
  * reconcile_interval after the last run that came to its end, whoever made it,

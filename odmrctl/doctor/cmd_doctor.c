@@ -42,10 +42,7 @@ static const struct {
 	{ check_database_files, false },
 	{ check_databases, true },
 	{ check_map_files, false },
-	{ check_queue, false },
-	{ check_delivery, false },
-	{ check_odmr_service, false },
-	{ check_services, false },
+	{ check_settings, false },
 	{ check_etrn, false },
 	{ check_milter_settings, false },
 	{ check_milter_answer, false },
@@ -253,15 +250,15 @@ static void
 json_found(struct json *json, const struct found *found)
 {
 	const struct finding_kind *kind = &finding_kinds[found->finding];
+	json_t *row = json_object();
 
-	json_open(json, NULL, '{');
-	json_text(json, "name", kind->name);
-	json_text(json, "severity", severity_name(kind->severity));
-	json_text(json, "where", found->where);
-	json_text(json, "what", found->what);
-	json_text(json, "effect", kind->effect);
-	json_text(json, "cure", found->cure);
-	json_close(json, '}');
+	json_set_text(row, "name", kind->name);
+	json_set_text(row, "severity", severity_name(kind->severity));
+	json_set_text(row, "where", found->where);
+	json_set_text(row, "what", found->what);
+	json_set_text(row, "effect", kind->effect);
+	json_set_text(row, "cure", found->cure);
+	json_put(json, NULL, row);
 }
 
 /* The list has the last found first; it is printed in the checks' order. */
@@ -297,17 +294,16 @@ print_all(const struct doctor *doctor, struct json *json)
 static void
 print_json(const struct doctor *doctor)
 {
-	struct json json = { .out = doctor->ctx->out };
+	struct json json;
 
-	json_open(&json, NULL, '{');
-	json_open(&json, "findings", '[');
+	json_begin(&json, doctor->ctx->out);
+	json_list(&json, "findings");
 	print_all(doctor, &json);
-	json_close(&json, ']');
-	json_int(&json, "errors", doctor->counts[SEVERITY_ERROR]);
-	json_int(&json, "warnings", doctor->counts[SEVERITY_WARNING]);
-	json_int(&json, "notes", doctor->counts[SEVERITY_NOTE]);
-	json_close(&json, '}');
-	putc('\n', json.out);
+	json_put(&json, "errors", json_integer(doctor->counts[SEVERITY_ERROR]));
+	json_put(
+	    &json, "warnings", json_integer(doctor->counts[SEVERITY_WARNING]));
+	json_put(&json, "notes", json_integer(doctor->counts[SEVERITY_NOTE]));
+	json_end(&json);
 }
 
 static void
@@ -324,8 +320,8 @@ print_table(struct doctor *doctor)
 	if (counts[SEVERITY_ERROR] + counts[SEVERITY_WARNING] > 0)
 		print_wrapped(out,
 		    doctor_text(doctor,
-			"Changes count after: postfix%s reload, and SIGHUP for "
-			"odmrd and odmr-milter.",
+			"Changes count after: postfix%s reload, SIGHUP for "
+			"odmrd, SIGUSR1 for odmr-milter.",
 			option_c(doctor)),
 		    0);
 }
@@ -336,7 +332,7 @@ static void
 load_postfix(struct doctor *doctor, struct postfix *postfix)
 {
 	const char *directory = doctor->conf->postfix_config_directory;
-	char error[INQUIRY_ERROR_SIZE];
+	char error[POSTFIX_ERROR_SIZE];
 
 	doctor->main_cf = doctor_text(doctor, "%s/main.cf", directory);
 	doctor->master_cf = doctor_text(doctor, "%s/master.cf", directory);

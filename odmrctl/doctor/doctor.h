@@ -56,9 +56,8 @@ const char *doctor_cure_of(struct doctor *, const struct service *,
 typedef void doctor_check(struct doctor *);
 
 doctor_check check_sockets, check_files, check_map_files, check_database_files,
-    check_databases, check_queue, check_delivery, check_etrn,
-    check_milter_settings, check_services, check_odmr_service, check_domains,
-    check_accounts, check_loops, check_certificate, check_daemon,
+    check_databases, check_settings, check_etrn, check_milter_settings,
+    check_domains, check_accounts, check_loops, check_certificate, check_daemon,
     check_milter_answer, check_tags;
 
 /* `roster` with the answers of transport_maps. */

@@ -12,7 +12,7 @@
 static bool
 match(struct doctor *doctor, struct roster *roster, const char *setting)
 {
-	char error[INQUIRY_ERROR_SIZE];
+	char error[POSTFIX_ERROR_SIZE];
 	bool parents = postfix_lists(postfix_setting(doctor->postfix,
 					 "parent_domain_matches_subdomains"),
 	    setting);
@@ -94,7 +94,7 @@ static void
 check_transports(struct doctor *doctor, struct roster *roster)
 {
 	const char *tables = postfix_setting(doctor->postfix, "transport_maps");
-	char error[INQUIRY_ERROR_SIZE];
+	char error[POSTFIX_ERROR_SIZE];
 
 	if (!roster_lookup(
 		roster, doctor->postfix, doctor->conf, tables, error)) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "lib/postfix/mail_journal.h"
 #include "permission.h"
 
 static void
@@ -85,6 +86,37 @@ check_program(struct doctor *doctor, const char *setting, const char *path)
 		    "%s: %s", setting, fault);
 }
 
+static bool
+note_line(void *arg, const char *line, size_t len, const char *cursor)
+{
+	(void)line;
+	(void)len;
+	(void)cursor;
+	*(bool *)arg = true;
+	return false;
+}
+
+/* Read as who runs doctor: odmr-reconcile.service brings the group that user
+ * lacks. */
+static void
+check_journal(struct doctor *doctor)
+{
+	const char *why = "it has nothing that Postfix wrote";
+	bool found = false;
+	const struct mail_journal_reader reader = { .line = note_line,
+		.arg = &found };
+
+	if (mail_journal_read(&reader, doctor->conf->postfix_user, "", &why) ||
+	    geteuid() == 0) {
+		if (!found)
+			doctor_find(doctor, MAIL_LOG_UNREADABLE, "journal",
+			    doctor_text(doctor, "$EDITOR %s # mail_log",
+				doctor->ctx->conf_path),
+			    "%s", why);
+	} else
+		doctor_unseen(doctor, "journal");
+}
+
 /* The cure is for logs as syslogd and logrotate keep them. */
 static void
 check_mail_log(struct doctor *doctor)
@@ -94,7 +126,9 @@ check_mail_log(struct doctor *doctor)
 
 	if (path[0] == '\0')
 		return;
-	if (access(path, R_OK) == -1 && errno == EACCES && geteuid() != 0)
+	if (conf_has_journal(doctor->conf))
+		check_journal(doctor);
+	else if (access(path, R_OK) == -1 && errno == EACCES && geteuid() != 0)
 		doctor_unseen(doctor, path);
 	else if (access(path, F_OK) == -1)
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,

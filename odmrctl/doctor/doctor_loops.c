@@ -11,6 +11,7 @@
 
 #include "lib/address.h"
 #include "lib/clock.h"
+#include "lib/endpoint.h"
 #include "doctor.h"
 #include "lib/mx.h"
 #include "roster.h"
@@ -153,22 +154,17 @@ is_mx_here(const struct search *search, const char *domain, unsigned port)
 static bool
 leads_here(const struct search *search, const char *hop)
 {
-	bool literal = hop[0] == '[';
-	size_t len = strcspn(hop + literal, literal ? "]" : ":");
-	const char *rest = hop + literal + len;
+	struct endpoint to;
 	unsigned port = SMTP_PORT;
-	char host[DOMAIN_SIZE];
 
-	if (len >= sizeof(host))
+	if (endpoint_split(&to, hop) != NULL)
 		return false;
-	memcpy(host, hop + literal, len);
-	host[len] = '\0';
-	rest += literal && *rest == ']';
-	if (*rest == ':')
-		port = port_number(rest + 1);
+	if (to.port[0] != '\0')
+		port = port_number(to.port);
 	if (!has_port(search, port))
 		return false;
-	return literal ? is_here(search, host) : is_mx_here(search, host, port);
+	return to.brackets ? is_here(search, to.host)
+			   : is_mx_here(search, to.host, port);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "lib/endpoint.h"
 #include "lib/reaching.h"
 
 enum { TIMEOUT_MOST = 60, ANSWER_SECONDS = 5 };
@@ -58,24 +59,20 @@ read_mention(struct doctor *doctor, const char *word, size_t len)
 static bool
 is_ours(struct doctor *doctor, const char *address)
 {
-	const char *socket = doctor->conf->milter_socket, *host, *path;
 	const char *queue = postfix_setting(doctor->postfix, "queue_directory");
-	size_t port;
+	struct endpoint socket;
+	const char *ours =
+	    endpoint_socket(&socket, doctor->conf->milter_socket);
 
-	if (strncmp(address, "inet:", 5) == 0) {
-		host = strchr(socket, '@');
-		address = strrchr(address, ':') + 1;
-		socket += strcspn(socket, ":") + 1;
-		port = strcspn(socket, "@");
-		return host != NULL && strlen(address) == port &&
-		    memcmp(address, socket, port) == 0;
-	}
-	if (strncmp(address, "unix:", 5) != 0 || strchr(socket, '/') == NULL)
+	if (strncmp(address, "inet:", 5) == 0)
+		return ours == NULL &&
+		    strcmp(strrchr(address, ':') + 1, socket.port) == 0;
+	if (strncmp(address, "unix:", 5) != 0 || ours == NULL)
 		return false;
-	path = address + 5;
-	if (path[0] != '/')
-		path = doctor_text(doctor, "%s/%s", queue, path);
-	return strcmp(path, strchr(socket, '/')) == 0;
+	address += strlen("unix:");
+	if (address[0] != '/')
+		address = doctor_text(doctor, "%s/%s", queue, address);
+	return strcmp(address, ours) == 0;
 }
 
 static bool

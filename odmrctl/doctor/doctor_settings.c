@@ -1,77 +1,151 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * odmrctl doctor: main.cf, and how mail waits.
+ * odmrctl doctor: main.cf and master.cf, as far as one setting, or one service,
+ * tells by itself: how mail waits, the odmr transport, and flush(8).
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "doctor.h"
 
-enum { DAY = 86400, LIFETIME = 7 * DAY, REFRESH_LEAST = 600 };
+/* A setting, and what it must not be. */
+struct setting {
+	enum finding finding;
+	const char *name;
+	bool (*wrong)(const char *value, const struct setting *);
+	const char *than; /* what `wrong` compares with */
+	const char *cure; /* the value that it should have */
+};
 
-static void
-check_ids(struct doctor *doctor)
+/* ---- what can be wrong --------------------------------------------------- */
+
+static bool
+differs(const char *value, const struct setting *setting)
 {
-	if (postfix_yes(
-		postfix_setting(doctor->postfix, "enable_long_queue_ids")))
-		return;
-	doctor_find(doctor, LONG_QUEUE_IDS, doctor->main_cf,
-	    doctor_cure(doctor, "enable_long_queue_ids", "yes"),
-	    "enable_long_queue_ids = %s",
-	    postfix_setting(doctor->postfix, "enable_long_queue_ids"));
+	return strcasecmp(value, setting->than) != 0;
 }
 
-static void
-check_lifetime(struct doctor *doctor, enum finding finding, const char *name)
+/* Where the value has no unit, Postfix takes that of the setting's default:
+ * here it is the unit of `than`. */
+static long
+seconds(const char *value, const struct setting *setting)
 {
-	const char *value = postfix_setting(doctor->postfix, name);
-
-	if (postfix_seconds(value, 'd') < LIFETIME)
-		doctor_find(doctor, finding, doctor->main_cf,
-		    doctor_cure(doctor, name, "7d"), "%s = %s", name, value);
+	return postfix_seconds(value, setting->than[strlen(setting->than) - 1]);
 }
 
-static void
-check_notices(struct doctor *doctor)
+static bool
+is_shorter(const char *value, const struct setting *setting)
 {
-	const char *value =
-	    postfix_setting(doctor->postfix, "delay_warning_time");
-
-	if (postfix_seconds(value, 'h') != 0)
-		doctor_find(doctor, DELAY_NOTICES, doctor->main_cf,
-		    doctor_cure(doctor, "delay_warning_time", "0h"),
-		    "delay_warning_time = %s", value);
+	return seconds(value, setting) < seconds(setting->than, setting);
 }
 
-static void
-check_subdomains(struct doctor *doctor)
+static bool
+is_longer(const char *value, const struct setting *setting)
 {
-	const char *value = postfix_setting(
-	    doctor->postfix, "parent_domain_matches_subdomains");
-
-	if (postfix_lists(value, "relay_domains") ||
-	    postfix_lists(value, "fast_flush_domains"))
-		doctor_find(doctor, SUBDOMAINS, doctor->main_cf,
-		    doctor_cure(doctor, "parent_domain_matches_subdomains",
-			"debug_peer_list, mynetworks, "
-			"permit_mx_backup_networks, "
-			"qmqpd_authorized_clients, smtpd_access_maps"),
-		    "parent_domain_matches_subdomains has relay_domains or "
-		    "fast_flush_domains: %s",
-		    value);
+	return seconds(value, setting) > seconds(setting->than, setting);
 }
 
-static void
-check_refresh(struct doctor *doctor)
+static bool
+is_less(const char *value, const struct setting *setting)
 {
-	const char *value =
-	    postfix_setting(doctor->postfix, "fast_flush_refresh_time");
-
-	if (postfix_seconds(value, 'h') < REFRESH_LEAST)
-		doctor_find(doctor, FLUSH_REFRESH, doctor->main_cf,
-		    doctor_cure(doctor, "fast_flush_refresh_time", "12h"),
-		    "fast_flush_refresh_time = %s", value);
+	return atol(value) < atol(setting->than);
 }
+
+static bool
+is_more(const char *value, const struct setting *setting)
+{
+	return atol(value) > atol(setting->than);
+}
+
+static bool
+lists(const char *value, const struct setting *setting)
+{
+	return postfix_lists(value, setting->than);
+}
+
+static bool
+contains(const char *value, const struct setting *setting)
+{
+	return strstr(value, setting->than) != NULL;
+}
+
+static bool
+has_subdomains(const char *value, const struct setting *setting)
+{
+	(void)setting;
+	return postfix_lists(value, "relay_domains") ||
+	    postfix_lists(value, "fast_flush_domains");
+}
+
+/* ---- the tables ---------------------------------------------------------- */
+
+/* clang-format off */
+static const struct setting waiting[] = {
+	{ LONG_QUEUE_IDS, "enable_long_queue_ids", differs, "yes", "yes" },
+	{ QUEUE_LIFETIME, "maximal_queue_lifetime", is_shorter, "7d", "7d" },
+	{ BOUNCE_LIFETIME, "bounce_queue_lifetime", is_shorter, "7d", "7d" },
+	{ DELAY_NOTICES, "delay_warning_time", is_longer, "0h", "0h" },
+	{ SUBDOMAINS, "parent_domain_matches_subdomains", has_subdomains, NULL,
+	    "debug_peer_list, mynetworks, permit_mx_backup_networks, "
+	    "qmqpd_authorized_clients, smtpd_access_maps" },
+	{ FLUSH_REFRESH, "fast_flush_refresh_time", is_shorter, "1h", "12h" },
+	{ PROXIED_FLUSH, "fast_flush_domains", contains, "proxy:",
+	    "sqlite:" CONFDIR "/fast_flush_domains.cf" },
+	{ ODMR_DEFERRED, "defer_transports", lists, "odmr", "etrn-hold" },
+};
+
+/* Of the transport in main.cf. */
+static const struct setting transport[] = {
+	{ RECIPIENT_LIMIT, "odmr_destination_recipient_limit", is_less, "2",
+	    "100" },
+	{ RECIPIENT_LIMIT, "odmr_destination_recipient_limit", is_more, "100",
+	    "100" },
+	{ RATE_DELAY, "odmr_destination_rate_delay", is_longer, "0s", "0s" },
+	{ RATE_DELAY, "odmr_transport_rate_delay", is_longer, "0s", "0s" },
+};
+
+/* Of its service. */
+static const struct setting lmtp[] = {
+	{ XFORWARD_OFF, "lmtp_send_xforward_command", differs, "yes", "yes" },
+	{ LINE_FOLDING, "lmtp_line_length_limit", differs, "0", "0" },
+	{ LMTP_TIMEOUT, "lmtp_data_init_timeout", is_shorter, "3600s", "2h" },
+	{ LMTP_TIMEOUT, "lmtp_data_xfer_timeout", is_shorter, "3600s", "2h" },
+	{ LMTP_TIMEOUT, "lmtp_data_done_timeout", is_shorter, "3600s", "2h" },
+	{ CONNECTION_CACHE, "lmtp_connection_cache_on_demand", differs, "yes",
+	    "yes" },
+};
+/* clang-format on */
+
+/* Of main.cf, or of a service, whose -o options come first. */
+static void
+check_table(struct doctor *doctor, const struct service *service,
+    const struct setting *setting, size_t count)
+{
+	const char *value;
+
+	for (; count-- > 0; setting++) {
+		value = service == NULL
+		    ? postfix_setting(doctor->postfix, setting->name)
+		    : postfix_setting_of(
+			  doctor->postfix, service, setting->name);
+		if (!setting->wrong(value, setting))
+			continue;
+		if (service == NULL)
+			doctor_find(doctor, setting->finding, doctor->main_cf,
+			    doctor_cure(doctor, setting->name, setting->cure),
+			    "%s = %s", setting->name, value);
+		else
+			doctor_find(doctor, setting->finding, doctor->master_cf,
+			    doctor_cure_of(
+				doctor, service, setting->name, setting->cure),
+			    "service %s: %s = %s", service->name, setting->name,
+			    value);
+	}
+}
+
+#define TABLE(table) (table), sizeof(table) / sizeof((table)[0])
+
+/* ---- what depends on more than its value --------------------------------- */
 
 /* Lists of users may be tables; those but the default are the operator's
  * doing, and are only read where they name users. */
@@ -90,22 +164,81 @@ check_users(struct doctor *doctor, const char *name)
 	    "%s has no user %s: \"%s\"", name, doctor->conf->user, value);
 }
 
-static void
-check_proxied(struct doctor *doctor)
+static long
+number(const struct doctor *doctor, const char *name)
 {
-	const char *value =
-	    postfix_setting(doctor->postfix, "fast_flush_domains");
+	return atol(postfix_setting(doctor->postfix, name));
+}
 
-	if (strstr(value, "proxy:") == NULL)
+/* The default of any transport is 20; the least number of deliveries at a time
+ * that the shipped master.cf thinks of is 25. */
+static void
+check_concurrency(struct doctor *doctor, const struct service *odmr)
+{
+	static const char name[] = "odmr_destination_concurrency_limit",
+			  first[] = "odmr_initial_destination_concurrency";
+	long limit = number(doctor, name), initial = number(doctor, first);
+	long most = strcmp(odmr->maxproc, "-") == 0
+	    ? number(doctor, "default_process_limit")
+	    : atol(odmr->maxproc);
+
+	if (limit != 0 && limit <= 20)
+		doctor_find(doctor, CONCURRENCY, doctor->main_cf,
+		    doctor_cure(doctor, name, "200"), "%s = %ld", name, limit);
+	else if (initial < limit)
+		doctor_find(doctor, INITIAL_CONCURRENCY, doctor->main_cf,
+		    doctor_cure(
+			doctor, first, doctor_text(doctor, "%ld", limit)),
+		    "%s = %ld, %s = %ld", first, initial, name, limit);
+	if (most != 0 && most < limit)
+		doctor_find(doctor, MAXPROC, doctor->master_cf,
+		    doctor_text(doctor, "postconf -c %s -F '%s/%s/%s=%ld'",
+			doctor->conf->postfix_config_directory, odmr->name,
+			odmr->type, "process_limit", limit * 5),
+		    "service odmr: maxproc is %ld, %s = %ld", most, name,
+		    limit);
+}
+
+/* ---- the services -------------------------------------------------------- */
+
+static void
+check_odmr(struct doctor *doctor)
+{
+	const struct service *odmr =
+	    postfix_service(doctor->postfix, "odmr", "unix");
+
+	if (odmr == NULL) {
+		doctor_find(doctor, ODMR_MISSING, doctor->master_cf,
+		    CURE_MASTER_CF, "no service \"odmr unix\"");
 		return;
-	doctor_find(doctor, PROXIED_FLUSH, doctor->main_cf,
-	    doctor_cure(doctor, "fast_flush_domains",
-		"sqlite:" CONFDIR "/fast_flush_domains.cf"),
-	    "fast_flush_domains = %s", value);
+	}
+	check_concurrency(doctor, odmr);
+	check_table(doctor, NULL, TABLE(transport));
+	if (strcmp(odmr->command, "lmtp") != 0)
+		doctor_find(doctor, ODMR_COMMAND, doctor->master_cf,
+		    CURE_MASTER_CF, "service odmr runs \"%s\", not lmtp",
+		    odmr->command);
+	else
+		check_table(doctor, odmr, TABLE(lmtp));
+}
+
+static void
+check_flush(struct doctor *doctor)
+{
+	const char *name =
+	    postfix_setting(doctor->postfix, "flush_service_name");
+
+	if (postfix_service(doctor->postfix, name, "unix") == NULL)
+		doctor_find(doctor, FLUSH_MISSING, doctor->master_cf,
+		    doctor_text(doctor,
+			"postconf -c %s -M '%s/unix=%s unix n - y 1000? 0 "
+			"flush'",
+			doctor->conf->postfix_config_directory, name, name),
+		    "no service \"%s unix\"", name);
 }
 
 void
-check_queue(struct doctor *doctor)
+check_settings(struct doctor *doctor)
 {
 	if (doctor->postfix == NULL)
 		return;
@@ -113,13 +246,9 @@ check_queue(struct doctor *doctor)
 		doctor_find(doctor, POSTFIX_SQLITE, doctor->conf->postconf_path,
 		    "apt-get install postfix-sqlite",
 		    "postconf -m does not list sqlite");
-	check_ids(doctor);
-	check_lifetime(doctor, QUEUE_LIFETIME, "maximal_queue_lifetime");
-	check_lifetime(doctor, BOUNCE_LIFETIME, "bounce_queue_lifetime");
-	check_notices(doctor);
-	check_subdomains(doctor);
-	check_refresh(doctor);
+	check_table(doctor, NULL, TABLE(waiting));
 	check_users(doctor, "authorized_flush_users");
 	check_users(doctor, "authorized_mailq_users");
-	check_proxied(doctor);
+	check_odmr(doctor);
+	check_flush(doctor);
 }

@@ -18,11 +18,12 @@
 
 #include "doctor.h"
 #include "lib/postfix/listing.h"
+#include "lib/postfix/postqueue.h"
 #include "odmrctl/rights.h"
 #include "roster.h"
 #include "lib/store/store_reconcile.h"
 
-enum { SECONDS = 20, RECONCILED_WITHIN = 1800 };
+enum { RECONCILED_WITHIN = 1800 };
 
 struct tally {
 	int64_t before, after; /* tags */
@@ -51,14 +52,10 @@ on_message(void *arg, const struct queued *message)
 	return true;
 }
 
-/* A fault is told when it has ended. */
-static void
+static bool
 on_output(void *arg, const char *bytes, size_t len)
 {
-	struct listing *listing = &((struct count *)arg)->listing;
-
-	if (listing->fault[0] == '\0')
-		listing_read(listing, bytes, len);
+	return listing_read(&((struct count *)arg)->listing, bytes, len);
 }
 
 static bool
@@ -81,11 +78,8 @@ static bool
 count_queue(struct doctor *doctor, struct count *count)
 {
 	const struct conf *conf = doctor->conf;
-	const char *const argv[] = { conf->postqueue_path, "-c",
-		conf->postfix_config_directory, "-j", NULL };
-	struct inquiry inquiry = { argv, -1, SECONDS, on_output, count };
-	char error[INQUIRY_ERROR_SIZE];
-	bool heard;
+	char error[POSTFIX_ERROR_SIZE] = "";
+	bool heard, fit;
 
 	if (access(conf->postqueue_path, X_OK) == -1)
 		return false; /* check_files tells */
@@ -93,20 +87,18 @@ count_queue(struct doctor *doctor, struct count *count)
 	    (struct listing) { .message = on_message, .arg = count };
 	/* Set-group-id, postqueue takes no -c that Postfix does not know. */
 	rights_take_up();
-	heard = inquiry_run(&inquiry, 0, error);
+	heard = postqueue_list(conf, on_output, count, error, sizeof(error));
 	rights_lay_off_again(conf);
 	if (heard && error[0] != '\0')
 		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
 		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",
 		    error);
-	if (heard && count->listing.fault[0] == '\0' &&
-	    listing_end(&count->listing)) {
-		listing_clear(&count->listing);
-		return true;
-	}
-	if (heard)
+	fit = heard && listing_end(&count->listing);
+	if (count->listing.fault[0] != '\0')
 		strlcpy(error, count->listing.fault, sizeof(error));
 	listing_clear(&count->listing);
+	if (fit)
+		return true;
 	doctor_find(doctor, QUEUE_UNREADABLE, conf->postqueue_path,
 	    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
 		conf->postfix_config_directory),

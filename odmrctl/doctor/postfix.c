@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "lib/postfix/program.h"
 #include "postfix.h"
 
 enum { SECONDS = 20 };
@@ -16,19 +17,21 @@ struct setting_line {
 	struct setting_line *next;
 };
 
-static void
+static bool
 collect(void *arg, const char *bytes, size_t len)
 {
-	fwrite(bytes, 1, len, arg);
+	return fwrite(bytes, 1, len, arg) == len;
 }
 
 /* What "postconf -c DIRECTORY OPTION" prints; NULL and `error`: it failed. */
 static char *
-ask(const struct conf *conf, const char *option, char error[INQUIRY_ERROR_SIZE])
+ask(const struct conf *conf, const char *option, char error[POSTFIX_ERROR_SIZE])
 {
 	const char *const argv[] = { conf->postconf_path, "-c",
 		conf->postfix_config_directory, option, NULL };
-	struct inquiry inquiry = { argv, -1, SECONDS, collect, NULL };
+	struct program postconf = {
+		.argv = argv, .seconds = SECONDS, .take = collect
+	};
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -36,8 +39,8 @@ ask(const struct conf *conf, const char *option, char error[INQUIRY_ERROR_SIZE])
 
 	if (out == NULL)
 		err(EX_OSERR, "out of memory");
-	inquiry.arg = out;
-	ok = inquiry_run(&inquiry, 0, error);
+	postconf.arg = out;
+	ok = program_run(&postconf, error, POSTFIX_ERROR_SIZE);
 	if (fclose(out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (ok)
@@ -133,7 +136,7 @@ find_postmap(struct postfix *postfix)
 
 bool
 postfix_load(struct postfix *postfix, const struct conf *conf,
-    char error[INQUIRY_ERROR_SIZE])
+    char error[POSTFIX_ERROR_SIZE])
 {
 	char *settings, *overrides = NULL, *services = NULL;
 

@@ -7,7 +7,8 @@
 #define POSTFIX_H
 
 #include "lib/conf.h"
-#include "inquiry.h"
+
+enum { POSTFIX_ERROR_SIZE = 256 };
 
 struct service {
 	char *name; /* as the first column has it */
@@ -30,7 +31,7 @@ struct postfix {
 
 /* False, with one line in `error`: there is no such configuration. */
 bool postfix_load(
-    struct postfix *, const struct conf *, char error[INQUIRY_ERROR_SIZE]);
+    struct postfix *, const struct conf *, char error[POSTFIX_ERROR_SIZE]);
 void postfix_free(struct postfix *);
 
 /* "" for what is not set, and for what this Postfix does not know. */

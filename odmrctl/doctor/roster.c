@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "odmrctl/rights.h"
+#include "lib/postfix/program.h"
 #include "roster.h"
 #include "lib/spelling.h"
 
@@ -150,7 +151,7 @@ take_answer(struct answers *answers)
 		entry->answer = copy(tab + 1);
 }
 
-static void
+static bool
 read_answers(void *arg, const char *bytes, size_t len)
 {
 	struct answers *answers = arg;
@@ -166,6 +167,7 @@ read_answers(void *arg, const char *bytes, size_t len)
 		take_answer(answers);
 		rewind(answers->line);
 	}
+	return true;
 }
 
 /* A file with all names, a line each, for postmap to read at its own pace. */
@@ -201,24 +203,31 @@ take_up_rights(const char *table)
 
 static bool
 ask_table(struct answers *answers, const struct postfix *postfix,
-    const struct conf *conf, const char *table, char error[INQUIRY_ERROR_SIZE])
+    const struct conf *conf, const char *table, char error[POSTFIX_ERROR_SIZE])
 {
 	const char *name = without_proxy(table);
 	const char *const argv[] = { postfix->postmap, "-c",
 		conf->postfix_config_directory, "-q", "-", name, NULL };
-	struct inquiry inquiry = { argv, -1, SECONDS, read_answers, answers };
+	/* 1: it knows none of them. */
+	const struct program query = {
+		.argv = argv,
+		.input = write_names(answers->roster),
+		.seconds = SECONDS,
+		.take = read_answers,
+		.arg = answers,
+		.also = 1,
+	};
 	bool ok;
 
-	inquiry.input = write_names(answers->roster);
 	answers->line = open_memstream(&answers->text, &answers->len);
 	if (answers->line == NULL)
 		err(EX_OSERR, "out of memory");
 	take_up_rights(name);
-	ok = inquiry_run(&inquiry, 1, error);
+	ok = program_run(&query, error, POSTFIX_ERROR_SIZE);
 	rights_lay_off_again(conf);
 	fclose(answers->line);
 	free(answers->text);
-	close(inquiry.input);
+	close(query.input);
 	return ok;
 }
 
@@ -234,7 +243,7 @@ word_of(const char *word, size_t len)
 
 bool
 roster_lookup(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *tables, char error[INQUIRY_ERROR_SIZE])
+    const struct conf *conf, const char *tables, char error[POSTFIX_ERROR_SIZE])
 {
 	struct answers answers = { .roster = roster };
 	const char *word;
@@ -304,7 +313,7 @@ match_file(struct matching *m, const char *path, int depth)
 	rights_lay_off_again(m->conf);
 	ok = file != NULL && depth < NESTING_MAX;
 	if (!ok)
-		snprintf(m->error, INQUIRY_ERROR_SIZE, "%.200s: cannot be read",
+		snprintf(m->error, POSTFIX_ERROR_SIZE, "%.200s: cannot be read",
 		    path);
 	while (ok && fgets(line, sizeof(line), file) != NULL)
 		if (line[0] != '#')
@@ -346,7 +355,7 @@ match_list(struct matching *m, const char *list, int depth)
 bool
 roster_match(struct roster *roster, const struct postfix *postfix,
     const struct conf *conf, const char *list, bool parents,
-    char error[INQUIRY_ERROR_SIZE])
+    char error[POSTFIX_ERROR_SIZE])
 {
 	struct matching matching = { roster, postfix, conf, parents, error };
 

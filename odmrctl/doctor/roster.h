@@ -37,8 +37,8 @@ struct entry *roster_find(const struct roster *, const char *name);
  * in `error`: a table cannot be read.
  */
 bool roster_match(struct roster *, const struct postfix *, const struct conf *,
-    const char *list, bool parents, char error[INQUIRY_ERROR_SIZE]);
+    const char *list, bool parents, char error[POSTFIX_ERROR_SIZE]);
 bool roster_lookup(struct roster *, const struct postfix *, const struct conf *,
-    const char *tables, char error[INQUIRY_ERROR_SIZE]);
+    const char *tables, char error[POSTFIX_ERROR_SIZE]);
 
 #endif

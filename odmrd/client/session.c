@@ -23,6 +23,11 @@ enum { REASON_SIZE = 160 };
 void
 session_set_state(struct session *s, enum session_state state)
 {
+	/* In the order of the enum. */
+	static const char *const names[] = { "new", "greeted", "sasl", "known",
+		"asking", "body", "securing", "ended" };
+
+	log_state(s->who.id, "session", NULL, names[s->state], names[state]);
 	s->state = state;
 }
 

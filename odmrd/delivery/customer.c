@@ -9,6 +9,7 @@
 #include "ending.h"
 #include "hello.h"
 #include "lmtp.h"
+#include "lib/log.h"
 #include "registry.h"
 
 void
@@ -32,6 +33,11 @@ identity_copy(struct identity *copy, const struct identity *who)
 void
 customer_set_state(struct customer *c, enum customer_state state)
 {
+	/* In the order of the enum. */
+	static const char *const names[] = { "claimed", "greeting", "ehlo",
+		"helo", "securing", "ready", "lingering", "quitting", "ended" };
+
+	log_state(c->who.id, "customer", NULL, names[c->state], names[state]);
 	c->state = state;
 	live_state(c);
 }

@@ -16,12 +16,6 @@
 
 static void take_input(struct lmtp *lmtp);
 
-void
-lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state)
-{
-	lmtp->state = state;
-}
-
 static void
 bury_lmtp(void *dead)
 {

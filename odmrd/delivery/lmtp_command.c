@@ -19,6 +19,19 @@ struct verb {
 	unsigned states; /* where it is allowed; elsewhere 503 */
 };
 
+void
+lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state)
+{
+	/* In the order of the enum. */
+	static const char *const names[] = { "held", "greeted", "idle",
+		"envelope", "body", "answering", "judging", "ended" };
+
+	log_state(lmtp->customer->who.id, "lmtp",
+	    lmtp->queue_id[0] != '\0' ? lmtp->queue_id : NULL,
+	    names[lmtp->state], names[state]);
+	lmtp->state = state;
+}
+
 static void
 reply(struct lmtp *lmtp, const char *text)
 {

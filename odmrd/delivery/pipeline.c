@@ -41,11 +41,23 @@ pipeline_wants_more(const struct pipeline *p)
 	return p->current == NULL && TAILQ_EMPTY(&p->waiting);
 }
 
+static void
+set_state(const struct customer *c, struct transaction *tx, enum tx_state state)
+{
+	/* In the order of the enum. */
+	static const char *const names[] = { "filling", "waiting", "sending",
+		"sent", "done" };
+
+	log_state(
+	    c->who.id, "message", tx_id(tx), names[tx->state], names[state]);
+	tx->state = state;
+}
+
 /* Nothing of the transaction is in the pipeline any more. */
 void
 pipeline_done(struct customer *c, struct transaction *tx)
 {
-	tx->state = TX_DONE;
+	set_state(c, tx, TX_DONE);
 	tx->discard = true;
 	if (tx->lmtp != NULL)
 		lmtp_answered(tx->lmtp);
@@ -75,7 +87,7 @@ pipeline_conclude(struct customer *c, bool clean)
 	c->pipeline.current = NULL;
 	if (!clean)
 		c->pipeline.dirty = true;
-	tx->state = TX_SENT;
+	set_state(c, tx, TX_SENT);
 	if (TAILQ_EMPTY(&c->pipeline.waiting))
 		ration_share(c->server);
 	if (tx->expected == 0)
@@ -137,7 +149,7 @@ begin(struct customer *c)
 		pipeline_done(c, tx);
 		return true;
 	}
-	tx->state = TX_SENDING;
+	set_state(c, tx, TX_SENDING);
 	tx->plan = plan_for(c, tx);
 	p->in_flight++;
 	p->current = tx;
@@ -208,7 +220,7 @@ void
 pipeline_offer(struct customer *c, struct transaction *tx)
 {
 	if (tx->state == TX_FILLING) {
-		tx->state = TX_WAITING;
+		set_state(c, tx, TX_WAITING);
 		recall(c, tx);
 		if (put_off_needed(c, tx)) {
 			put_off(c, tx);
@@ -296,7 +308,7 @@ pipeline_put_back(struct customer *c)
 	p->current = NULL;
 	p->in_flight = 0;
 	p->dirty = false;
-	tx->state = TX_WAITING;
+	set_state(c, tx, TX_WAITING);
 	tx->fault = FAULT_NONE;
 	TAILQ_INSERT_HEAD(&p->waiting, tx, entry);
 	return true;

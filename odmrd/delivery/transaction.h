@@ -25,7 +25,8 @@
 
 struct lmtp;
 
-/* What is true of a transaction as the pipeline sees it. */
+/* What is true of a transaction as the pipeline sees it, which alone sets it.
+ */
 enum tx_state {
 	TX_FILLING, /* lmtp reads it; nothing of it is on the wire */
 	TX_WAITING, /* in the pipeline's line, ready to be sent */

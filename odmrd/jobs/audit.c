@@ -44,8 +44,8 @@ compare(struct audit *audit, struct store *store)
 	int64_t interval_ms = audit->conf->reconcile_interval * 1000;
 	int64_t began_ms = loop_now_ms();
 
-	if (reconcile(audit->conf, store, &audit->report, audit->error,
-		sizeof(audit->error)))
+	if (reconcile(audit->conf, store, RECONCILE_BY_ODMRD, &audit->report,
+		audit->error, sizeof(audit->error)))
 		audit->outcome = AUDIT_DONE;
 	audit->took_ms = loop_now_ms() - began_ms;
 	audit->rest_ms = (PART - 1) * audit->took_ms;

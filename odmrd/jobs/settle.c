@@ -1,65 +1,177 @@
 /* SPDX-License-Identifier: ISC */
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
-#include "settle_internal.h"
+#include "settle_note.h"
 
-/* What is only news gets half of the room. */
+enum { ANSWER_MS = 30000, COMPLAIN_MS = 60000, STOP_MS = 3000 };
+
+struct settle {
+	const struct conf *conf;
+	struct writer *writer;
+	struct wakeup *wakeup;
+	settle_doubt *doubt;
+	void *doubt_arg;
+	/* The writer's thread alone. */
+	bool cleared;       /* of what a dead odmrd left */
+	int64_t complained; /* 0: no tags wait */
+	atomic_bool full;   /* something found no room, since the last commit */
+	pthread_mutex_t lock; /* over all below */
+	struct writer_note *done;
+	const char *doubted; /* why, or NULL */
+};
+
+/* ---- the writer's thread ------------------------------------------------- */
+
+/* Before a session of our own is noted. */
 static bool
-has_room(const struct settle *settle, const struct note *note)
+clear(struct settle *settle, struct store *store)
 {
-	size_t room =
-	    note->kind == NOTE_SESSION ? SETTLE_ROOM / 2 : SETTLE_ROOM;
-
-	return settle->bytes + note->bytes <= room;
+	if (!settle->cleared)
+		settle->cleared = store_session_clear(store) != STORE_FAILED;
+	return settle->cleared;
 }
 
 static void
-append(struct settle *settle, struct note *note)
+on_start(struct store *store, const struct conf *conf, void *arg)
 {
-	bool urgent = note->kind != NOTE_TX;
-
-	if (urgent || settle->todo == NULL)
-		pthread_cond_signal(&settle->work);
-	*settle->todo_tail = note;
-	settle->todo_tail = &note->next;
-	settle->bytes += note->bytes;
-	settle->urgent |= urgent;
+	(void)conf;
+	if (!clear(arg, store))
+		log_warning(NULL, "%s", store_error(store));
 }
+
+static void
+note_doubt(struct settle *settle, const char *why)
+{
+	pthread_mutex_lock(&settle->lock);
+	settle->doubted = why;
+	pthread_mutex_unlock(&settle->lock);
+}
+
+static enum store_result
+apply_all(struct writer_note *first, struct store *store, struct settle *settle)
+{
+	enum store_result result;
+
+	for (; first != NULL; first = first->next) {
+		result = note_apply((struct note *)first, store);
+		if (result == STORE_FAILED)
+			return STORE_FAILED;
+		if (result == STORE_NONE)
+			note_doubt(settle, "mail without a tag");
+	}
+	return store_commit(store);
+}
+
+static enum store_result
+write_notes(
+    struct writer_note *first, struct store *store, const char **why, void *arg)
+{
+	struct settle *settle = arg;
+
+	*why = store_error(store);
+	if (!clear(settle, store) || store_begin(store) != STORE_OK)
+		return STORE_FAILED;
+	if (apply_all(first, store, settle) != STORE_OK) {
+		store_rollback(store);
+		return STORE_FAILED;
+	}
+	settle->full = false;
+	return STORE_OK;
+}
+
+/* Nobody waits longer for the answer of a question. */
+static bool
+has_expired(const struct writer_note *head)
+{
+	return ((const struct note *)head)->kind >= NOTE_QUESTION &&
+	    head->since <= clock_ms() - ANSWER_MS;
+}
+
+/* A question among them is answered in the loop. */
+static void
+give_back(struct writer_note *notes, void *arg)
+{
+	struct settle *settle = arg;
+	struct writer_note **end = &notes;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	pthread_mutex_lock(&settle->lock);
+	*end = settle->done;
+	settle->done = notes;
+	pthread_mutex_unlock(&settle->lock);
+	wakeup_ring(settle->wakeup);
+}
+
+static void
+on_waiting(size_t count, int64_t since, const char *why,
+    const struct conf *conf, void *arg)
+{
+	struct settle *settle = arg;
+
+	(void)count;
+	(void)since;
+	(void)conf;
+	if (settle->complained != 0 &&
+	    clock_ms() - settle->complained < COMPLAIN_MS)
+		return;
+	log_warning(NULL, "tags wait: %s", why);
+	settle->complained = clock_ms();
+}
+
+static void
+on_over(void *arg)
+{
+	struct settle *settle = arg;
+
+	if (settle->complained != 0)
+		log_info(NULL, "tags are settled again");
+	settle->complained = 0;
+}
+
+static const struct writer_role role = {
+	.busy_ms = 500,
+	.gather_ms = 100,
+	.retry_ms = 1000,
+	.called = on_start,
+	.write = write_notes,
+	.expired = has_expired,
+	.done = give_back,
+	.waiting = on_waiting,
+	.over = on_over,
+};
+
+/* ---- the loop ------------------------------------------------------------ */
 
 /* For the log once until something is written, and for reconcile. */
 static void
-complain_full(struct settle *settle, bool first)
+complain_full(struct settle *settle, const char *why)
 {
-	if (first)
-		log_error(NULL,
-		    "tags not settled, reconcile is due: "
-		    "%d MiB of others wait to be settled",
-		    SETTLE_ROOM >> 20);
+	if (!atomic_exchange(&settle->full, true))
+		log_error(NULL, "tags not settled, reconcile is due: %s", why);
 	settle->doubt("tags not settled", settle->doubt_arg);
 }
 
-/* Takes the note over. False: there was no memory, or no room for it. */
+/* Takes the note over. False: there was no memory, or no room for it. What is
+ * only news gets half of the room. */
 static bool
 hand_in(struct settle *settle, struct note *note)
 {
-	bool taken, first = false;
+	char why[WRITER_FAULT_SIZE];
+	bool news;
 
 	if (note == NULL)
 		return false;
-	pthread_mutex_lock(&settle->lock);
-	taken = has_room(settle, note);
-	if (taken)
-		append(settle, note);
-	else if (note->kind != NOTE_SESSION) {
-		first = !settle->full;
-		settle->full = true;
-	}
-	pthread_mutex_unlock(&settle->lock);
-	if (taken)
+	news = note->kind == NOTE_SESSION;
+	if (writer_put(settle->writer, &note->head, note->kind != NOTE_TX,
+		news ? SETTLE_ROOM / 2 : SETTLE_ROOM, why))
 		return true;
-	if (note->kind != NOTE_SESSION)
-		complain_full(settle, first);
+	if (!news)
+		complain_full(settle, why);
 	free(note);
 	return false;
 }
@@ -133,7 +245,8 @@ static void
 hear_back(void *arg)
 {
 	struct settle *settle = arg;
-	struct note *notes, *next;
+	struct writer_note *notes;
+	struct note *note;
 	struct question *q;
 	const char *why;
 
@@ -145,14 +258,14 @@ hear_back(void *arg)
 	pthread_mutex_unlock(&settle->lock);
 	if (why != NULL)
 		settle->doubt(why, settle->doubt_arg);
-	for (; notes != NULL; notes = next) {
-		next = notes->next;
-		q = &notes->u.question;
-		if (notes->kind == NOTE_QUESTION && q->answer != NULL)
+	while ((note = (struct note *)notes) != NULL) {
+		notes = notes->next;
+		q = &note->u.question;
+		if (note->kind == NOTE_QUESTION && q->answer != NULL)
 			q->answer(&q->tagged, q->arg);
-		if (notes->kind == NOTE_PAST && q->past != NULL)
+		if (note->kind == NOTE_PAST && q->past != NULL)
 			q->past(&q->history, q->arg);
-		note_free(notes);
+		note_free(note);
 	}
 }
 
@@ -167,12 +280,11 @@ settle_new(
 	settle->conf = conf;
 	settle->doubt = doubt;
 	settle->doubt_arg = arg;
-	settle->todo_tail = &settle->todo;
 	pthread_mutex_init(&settle->lock, NULL);
-	pthread_cond_init(&settle->work, NULL);
 	settle->wakeup = wakeup_new(loop, hear_back, settle);
-	if (settle->wakeup == NULL ||
-	    pthread_create(&settle->thread, NULL, settle_write, settle) != 0) {
+	if (settle->wakeup != NULL)
+		settle->writer = writer_new(conf, &role, settle);
+	if (settle->writer == NULL) {
 		wakeup_free(&settle->wakeup);
 		free(settle);
 		return NULL;
@@ -184,18 +296,20 @@ void
 settle_free(struct settle **settlep)
 {
 	struct settle *settle = *settlep;
+	char why[WRITER_FAULT_SIZE];
+	size_t left;
+	bool ended;
 
 	if (settle == NULL)
 		return;
-	pthread_mutex_lock(&settle->lock);
-	settle->stopping = true;
-	pthread_cond_signal(&settle->work);
-	pthread_mutex_unlock(&settle->lock);
-	pthread_join(settle->thread, NULL);
+	*settlep = NULL;
+	ended = writer_stop(&settle->writer, STOP_MS, &left, why);
+	if (left > 0)
+		log_error(NULL, "tags not settled, reconcile is due: %s", why);
+	if (!ended)
+		return; /* a disk holds the thread, which uses it still */
 	hear_back(settle);
 	wakeup_free(&settle->wakeup);
-	pthread_cond_destroy(&settle->work);
 	pthread_mutex_destroy(&settle->lock);
 	free(settle);
-	*settlep = NULL;
 }

@@ -25,8 +25,9 @@ note_new(enum note_kind kind, size_t text)
 		return NULL;
 	}
 	note->kind = kind;
-	note->since = clock_ms();
-	note->bytes = bytes;
+	note->head.since = clock_ms();
+	note->head.bytes = bytes;
+	note->head.weight = 1;
 	note->fill = note->text;
 	return note;
 }

@@ -7,6 +7,7 @@
 #define SETTLE_NOTE_H
 
 #include "history.h"
+#include "lib/store/writer.h"
 #include "settle.h"
 
 enum note_kind {
@@ -34,7 +35,7 @@ struct question {
 };
 
 struct note {
-	struct note *next;
+	struct writer_note head;
 	enum note_kind kind;
 	union {
 		struct settlement tx;
@@ -46,8 +47,6 @@ struct note {
 		} learnt;
 		struct question question;
 	} u;
-	int64_t since; /* clock_ms when it was made */
-	size_t bytes;
 	char *fill;
 	char text[]; /* the strings */
 };

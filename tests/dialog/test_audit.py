@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -110,6 +111,23 @@ def test_tags_that_were_confirmed_lately_are_believed(provider):
     for _ in range(3):
         atrn(provider).expect(NO_MAIL)
     assert listings(provider) == count
+
+
+@pytest.mark.parametrize("log, state", [("", "left"), ("journal", "held")])
+def test_what_is_gone_is_not_settled_without_the_journal_that_tells_of_it(
+        make_provider, log, state):
+    """odmrd may not read it."""
+    if subprocess.run(["pkg-config", "--exists", "libsystemd"],
+                      check=False).returncode != 0:
+        pytest.skip("needs libsystemd")
+    provider = make_provider(mail_log=log)
+    provider.tag("Q0", "backup.test")
+    provider.sql("UPDATE tag SET arrived = arrived - 3600")
+    queue(provider, ("Q1", "r0@example.org"))
+    atrn(provider).expect("250 2.0.0 OK now reversing the connection")
+    provider.wait_for_log("reconciled: listed=1 added=1 ")
+    assert provider.sql("SELECT queue_id, state FROM tag ORDER BY 1") == [
+        ("Q0", state), ("Q1", "held")]
 
 
 def test_reconcile_of_another_process_counts(provider):

@@ -63,13 +63,14 @@ class Held:
         finally:
             self.listener.settimeout(30)
 
-    def deliver(self, **more):
-        return self.daemon.postfix(self.name).deliver(
-            self.id, [f"r@{self.name}"], **more)
-
-    def wait_for_socket(self):
+    def postfix(self):
+        """On its socket, which is there a moment after the connection."""
         wait_for(lambda: self.name in self.daemon.sockets(), 30,
                  f"the socket of {self.name}")
+        return self.daemon.postfix(self.name)
+
+    def deliver(self, **more):
+        return self.postfix().deliver(self.id, [f"r@{self.name}"], **more)
 
     def wait_for_session(self, state):
         wait_for(lambda: [row[0] for row in self.daemon.sql(
@@ -158,7 +159,6 @@ def test_refusal_is_answered_to_postfix_and_settles_the_tag(daemon, held):
 def test_what_the_server_cannot_do_is_learnt_for_the_domain(daemon, held):
     held.etrn()
     server = held.serve(END="502 5.5.1 no such command")
-    held.wait_for_socket()
     assert held.deliver()[0].startswith("4")
     server.join()
     held.ended("out-of-step")
@@ -216,7 +216,7 @@ def test_each_domain_has_its_own_share_of_the_deliveries(make_daemon):
         held.etrn()
     servers = [held.serve(END=lambda _: may_end.wait(30) and "250 taken")
                for held in domains]
-    begun = [daemon.postfix(held.name) for held in domains]
+    begun = [held.postfix() for held in domains]
     for postfix, held in zip(begun, domains):
         postfix.begin(held.id, [f"r@{held.name}"], b"hello\r\n")
     may_end.set()
@@ -329,7 +329,7 @@ def test_nobody_is_dialled_after_a_rest_in_which_nobody_asked(daemon, held):
 def test_session_ends_when_its_domain_is_removed(daemon, held):
     held.etrn()
     server = held.serve(END=lambda body: time.sleep(1) or "250 taken")
-    postfix = daemon.postfix(held.name)
+    postfix = held.postfix()
     postfix.begin(held.id, [f"r@{held.name}"], b"hello\r\n")
     held.wait_for_session("delivering")
     said = daemon.odmrctl("domain", "remove", held.name)

@@ -4,6 +4,7 @@
 import getpass
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -16,10 +17,10 @@ from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
-UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service",
+UNITS = ["odmrd.service", "odmr-milter.service", "odmr-etrn@.service",
          "odmr-probe.service", "odmr-reconcile.service"]
 # With what systemd makes of their times.
-TIMERS = {"odmr-due.timer": "*-*-* *:*:00",
+TIMERS = {"odmr-etrn@.timer": "Mon..Fri *-*-* 08..17:00/10:00",
           "odmr-reconcile.timer": "*-*-* *:02/5:30"}
 EXPOSURE_MAX = 2.0
 
@@ -88,9 +89,10 @@ needs_acl = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_no_unit_may_read_all_logs(unit):
-    assert not re.search(r"^SupplementaryGroups=.*\badm\b",
-                         (CONF / unit).read_text(), re.MULTILINE)
+def test_no_unit_may_read_all_logs_but_the_one_that_reads_the_journal(unit):
+    groups = re.findall(r"^SupplementaryGroups=.*\b(adm|systemd-journal)\b",
+                        (CONF / unit).read_text(), re.MULTILINE)
+    assert groups == (["systemd-journal"] if "reconcile" in unit else [])
 
 
 @needs_acl
@@ -131,10 +133,13 @@ def manager(tmp_path, monkeypatch):
     next message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
-        sock.settimeout(20)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         tmp_path.chmod(0o755)
-        yield lambda: sock.recv(4096).decode()
+
+        def wait(seconds=20):
+            sock.settimeout(seconds)
+            return sock.recv(4096).decode()
+        yield wait
 
 
 @needs_libsystemd
@@ -202,5 +207,26 @@ def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
     milter = start_milter()
     assert [manager() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
+    milter.terminate()
+    wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
+
+
+@needs_libsystemd
+def test_watchdog_hears_nothing_while_libmilter_is_jammed(
+        tmp_path, manager, start_milter, monkeypatch):
+    """By connections that say nothing and take all file descriptors."""
+    monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    milter = start_milter()
+    assert [manager() for _ in range(3)] == ["READY=1"] + ["WATCHDOG=1"] * 2
+    resource.prlimit(milter.pid, resource.RLIMIT_NOFILE, (40, 40))
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(60)]
+    for one in silent:
+        one.connect(str(tmp_path / "milter"))
+    with pytest.raises(TimeoutError):
+        for _ in range(20):  # those from before among them
+            assert manager(5) == "WATCHDOG=1"
+    for one in silent:
+        one.close()
+    assert manager() == "WATCHDOG=1"
     milter.terminate()
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")

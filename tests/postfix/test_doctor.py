@@ -241,8 +241,9 @@ def test_a_cure_by_odmrctl_is_for_the_configuration_that_was_looked_at(patient):
 
 
 def test_each_finding_is_in_the_manual_page():
-    source = (TREE / "odmrctl" / "doctor" / "finding.c").read_text()
-    known = dict(re.findall(r'= \{ "([a-z-]+)",\s+(\w+),', source))
+    source = (TREE / "odmrctl" / "doctor" / "finding.def").read_text()
+    known = dict(re.findall(r'^FINDING\(\w+, "([a-z-]+)", (\w+),$', source,
+                            re.MULTILINE))
     page = (TREE / "man" / "odmrctl.8").read_text()
     section = page.partition(".Sh WHAT DOCTOR FINDS")[2].partition("\n.Sh")[0]
     told = dict(re.findall(r"^\.It Sy ([a-z-]+) \((\w+)\)$", section,

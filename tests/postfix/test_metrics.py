@@ -250,6 +250,21 @@ def test_a_file_that_cannot_be_made_is_named(provider, tmp_path):
     assert done.returncode == os.EX_USAGE
 
 
+def test_what_is_no_file_stays_what_it_is(provider, tmp_path):
+    """/dev/null, for one."""
+    target = tmp_path / "target"
+    target.write_text("x")
+    (tmp_path / "link").symlink_to(target)
+    os.mkfifo(tmp_path / "pipe")
+    for name in "link", "pipe":
+        path = tmp_path / name
+        done = provider.odmrctl_run("metrics", "--output", str(path))
+        assert done.returncode == os.EX_CANTCREAT
+        assert done.stderr == f"odmrctl: {path}: is no regular file\n"
+    assert (tmp_path / "link").is_symlink() and target.read_text() == "x"
+    assert (tmp_path / "pipe").is_fifo()
+
+
 # ---- many
 
 

@@ -92,7 +92,49 @@ def test_postfix_sends_the_envelope_and_the_header_and_nothing_more(sandbox):
     assert said == b"OCMRE", tap.packets
     [queue_id] = tags(sandbox)
     told = {packet[2:] for packet in macros if len(packet) > 2}
-    assert told == {b"i\0" + queue_id.encode() + b"\0"}
+    assert told == {b"i\0" + queue_id.encode() + b"\0",
+                    f"{{rcpt_addr}}\0user@{DOMAIN}\0".encode()}
+
+
+def say(line, sock):
+    sock.sendall(line + b"\r\n")
+    return sock.recv(4096)
+
+
+def test_recipients_are_tagged_as_postfix_queues_them(sandbox):
+    """However the client writes them; one written in two ways is one."""
+    before = tags(sandbox)
+    domain = DOMAIN.encode()
+    recipients = [b"<@" + domain + b">", b'<"\x01"@' + domain + b">",
+                  b"<<nested@" + domain + b">>", b"<plain@" + domain + b">",
+                  b'<"plain"@' + domain + b">", b'<"p\\lain"@' + domain + b">",
+                  b"<a..b@" + domain + b">", b"<" + domain + b"!bang>",
+                  b"<(c)comment@" + domain + b">", b'<"x y"@' + domain + b">",
+                  b"<@r.test:routed@" + domain + b">"]
+    with socket.create_connection(("127.0.0.1", sandbox.port)) as client:
+        client.settimeout(20)
+        client.recv(4096)
+        say(b"HELO client.test", client)
+        say(b"MAIL FROM:<s@sender.test>", client)
+        for recipient in recipients:
+            assert say(b"RCPT TO:" + recipient, client)[:3] == b"250", recipient
+        assert say(b"DATA", client)[:3] == b"354"
+        assert say(b"Subject: x\r\n\r\nx\r\n.", client)[:3] == b"250"
+    [new] = wait_for(lambda: tags(sandbox) - before, 20, "a tag")
+    [queued] = [one for one in sandbox.queue() if one["queue_id"] == new]
+    # Postfix lists one that it deferred with and without its quotes.
+    listed = {one["address"] for one in queued["recipients"]} - {f'"?"@{DOMAIN}'}
+    assert len(listed) == len(recipients) - 2
+    with contextlib.closing(sqlite3.connect(sandbox.env["STATE_DB"])) as state:
+        [(tagged, count)] = state.execute(
+            "SELECT recipients, open FROM tag WHERE queue_id = ?", (new,))
+    assert set(tagged.split("\n")) == listed
+    assert count == len(listed)
+    sandbox.odmrctl("reconcile")
+    with contextlib.closing(sqlite3.connect(sandbox.env["STATE_DB"])) as state:
+        assert state.execute(
+            "SELECT recipients, open FROM tag WHERE queue_id = ?",
+            (new,)).fetchall() == [(tagged, count)]
 
 
 def test_the_queue_id_comes_whatever_the_macro_settings_are(sandbox):
@@ -126,8 +168,9 @@ def test_a_restart_under_load_refuses_and_delays_no_mail(sandbox):
 
 def test_mail_from_sendmail_is_tagged_as_local(sandbox):
     before = tags(sandbox)
-    sandbox.sendmail("s@sender.test", [f"a@{DOMAIN}"], b"Subject: x\n\nx\n")
+    sandbox.sendmail("s@sender.test", [f'"a b"@{DOMAIN}'], b"Subject: x\n\nx\n")
     [new] = wait_for(lambda: tags(sandbox) - before, 20, "a tag")
     with contextlib.closing(sqlite3.connect(sandbox.env["STATE_DB"])) as state:
-        assert state.execute("SELECT client FROM tag WHERE queue_id = ?",
-                             (new,)).fetchall() == [("127.0.0.1",)]
+        assert state.execute(
+            "SELECT client, recipients FROM tag WHERE queue_id = ?",
+            (new,)).fetchall() == [("127.0.0.1", f'"a b"@{DOMAIN}')]

@@ -10,12 +10,12 @@ import resource
 import shutil
 import socket
 import struct
-import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from lone_milter import EX_OK, lua, message
+from lone_milter import EX_OK, message
 from odmr.wait import wait_for
 
 pytestmark = pytest.mark.skipif(
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 OFFERED_ACTIONS, OFFERED_STEPS = 0x1ff, 0x1fffff
 NO_HELO_BODY_EOH_UNKNOWN_DATA = 0x352
 MUTE_HEADER_CONNECT_MAIL_RCPT = 0xd080
+SKIP = 0x400  # offered steps that leave nothing out; 0 is an old default
 GATHER_SECONDS = 0.01  # the milter gathers messages so long for one commit
 
 
@@ -61,16 +62,15 @@ class Raw:
         self.send(b"O" + self.offered)
         return self.receive()
 
-    def begin(self, queue_id=b"Q1"):
+    def begin(self):
         """What comes before the recipients, none of it answered."""
         self.negotiate()
         self.send(b"Cclient.test\x004\x00\x19192.0.2.7\x00",
                   b"DM{mail_addr}\x00s@sender.test\x00",
-                  b"M<s@sender.test>\x00SIZE=7\x00",
-                  b"DEi\x00" + queue_id + b"\x00")
+                  b"M<s@sender.test>\x00SIZE=7\x00")
 
-    def end(self):
-        self.send(b"E")
+    def end(self, queue_id=b"Q1"):
+        self.send(b"DEi\x00" + queue_id + b"\x00", b"E")
         return self.receive()
 
 
@@ -96,12 +96,7 @@ def test_negotiation_leaves_out_all_but_envelope_and_header_fields(milter):
         stage, = struct.unpack(">I", lists[:4])
         names, _, lists = lists[4:].partition(b"\0")
         wanted[stage] = names
-    assert wanted == dict.fromkeys(range(7), b"i")
-
-
-def test_what_was_not_offered_is_not_asked_for(milter):
-    with Raw(milter, steps=0, actions=0) as mail_system:
-        assert mail_system.negotiate() == b"O" + struct.pack(">III", 6, 0, 0)
+    assert wanted == dict.fromkeys(range(7), b"i") | {3: b"i {rcpt_addr}"}
 
 
 @pytest.mark.parametrize("theirs, ours", [(2, 2), (4, 4), (6, 6), (99, 6)])
@@ -112,8 +107,8 @@ def test_the_older_version_counts(milter, theirs, ours):
 
 
 @pytest.mark.parametrize("packet", [
-    b"O", b"O\0\0\0\6", b"O" + struct.pack(">III", 1, 0, 0), b"", b"X", b"\xff",
-    b"M", b"Mno end", b"R", b"Rno end"])
+    b"O", b"O\0\0\0\6", b"O" + struct.pack(">III", 1, 0, 0), b"X", b"\xff",
+    b"M", b"Mno end"])
 def test_what_cannot_be_understood_ends_that_connection_only(milter, packet):
     with Raw(milter) as mail_system:
         mail_system.send(packet)
@@ -121,58 +116,33 @@ def test_what_cannot_be_understood_ends_that_connection_only(milter, packet):
     expect_alive(milter)
 
 
-# ---- the stages, as miltertest has them
+# ---- the stages
 
 def test_every_stage_of_a_session_lets_the_mail_go_on(milter):
     """Of a mail system that leaves nothing out and wants every answer."""
-    script = "\n".join([
-        "function go(fault)",
-        "  if fault then error(fault) end",
-        "  local reply = mt.getreply(c)",
-        '  if reply ~= SMFIR_CONTINUE then error("reply " .. reply) end',
-        "end",
-        f"c = mt.connect({lua(milter.socket)}, 5, 0.1)",
-        "if mt.negotiate(c, 2, 0, 0) then error('negotiation') end",
-        'go(mt.conninfo(c, "client.test", "192.0.2.7"))',
-        'go(mt.helo(c, "client.test"))',
-        'mt.macro(c, SMFIC_MAIL, "i", "Q1")',
-        'go(mt.mailfrom(c, "<s@sender.test>"))',
-        'go(mt.rcptto(c, "<a@example.org>"))',
-        'go(mt.rcptto(c, "<b@example.org>"))',
-        'go(mt.header(c, "Subject", "hello"))',
-        "go(mt.eoh(c))",
-        'go(mt.bodystring(c, "text"))',
-        f"go(mt.bodyrandom(c, {100 << 10}))",
-        "go(mt.eom(c))",
-        "if mt.abort(c) then error('abort') end",
-        "mt.disconnect(c)"])
-    done = milter.raw_script(script)
-    assert done.returncode == 0, done.stdout
+    with Raw(milter, steps=SKIP) as mail_system:
+        mail_system.negotiate()
+        for packet in (b"Cclient.test\x004\x00\x19192.0.2.7\x00",
+                       b"Hclient.test\x00", b"M<s@sender.test>\x00",
+                       b"R<a@example.org>\x00", b"R<b@example.org>\x00",
+                       b"T", b"LSubject\x00hello\x00", b"N",
+                       b"B" + b"x" * 65000, b"DEi\x00Q1\x00", b"E"):
+            mail_system.send(packet)
+            assert packet[:1] == b"D" or mail_system.receive() == b"c", packet
+        mail_system.send(b"A")
     assert milter.tags() == [
         ("Q1", "example.org", "a@example.org\nb@example.org", 2)]
 
 
 # ---- orders
 
-def test_an_end_of_message_without_mail_or_recipients_tags_nothing(milter):
-    with Raw(milter) as mail_system:
-        mail_system.negotiate()
-        assert mail_system.end() == b"c"
-        mail_system.send(b"R<a@example.org>\x00")
-        assert mail_system.end() == b"c"
-        mail_system.send(b"M<s@sender.test>\x00", b"DEi\x00Q2\x00")
-        assert mail_system.end() == b"c"
-    expect_alive(milter)
-    assert milter.column("queue_id") == ["ALIVE"]
-    assert milter.complaints() == []
-
-
 def test_a_second_mail_forgets_the_first_and_its_queue_id(milter):
     with Raw(milter) as mail_system:
-        mail_system.begin(b"OLD")
-        mail_system.send(b"R<a@example.org>\x00", b"DMx\x00y\x00",
-                         b"M<t@sender.test>\x00", b"R<b@example.org>\x00")
-        assert mail_system.end() == b"c"
+        mail_system.begin()
+        mail_system.send(b"R<a@example.org>\x00", b"DEi\x00OLD\x00",
+                         b"DMx\x00y\x00", b"M<t@sender.test>\x00",
+                         b"R<b@example.org>\x00", b"E")
+        assert mail_system.receive() == b"c"
     assert milter.tags() == []
     [line] = milter.complaints()
     assert "gives no queue id" in line
@@ -180,10 +150,11 @@ def test_a_second_mail_forgets_the_first_and_its_queue_id(milter):
 
 def test_abort_forgets_the_message_and_its_queue_id(milter):
     with Raw(milter) as mail_system:
-        mail_system.begin(b"GONE")
-        mail_system.send(b"R<a@example.org>\x00", b"A",
-                         b"M<s@sender.test>\x00", b"R<b@example.org>\x00")
-        assert mail_system.end() == b"c"
+        mail_system.begin()
+        mail_system.send(b"R<a@example.org>\x00", b"DEi\x00GONE\x00", b"A",
+                         b"M<s@sender.test>\x00", b"R<b@example.org>\x00",
+                         b"E")
+        assert mail_system.receive() == b"c"
     assert milter.tags() == []
     [line] = milter.complaints()
     assert "gives no queue id" in line
@@ -191,14 +162,15 @@ def test_abort_forgets_the_message_and_its_queue_id(milter):
 
 def test_a_next_session_on_the_connection_starts_anew(milter):
     with Raw(milter) as mail_system:
-        mail_system.begin(b"Q1")
-        mail_system.send(b"R<a@example.org>\x00", b"K",
+        mail_system.begin()
+        mail_system.send(b"R<a@example.org>\x00")
+        assert mail_system.end(b"Q1") == b"c"
+        mail_system.send(b"K",
                          b"Cother.test\x006\x00\x19IPv6:2001:db8::7\x00",
-                         b"M<s@sender.test>\x00", b"R<b@example.org>\x00",
-                         b"DEi\x00Q2\x00")
-        assert mail_system.end() == b"c"
-    assert milter.tags() == [("Q2", "example.org", "b@example.org", 1)]
-    assert milter.column("client") == ["2001:db8::7"]
+                         b"M<s@sender.test>\x00", b"R<b@example.org>\x00")
+        assert mail_system.end(b"Q2") == b"c"
+    assert milter.column("queue_id") == ["Q1", "Q2"]
+    assert milter.column("client") == ["192.0.2.7", "2001:db8::7"]
 
 
 @pytest.mark.parametrize("last", ["negotiation", "mail", "end", "half"])
@@ -235,7 +207,7 @@ def test_packets_may_come_octet_by_octet(milter):
 
 def test_messages_that_do_not_wait_for_answers_are_answered_in_turn(milter):
     with Raw(milter) as mail_system:
-        mail_system.begin(b"Q0")
+        mail_system.begin()
         for number in range(50):
             mail_system.send(b"M<s@sender.test>\x00", b"R<a@example.org>\x00",
                              b"DEi\x00Q%d\x00" % number, b"E")
@@ -249,11 +221,10 @@ def exchange(milter, count):
     """So many messages, each sent when the one before is answered: seconds."""
     start = time.monotonic()
     with Raw(milter) as mail_system:
-        mail_system.begin(b"begin")
+        mail_system.begin()
         for number in range(count):
-            mail_system.send(b"M<s@sender.test>\x00", b"R<a@example.org>\x00",
-                             b"DEi\x00Q%d\x00" % number)
-            assert mail_system.end() == b"c"
+            mail_system.send(b"M<s@sender.test>\x00", b"R<a@example.org>\x00")
+            assert mail_system.end(b"Q%d" % number) == b"c"
     return time.monotonic() - start
 
 
@@ -304,7 +275,7 @@ def test_octets_beyond_ascii_pass(milter):
                          b"R<\xff\xfe@\xff.example.org>\x00",
                          b"R<a\nb@example.org>\x00")
         assert mail_system.end() == b"c"
-    assert milter.column("recipients") == ["jörg@example.org"]
+    assert milter.column("recipients") == ["a?b@example.org\njörg@example.org"]
 
 
 def test_a_packet_of_any_length_costs_no_memory(milter):
@@ -319,15 +290,11 @@ def test_a_packet_of_any_length_costs_no_memory(milter):
 
 
 @pytest.mark.parametrize("connect", [
-    b"C", b"Cclient.test", b"Cclient.test\x00", b"Cclient.test\x004",
-    b"Cclient.test\x004\x00\x19", b"Cclient.test\x004\x00\x19999.0.0.1\x00",
-    b"Cclient.test\x006\x00\x19nonsense\x00", b"Cc\x00L\x00\x00/path\x00",
-    b"Cclient.test\x00U"])
+    b"Cc\x00L\x00\x00/path\x00", b"Cclient.test\x00U\x00"])
 def test_a_client_without_an_address_counts_as_local(milter, connect):
     with Raw(milter) as mail_system:
         mail_system.negotiate()
-        mail_system.send(connect, b"M<>\x00", b"R<a@example.org>\x00",
-                         b"DEi\x00Q1\x00")
+        mail_system.send(connect, b"M<>\x00", b"R<a@example.org>\x00")
         assert mail_system.end() == b"c"
     assert milter.column("client") == ["localhost"]
 
@@ -335,21 +302,31 @@ def test_a_client_without_an_address_counts_as_local(milter, connect):
 def test_a_macro_packet_cut_short_is_passed_over(milter):
     with Raw(milter) as mail_system:
         mail_system.begin()
-        mail_system.send(b"R<a@example.org>\x00", b"D", b"DE", b"DEi",
-                         b"DEi\x00", b"DEi\x00no end")
+        mail_system.send(b"R<a@example.org>\x00", b"DE", b"DEi", b"DEi\x00",
+                         b"DEi\x00no end")
         assert mail_system.end() == b"c"
     assert milter.column("queue_id") == ["Q1"]
 
 
-def test_two_hundred_idle_connections_delay_nobody(milter):
-    idle = [Raw(milter) for _ in range(200)]
+def test_beyond_its_file_descriptors_mail_passes_at_once(stopped):
+    milter = stopped
+    milter.start(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+    served = [Raw(milter) for _ in range(8)]
     try:
-        start = time.monotonic()
-        expect_alive(milter)
-        assert time.monotonic() - start < 20
+        assert all(connection.negotiate() for connection in served)
+        for _ in range(20):
+            with Raw(milter) as refused:
+                assert refused.negotiate() is None
+        wait_for(milter.complaints, 10, "a line in the log")
+        [line] = milter.complaints()
+        assert "too many connections" in line
+        for connection in served:
+            connection.send(b"M<s@sender.test>\x00")
     finally:
-        for connection in idle:
+        for connection in served:
             connection.socket.close()
+    wait_for(lambda: can_negotiate(milter), 20, "a free place")
+    expect_alive(milter)
 
 
 def can_negotiate(milter):
@@ -357,55 +334,16 @@ def can_negotiate(milter):
         return mail_system.negotiate()
 
 
-def test_without_file_descriptors_mail_passes_at_once(stopped):
-    milter = stopped
-    milter.start(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
-    idle = [Raw(milter) for _ in range(40)]
+def threads(milter):
+    return len(list(Path(f"/proc/{milter.process.pid}/task").iterdir()))
+
+
+def test_idle_connections_keep_no_threads(milter):
+    idle = [Raw(milter) for _ in range(200)]
     try:
-        for connection in idle[-5:]:
-            assert connection.receive() is None
-        wait_for(milter.complaints, 10, "a line in the log")
-        [line] = milter.complaints()
-        assert "too many connections: no file descriptor" in line
+        assert all(connection.negotiate() for connection in idle)
+        wait_for(lambda: threads(milter) < 20, 60, "few threads")
+        expect_alive(milter)
     finally:
         for connection in idle:
             connection.socket.close()
-    wait_for(lambda: can_negotiate(milter), 20, "a free descriptor")
-    expect_alive(milter)
-
-
-def cpu_seconds(process):
-    with open(f"/proc/{process.pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def limit_files(milter, count):
-    """Root in a container may lack the right to do it to others."""
-    user = pwd.getpwnam(milter.settings["user"])
-    subprocess.run(
-        ["prlimit", f"--nofile={count}:", "--pid", str(milter.process.pid)],
-        check=True, **({"user": user.pw_uid, "group": user.pw_gid}
-                       if os.getuid() == 0 else {}))
-
-
-def test_a_connection_that_cannot_even_be_sent_away_costs_no_cpu(stopped):
-    """A table of files that is full, as others may fill it: the milter's own
-    limit is put under what it has open already."""
-    milter = stopped
-    milter.start()
-    limit_files(milter, 3)
-    with Raw(milter) as mail_system:
-        wait_for(lambda: "connections wait: Too many open files" in milter.log,
-                 10, "a line in the log")
-        before, start = cpu_seconds(milter.process), time.monotonic()
-        mail_system.socket.settimeout(1)
-        with pytest.raises(TimeoutError):
-            mail_system.negotiate()
-        spent = cpu_seconds(milter.process) - before
-        assert spent < (time.monotonic() - start) / 4
-        limit_files(milter, 64)
-        mail_system.socket.settimeout(20)
-        assert mail_system.receive() is not None
-    assert milter.log.count("connections wait") == 1
-    expect_alive(milter)

@@ -25,10 +25,6 @@ BUILD = pathlib.Path(
 ).resolve()
 
 
-def iso_now():
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
 LONG_DOMAIN = ".".join(["a" * 60, "b" * 60, "example"])
 
 
@@ -168,8 +164,7 @@ def test_wrong_command_line_is_a_usage_error(ctl, line, what):
     ["%s"], ["domain", "%s"], ["domain", "list", "%s"], ["domain", "add", "%s"],
     ["account", "remove", "%s"], ["etrn", "allow", "example.org", "%s"],
     ["queue-name", "add", "%s", "example.org"], ["usage", "--from", "%s"],
-    ["domain", "add", "example.org", "--nexthop", "%s"],
-    ["schedule", "remove", "example.org", "%s"]])
+    ["domain", "add", "example.org", "--nexthop", "%s"]])
 def test_no_word_of_the_command_line_reaches_the_terminal_as_its_orders(
         ctl, line):
     ctl.run("domain", "add", "example.org")
@@ -350,7 +345,6 @@ def test_next_hop_in_postfix_syntax_is_kept(ctl, nexthop):
         "300.0.2.1",
         "2001:db8::1",
         "[300.0.2.1]",
-        "mäil.example",
         "a" * 254,
     ],
 )
@@ -363,6 +357,13 @@ def test_what_is_no_next_hop_is_refused(ctl, nexthop):
     assert "next hop" in text
     assert ("brackets" in text) == (nexthop == "2001:db8::1")
     assert ctl.sql(ctl.relay, "SELECT * FROM domain") == []
+
+
+def test_next_hop_may_be_typed_as_it_is_spelled(ctl):
+    ctl.ok("domain", "add", "a.example", "--mode", "backup",
+           "--nexthop", "Mäil.example:25")
+    assert ctl.sql(ctl.relay, "SELECT nexthop FROM domain") == \
+        [("xn--mil-qla.example:25",)]
 
 
 @pytest.mark.parametrize("port", ["", ":2525"])
@@ -601,126 +602,6 @@ def test_revoke_takes_all_the_domains_or_none(customer):
     assert "a.example" not in customer.ok("account", "show", "tessa")
 
 
-# ---- schedules
-
-
-@pytest.fixture
-def held(ctl):
-    """A domain on hold."""
-    ctl.ok("domain", "add", "h.example", "--mode", "hold")
-    return ctl
-
-
-def schedules(ctl, *domain):
-    return json.loads(ctl.ok("schedule", "list", *domain, "--json"))[
-        "schedules"
-    ]
-
-
-def test_schedule_is_listed_with_its_next_run_in_local_time(held, monkeypatch):
-    monkeypatch.setenv("TZ", "Asia/Kathmandu")
-    held.ok("schedule", "add", "H.example", " 30  4 29  FEB * ")
-    listed = held.ok("schedule", "list")
-    assert re.fullmatch(
-        r"DOMAIN +NEXT RUN +FIELDS\n"
-        r"h\.example +(\d{4})-02-29 04:30 \+0545 +30 4 29 feb \*\n",
-        listed,
-    ), listed
-    (row,) = schedules(held)
-    assert row["domain"] == "h.example"
-    assert row["fields"] == "30 4 29 feb *"
-    # 04:30 there is 22:45 of the day before in UTC.
-    assert re.fullmatch(r"\d{4}-02-28T22:45:00Z", row["next"])
-    assert iso_now() < row["next"]
-    assert int(row["next"][:4]) <= time.gmtime().tm_year + 8
-
-
-def test_new_schedule_is_not_due_for_what_was_before_it(held):
-    before = int(time.time())
-    held.ok("schedule", "add", "h.example", "* * * * *")
-    ((last,),) = held.sql(held.state, "SELECT last FROM schedule")
-    assert before <= last <= time.time()
-
-
-def test_same_schedule_twice_is_no_error_and_stays_once(held):
-    held.ok("schedule", "add", "h.example", "0 8 * * MON")
-    said = held.ok("schedule", "add", "h.example", "0  8\t* * mon")
-    assert said == 'h.example has the schedule "0 8 * * mon" already\n'
-    assert len(schedules(held)) == 1
-
-
-def test_schedules_of_one_domain_can_be_listed(held):
-    held.ok("domain", "add", "b.example", "--mode", "backup")
-    held.ok("schedule", "add", "b.example", "0 8 * * *")
-    held.ok("schedule", "add", "h.example", "0 9 * * *")
-    held.ok("schedule", "add", "h.example", "0 10 * * *")
-    assert [row["fields"] for row in schedules(held)] == [
-        "0 8 * * *",
-        "0 10 * * *",
-        "0 9 * * *",
-    ]
-    assert [row["fields"] for row in schedules(held, "b.example")] == [
-        "0 8 * * *"
-    ]
-    held.refused(os.EX_NOHOST, "schedule", "list", "c.example")
-
-
-@pytest.mark.parametrize(
-    "fields, fault",
-    [
-        ("0 25 * * *", 'hour: "25" is not from 0 to 23'),
-        ("* * * *", "day of week: is missing"),
-        ("$(id) * * * *", 'minute: "$(id)" is no number, range or "*"'),
-        ("0 0 30 2 *", "day of month: comes in none of the months"),
-        ("0," * 5000 + "0 * * * *", "longer than 255 characters"),
-    ],
-)
-def test_broken_field_of_a_schedule_is_named(held, fields, fault):
-    text = held.refused(os.EX_DATAERR, "schedule", "add", "h.example", fields)
-    assert text.endswith(f": {fault}\n")
-    assert not schedules(held)
-
-
-def test_domain_that_is_collected_gets_no_schedule(ctl):
-    ctl.ok("domain", "add", "a.example")
-    text = ctl.refused(
-        os.EX_DATAERR, "schedule", "add", "a.example", "* * * * *"
-    )
-    assert "a.example has mode odmr" in text
-    ctl.refused(os.EX_NOHOST, "schedule", "add", "b.example", "* * * * *")
-    assert not schedules(ctl)
-
-
-def test_one_schedule_or_all_of_a_domain_are_removed(held):
-    for hour in (7, 8, 9):
-        held.ok("schedule", "add", "h.example", f"0 {hour} * * *")
-    held.ok("schedule", "remove", "h.example", "0  8 * * *")
-    text = held.refused(
-        os.EX_DATAERR, "schedule", "remove", "h.example", "0 8 * * *"
-    )
-    assert 'h.example has no schedule "0 8 * * *"' in text
-    assert len(schedules(held)) == 2
-    held.ok("schedule", "remove", "h.example")
-    assert not schedules(held)
-    text = held.refused(os.EX_DATAERR, "schedule", "remove", "h.example")
-    assert "h.example has no schedule" in text
-
-
-def test_schedules_go_with_their_domain(held):
-    held.ok("schedule", "add", "h.example", "0 8 * * *")
-    held.ok("domain", "remove", "h.example")
-    held.ok("domain", "add", "h.example", "--mode", "hold")
-    assert not schedules(held)
-
-
-def test_fields_that_somebody_else_broke_are_shown_not_believed(held):
-    held.sql(
-        held.state,
-        "INSERT INTO schedule VALUES ('h.example', 'often' || char(27), 0)",
-    )
-    assert schedules(held)[0]["next"] is None
-    assert held.ok("schedule", "list").split()[-2:] == ["-", "often\\033"]
-    held.ok("schedule", "remove", "h.example")
 # ---- queue names
 
 

@@ -344,7 +344,7 @@ def unit_command():
         r"^(\w+)=(.*)$", (CONF / "odmr-reconcile.service").read_text(),
         re.MULTILINE))
     assert (directives["User"], directives["SupplementaryGroups"]) == \
-        ("odmr", "postdrop")
+        ("odmr", "postdrop systemd-journal")
     return ["setpriv", "--no-new-privs", *directives["ExecStart"].split()]
 
 

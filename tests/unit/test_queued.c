@@ -83,9 +83,18 @@ recipients_without_a_relay_domain_are_left_out(void **arg)
 			  "{\"address\": \"@b.test\"}, "
 			  "{\"address\": \"x@[192.0.2.1]\"}, "
 			  "{\"address\": \"x@one\"}, "
-			  "{\"address\": \"a\\nforged@b.test\"}, "
 			  "{\"address\": \"\\\"a@x\\\"@b.test\"}]",
 	    "\"a@x\"@b.test ");
+}
+
+static void
+recipients_that_are_listed_in_two_ways_are_one(void **arg)
+{
+	(void)arg;
+	expect_recipients("[{\"address\": \"?@b.test\"}, "
+			  "{\"address\": \"\\\"?\\\"@b.test\"}, "
+			  "{\"address\": \"a\\nforged@b.test\"}]",
+	    "?@b.test a?forged@b.test ");
 }
 
 static void
@@ -149,6 +158,8 @@ main(void)
 		cmocka_unit_test(recipients_are_sorted_canonical_and_only_once),
 		cmocka_unit_test(
 		    recipients_without_a_relay_domain_are_left_out),
+		cmocka_unit_test(
+		    recipients_that_are_listed_in_two_ways_are_one),
 		cmocka_unit_test(null_sender_has_no_name),
 		cmocka_unit_test(bytes_that_are_no_utf_8_are_question_marks),
 		cmocka_unit_test(unfit_lines_are_told),

@@ -24,8 +24,13 @@ static const char lost_answer[] =
 void
 submission_set_state(struct submission *sub, enum submission_state state)
 {
+	/* In the order of the enum. */
+	static const char *const names[] = { "closed", "greeting", "ehlo",
+		"xclient", "welcome", "ready", "asked", "body" };
 	const struct conf *conf = sub->session->server->conf;
 
+	log_state(sub->session->who.id, "submission", NULL, names[sub->state],
+	    names[state]);
 	sub->state = state;
 	switch (state) {
 	case SUBMISSION_CLOSED:

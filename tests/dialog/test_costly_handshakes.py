@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
-"""Certificates that cost much to look at: nobody looks at those behind the
-first one, and there cannot be many."""
+"""Handshakes that cost much. Nobody looks at the certificates behind the first
+one, and there cannot be many; and there is no Diffie-Hellman with large
+primes."""
 
 import datetime
 import math
@@ -8,6 +9,7 @@ import os
 import random
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -109,12 +111,16 @@ class CostlyServer(Customer):
         self.chain = chain
         super().__init__(line, "pipelining", offers=["STARTTLS"])
 
+    def context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain)
+        return context
+
     def _command(self, text):
         if text != "STARTTLS":
             return super()._command(text)
         self.line.say("220 go")
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.chain)
+        context = self.context()
         with pytest.raises(OSError):
             context.wrap_socket(self.line.sock, server_side=True).recv(100)
         return False
@@ -124,4 +130,48 @@ def test_nor_of_a_customers_server(daemon, chains):
     daemon.tag("Q1", "example.org")
     CostlyServer(daemon.turned(), chains[40])
     daemon.wait_for_log("line lost", "excessive message size")
+    assert daemon.greeted()
+
+
+def groups(daemon, names):
+    """Is a client served that has these alone?"""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{daemon.tls_port}",
+         "-groups", names], stdin=subprocess.DEVNULL, timeout=60, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return "Server Temp Key" in done.stdout
+
+
+def test_group_of_large_primes_is_not_taken(daemon):
+    for name in "X25519", "X448", "P-256", "P-384", "P-521":
+        assert groups(daemon, name), name
+    for name in "ffdhe2048", "ffdhe8192":
+        assert not groups(daemon, name), name
+    assert daemon.greeted()
+
+
+class PrimeServer(CostlyServer):
+    """One that knows nothing else."""
+
+    def context(self):
+        context = super().context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("kDHE")
+        context.load_dh_params(self.chain.with_name("primes.pem"))
+        return context
+
+
+def test_nor_from_a_customers_server(daemon, tmp_path):
+    path = tmp_path / "rsa.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj",
+         "/CN=x", "-keyout", path, "-out", tmp_path / "cert.pem"], check=True,
+        timeout=60, stderr=subprocess.DEVNULL)
+    subprocess.run(["openssl", "genpkey", "-genparam", "-algorithm", "DH",
+                    "-pkeyopt", "group:ffdhe8192", "-out",
+                    tmp_path / "primes.pem"], check=True, timeout=60)
+    path.write_bytes(path.read_bytes() + (tmp_path / "cert.pem").read_bytes())
+    daemon.tag("Q1", "shared.test")
+    PrimeServer(daemon.turned("shared.test", "bob"), path)
+    daemon.wait_for_log("line lost", "handshake failure")
     assert daemon.greeted()
