@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The control socket: how odmrctl and etrn-trigger speak with the odmrd that
- * runs. Only root and odmrd's own user are heard. A command is a line of words, its answer some
- * lines, the last of which begins with "ok" or "error":
+ * runs. Only root and odmrd's own user are heard. A command is a line of words,
+ * its answer some lines, the last of which begins with "ok" or "error":
  *
  *	recheck
  *		Something was taken away: asks about everybody in session.

@@ -297,10 +297,9 @@ start_parts(struct server *server)
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
 	    server->patient_census == NULL || server->registry == NULL ||
-	    server->dials == NULL ||
-	    server->shares == NULL || server->peers == NULL ||
-	    server->standing == NULL || server->stop_timer == NULL ||
-	    server->pulse == NULL ||
+	    server->dials == NULL || server->shares == NULL ||
+	    server->peers == NULL || server->standing == NULL ||
+	    server->stop_timer == NULL || server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)

@@ -81,8 +81,8 @@ take_addresses(
 		address = &route->all[route->count++];
 		memcpy(&address->addr, one->ai_addr, one->ai_addrlen);
 		address->len = one->ai_addrlen;
-		snprintf(address->text, sizeof(address->text), "[%s]:%.5s", host,
-		    port);
+		snprintf(address->text, sizeof(address->text), "[%s]:%.5s",
+		    host, port);
 	}
 }
 
