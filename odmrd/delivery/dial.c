@@ -327,8 +327,7 @@ ask_again(struct dial *dial)
 	struct customer *c = dial->customer;
 
 	if (c != NULL && (customer_takes_mail(c) || !c->ready))
-		/* What it was told of the tags may be older. */
-		c->drain.stale = true;
+		drain_doubt(c);
 	else if (dial->state != DIAL_WAITING)
 		dial->again = true;
 }
