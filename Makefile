@@ -53,6 +53,7 @@ MILTER_LIBS := $(shell pkg-config --libs milter)
 LIBS_odmr-milter := $(MILTER_LIBS)
 LIBS_odmrctl := -lresolv
 LIBS_etrn-trigger := -lresolv
+LIBS_odmrd := -lresolv
 
 objects   = $(patsubst %.c,$(BUILD)/obj/%.o,\
 	    $(sort $(wildcard $(1)/*.c $(1)/*/*.c $(1)/*/*/*.c)))
@@ -203,7 +204,6 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
 	    etrn_filter etrn_names.cf
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
-	    odmr-due.service odmr-due.timer \
 	    odmr-etrn@.service odmr-etrn@.timer \
 	    odmr-reconcile.service odmr-reconcile.timer
 

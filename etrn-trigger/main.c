@@ -36,7 +36,6 @@ struct mode {
 
 static const struct mode modes[] = {
 	{ trigger_names, "aln", 0, true, true, false },
-	{ trigger_due, "", 'D', false, true, true },
 	{ trigger_probe, "nW", 'B', false, true, true },
 	{ trigger_policy, "", 'Y', false, true, true },
 	{ trigger_remote, "lSTP", 'R', true, false, false },
@@ -51,7 +50,6 @@ usage(FILE *to)
 	    "usage: etrn-trigger [-c FILE] [-n] [-a ADDRESS] [-l LOGIN] "
 	    "NAME...\n"
 	    "       etrn-trigger [-c FILE] [-n] --probe [--watch SECONDS]\n"
-	    "       etrn-trigger [-c FILE] --due\n"
 	    "       etrn-trigger [-c FILE] --policy\n"
 	    "       etrn-trigger [-c FILE] --remote HOST[:PORT] NAME...\n"
 	    "           [--starttls | --tls] [--login LOGIN "
@@ -108,7 +106,6 @@ take_options(int argc, char **argv, struct trigger *trigger, const char **path,
 	static const struct option options[] = {
 		{ "policy", no_argument, NULL, 'Y' },
 		{ "probe", no_argument, NULL, 'B' },
-		{ "due", no_argument, NULL, 'D' },
 		{ "remote", required_argument, NULL, 'R' },
 		{ "watch", required_argument, NULL, 'W' },
 		{ "login", required_argument, NULL, 'l' },

@@ -5,9 +5,10 @@
  * output, one a name. Without a client it is the operator who asks, who may
  * start all.
  *
- * As on port 366 (odmrd/client/etrn.h), mail in mode odmr is counted and left
- * alone: only a customer who collects it by ATRN can have it. In the other
- * modes Postfix's queue tells what waits. If it does not, what the tags tell is
+ * As on port 366 (odmrd/client/etrn.h), the tags tell what waits of what odmrd
+ * carries; mail in mode odmr is left alone, for only a customer who collects it
+ * by ATRN can have it; in mode hold odmrd is asked to dial. In mode backup
+ * Postfix's queue tells what waits. If it does not, what the tags tell is
  * started, and the number is not told.
  */
 #include <inttypes.h>
@@ -26,17 +27,18 @@
 struct backlog {
 	struct waiting *domains; /* that Postfix delivers by itself */
 	size_t count;
-	bool known;     /* the queue told their numbers; else they are the
-			   tags' */
-	int64_t queued; /* messages for them */
-	int64_t held;   /* for the domains in mode odmr */
+	bool known;      /* the queue told their numbers; else they are the
+			    tags' */
+	int64_t queued;  /* messages for them */
+	int64_t dialled; /* for the domains in mode hold */
+	int64_t held;    /* for the domains in mode odmr */
 };
 
 static int
-unable(const struct node *node)
+unable(const struct node *node, int code)
 {
 	printf("458 Unable to queue messages for node %s\n", node->text);
-	return EX_TEMPFAIL;
+	return code;
 }
 
 static void
@@ -45,7 +47,7 @@ list_domains(struct backlog *backlog, const struct node *node)
 	struct waiting *waiting = backlog->domains;
 
 	for (size_t i = 0; i < node->count; i++) {
-		if (node->domains[i].mode == MODE_ODMR)
+		if (node->domains[i].mode != MODE_BACKUP)
 			continue;
 		strcpy(waiting->name, node->domains[i].name);
 		waiting++->messages = node->domains[i].held;
@@ -77,28 +79,39 @@ count(struct backlog *backlog, const struct trigger *trigger,
 	for (size_t i = 0; i < node->count; i++)
 		if (node->domains[i].mode == MODE_ODMR)
 			backlog->held += node->domains[i].held;
+		else if (node->domains[i].mode == MODE_HOLD)
+			backlog->dialled += node->domains[i].held;
 	return true;
 }
 
-static bool
-start(const struct trigger *trigger, const struct backlog *backlog)
+/* The exit status. */
+static int
+start(const struct trigger *trigger, const struct backlog *backlog,
+    const struct node *node)
 {
-	bool ok = true;
+	int code = EX_OK;
 
-	release_all(trigger, backlog->domains, backlog->count);
+	release_all(&trigger->conf, backlog->domains, backlog->count);
 	for (size_t i = 0; i < backlog->count; i++)
-		if (backlog->domains[i].messages > 0)
-			ok &= backlog->domains[i].started;
-	return ok;
+		if (backlog->domains[i].messages > 0 &&
+		    !backlog->domains[i].started)
+			code = EX_TEMPFAIL;
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode == MODE_HOLD &&
+		    node->domains[i].held > 0 &&
+		    !release_dial(&trigger->conf, node->domains[i].name))
+			return EX_UNAVAILABLE;
+	return code;
 }
 
 /* The texts are those of RFC 1985 5.1, as far as they are true. */
 static void
 say(const struct backlog *backlog, const char *node, const char *started)
 {
-	int64_t queued = backlog->queued, held = backlog->held;
+	int64_t queued = backlog->queued + backlog->dialled;
+	int64_t held = backlog->held;
 
-	if (!backlog->known && held > 0)
+	if (!backlog->known && held + backlog->dialled > 0)
 		printf(
 		    "252 OK, pending messages for node %s %s", node, started);
 	else if (!backlog->known)
@@ -138,9 +151,12 @@ show(const struct backlog *backlog, const struct node *node)
 		show_domain(waiting[i].name, backlog->known,
 		    waiting[i].messages, "would be started");
 	for (size_t i = 0; i < node->count; i++)
-		if (node->domains[i].mode == MODE_ODMR)
+		if (node->domains[i].mode != MODE_BACKUP)
 			show_domain(node->domains[i].name, true,
-			    node->domains[i].held, "wait for ATRN");
+			    node->domains[i].held,
+			    node->domains[i].mode == MODE_ODMR
+				? "wait for ATRN"
+				: "would be started");
 }
 
 static int
@@ -151,9 +167,12 @@ start_node(const struct trigger *trigger, const struct node *node)
 
 	/* An unknown queue without even a tag leaves nothing to start. */
 	if (!count(&backlog, trigger, node) ||
-	    (!backlog.known && backlog.queued == 0) ||
-	    (!trigger->dry_run && !start(trigger, &backlog)))
-		code = unable(node);
+	    (!backlog.known && backlog.queued + backlog.dialled == 0))
+		code = EX_TEMPFAIL;
+	else if (!trigger->dry_run)
+		code = start(trigger, &backlog, node);
+	if (code != EX_OK)
+		unable(node, code);
 	else
 		say(&backlog, node->text,
 		    trigger->dry_run ? "would be started" : "started");
@@ -195,7 +214,7 @@ take_name(const struct trigger *trigger, const char *name,
 		log_error(NULL, "%s",
 		    node.out_of_memory ? "out of memory"
 				       : store_error(trigger->store));
-		code = unable(&node);
+		code = unable(&node, EX_TEMPFAIL);
 		break;
 	}
 	node_free(&node);

@@ -3,7 +3,8 @@
  * etrn-trigger --policy: Postfix asks whether a client may have a node's mail
  * started (smtpd_etrn_restrictions), and after an OK starts the mail of a node
  * that is a domain itself. What a node means besides, domains below it or those
- * of a queue's name, is started here, after the answer.
+ * of a queue's name, is started here, after the answer. Where a domain is on
+ * hold odmrd is asked to dial, before the answer: it may be away.
  *
  * The connection to Postfix is standard input and output. It brings one request
  * after the other. Whatever is wrong with a request or a database, the answer
@@ -198,7 +199,7 @@ is_postfix_s(const struct node *node)
 	    strcmp(node->text, node->domains[0].name) == 0;
 }
 
-/* Mail for ATRN waits for its customer's connection, and needs no start. */
+/* Of those that Postfix delivers by itself. */
 static enum store_result
 add_due(struct policy *policy, const struct node_domain *domain, time_t now)
 {
@@ -206,7 +207,7 @@ add_due(struct policy *policy, const struct node_domain *domain, time_t now)
 	long interval = trigger->conf.etrn_min_interval;
 	enum store_result result = STORE_OK;
 
-	if (domain->mode == MODE_ODMR)
+	if (domain->mode != MODE_BACKUP)
 		return STORE_NONE;
 	if (interval > 0)
 		result =
@@ -233,17 +234,37 @@ add_all_due(struct policy *policy)
 	return result;
 }
 
+/* How many; -1: odmrd cannot be asked. */
+static int
+dial(struct policy *policy)
+{
+	const struct node *node = &policy->node;
+	int count = 0;
+
+	for (size_t i = 0; i < node->count; i++) {
+		if (node->domains[i].mode != MODE_HOLD ||
+		    node->domains[i].held == 0)
+			continue;
+		if (!release_dial(
+			&policy->trigger->conf, node->domains[i].name))
+			return -1;
+		count++;
+	}
+	return count;
+}
+
 static void
 find_due(struct policy *policy)
 {
 	const struct node *node = &policy->node;
+	int dialled = dial(policy);
 
+	if (dialled < 0) {
+		fail(policy, "nothing is dialled");
+		return;
+	}
 	if (is_postfix_s(node)) {
-		if (store_domain_release(policy->trigger->store, node->text,
-			time(NULL)) == STORE_FAILED)
-			fail_store(policy);
-		else
-			allow(policy, "");
+		allow(policy, "");
 		return;
 	}
 	policy->due = calloc(node->count, sizeof(policy->due[0]));
@@ -253,7 +274,9 @@ find_due(struct policy *policy)
 		fail_store(policy);
 	else
 		allow(policy,
-		    policy->due_count > 0 ? "" : ", nothing to start again");
+		    dialled > 0 || policy->due_count > 0
+			? ""
+			: ", nothing to start again");
 }
 
 static void
@@ -298,7 +321,7 @@ start_due(const struct policy *policy)
 	if (policy->due_count == 0 ||
 	    !release_count(conf, policy->due, policy->due_count))
 		return;
-	release_all(policy->trigger, policy->due, policy->due_count);
+	release_all(conf, policy->due, policy->due_count);
 	for (size_t i = 0; i < policy->due_count; i++)
 		if (policy->due[i].started)
 			messages += policy->due[i].messages;

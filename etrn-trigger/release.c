@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/daemon.h"
 #include "lib/postfix/listing.h"
 #include "lib/log.h"
 #include "lib/postfix/postqueue.h"
@@ -91,7 +92,7 @@ release_count(const struct conf *conf, struct waiting *domains, size_t count)
 /* ---- releasing --------------------------------------------------------- */
 
 bool
-release_flush(const struct conf *conf, const char *domain)
+release_domain(const struct conf *conf, const char *domain)
 {
 	char why[WHY_SIZE];
 
@@ -102,52 +103,45 @@ release_flush(const struct conf *conf, const char *domain)
 	return false;
 }
 
+/* Are all of them started of which mail waits? */
 static bool
-give_leave(const struct trigger *trigger, const char *domain)
-{
-	if (store_domain_release(trigger->store, domain, time(NULL)) !=
-	    STORE_FAILED)
-		return true;
-	log_error(NULL, "%s", store_error(trigger->store));
-	return false;
-}
-
-bool
-release_domain(const struct trigger *trigger, const char *domain)
-{
-	return give_leave(trigger, domain) &&
-	    release_flush(&trigger->conf, domain);
-}
-
-/* Are all of them started that may go? */
-static bool
-start_all(const struct trigger *trigger, struct waiting *domains, size_t count)
+start_all(const struct conf *conf, struct waiting *domains, size_t count)
 {
 	char why[WHY_SIZE];
 	bool all = true;
 
 	for (size_t i = 0; i < count; i++) {
-		domains[i].started = domains[i].may_go &&
-		    postqueue_flush(
-			&trigger->conf, domains[i].name, why, sizeof(why));
-		all &= domains[i].started || !domains[i].may_go;
+		domains[i].started = domains[i].messages > 0 &&
+		    postqueue_flush(conf, domains[i].name, why, sizeof(why));
+		all &= domains[i].started || domains[i].messages == 0;
 	}
 	return all;
 }
 
 /* postqueue fails where another process has relay.db locked for a moment. */
 void
-release_all(
-    const struct trigger *trigger, struct waiting *domains, size_t count)
+release_all(const struct conf *conf, struct waiting *domains, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		domains[i].may_go = domains[i].messages > 0 &&
-		    give_leave(trigger, domains[i].name);
-	if (start_all(trigger, domains, count))
+	if (start_all(conf, domains, count))
 		return;
 	poll(NULL, 0, REST_MS);
 	for (size_t i = 0; i < count; i++)
-		if (domains[i].may_go && !domains[i].started)
+		if (domains[i].messages > 0 && !domains[i].started)
 			domains[i].started =
-			    release_flush(&trigger->conf, domains[i].name);
+			    release_domain(conf, domains[i].name);
+}
+
+/* ---- dialling ---------------------------------------------------------- */
+
+bool
+release_dial(const struct conf *conf, const char *domain)
+{
+	char command[sizeof("dial ") + DOMAIN_SIZE], fault[DAEMON_FAULT_SIZE];
+
+	snprintf(command, sizeof(command), "dial %s", domain);
+	if (daemon_ask(conf, command, NULL, NULL, fault) == DAEMON_OK)
+		return true;
+	log_error(NULL, "%s: odmrd cannot be told: %s: %s", domain,
+	    conf->control_socket, fault);
+	return false;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What Postfix does for a domain: how many of its messages the queue holds, and
- * the attempt to deliver them now.
+ * What is done for a domain: in mode backup Postfix tells how many of its
+ * messages the queue holds, and tries to deliver them now; in mode hold odmrd
+ * dials.
  */
 #ifndef RELEASE_H
 #define RELEASE_H
@@ -12,7 +13,6 @@
 
 #include "lib/conf.h"
 #include "lib/domain.h"
-#include "trigger.h"
 
 struct waiting {
 	char name[DOMAIN_SIZE];
@@ -21,7 +21,6 @@ struct waiting {
 	 * already: the sum of this is the number of messages. */
 	int64_t only;
 	int64_t last; /* release.c's: the last message that counted */
-	bool may_go;  /* release_all's: it waits, and has its leave */
 	bool started; /* release_all's */
 };
 
@@ -33,24 +32,16 @@ struct waiting {
 bool release_count(
     const struct conf *conf, struct waiting *domains, size_t count);
 
-/*
- * Has Postfix try the domain's messages now (postqueue -s), with leave to go if
- * it is on hold, and waits until it has taken the order. False: it did not,
- * which is logged.
- *
- * Not for domains of which nothing waits: Postfix keeps such an order in mind,
- * and tries the next mail that comes, though it may be for a domain on hold.
- */
-bool release_domain(const struct trigger *trigger, const char *domain);
-/*
- * The same for each domain of which some messages wait; sets `started`. All get
- * their leave first: what the first flush starts is looked up in relay.db,
- * which should not be written then. Where it fails, it is tried once more after
- * a second.
- */
+/* Has Postfix try the domain's messages now (postqueue -s), and waits until it
+ * has taken the order. False: it did not, which is logged. */
+bool release_domain(const struct conf *conf, const char *domain);
+/* The same for each domain of which some messages wait; sets `started`. Where
+ * it fails, it is tried once more after a second. */
 void release_all(
-    const struct trigger *trigger, struct waiting *domains, size_t count);
-/* Without giving leave. */
-bool release_flush(const struct conf *conf, const char *domain);
+    const struct conf *conf, struct waiting *domains, size_t count);
+
+/* Has odmrd dial the server of a domain on hold, and does not wait for that.
+ * False: odmrd is away, or cannot, which is logged. */
+bool release_dial(const struct conf *conf, const char *domain);
 
 #endif

@@ -38,8 +38,6 @@ trigger_mode trigger_names;
 trigger_mode trigger_policy;
 /* probe.c: --probe [--watch SECONDS] */
 trigger_mode trigger_probe;
-/* due.c: --due */
-trigger_mode trigger_due;
 /* remote.c: --remote HOST[:PORT] NAME...; has no store */
 trigger_mode trigger_remote;
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "daemon.h"
+#include "recheck.h"
 #include "odmrctl.h"
 #include "password.h"
 #include "lib/secret.h"

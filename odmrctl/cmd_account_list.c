@@ -4,11 +4,11 @@
  */
 #include <string.h>
 #include <sysexits.h>
-#include <time.h>
 
 #include "list.h"
 #include "odmrctl.h"
 #include "table.h"
+#include "workarounds.h"
 
 enum { LOGIN_WIDTH = 36 };
 
@@ -55,28 +55,6 @@ json_grant(const char *name, void *arg)
 	json_add(arg, json_text(name));
 }
 
-/* What the account's server cannot do, as its sessions have shown. */
-static void
-visit_workarounds(struct listing *listing, const struct account *account,
-    workaround_visit *visit, void *arg)
-{
-	if (listing->result == STORE_OK)
-		listing->result = store_workaround_each(
-		    listing->store, account->id, time(NULL), visit, arg);
-}
-
-static void
-json_workaround(const struct workaround *workaround, void *arg)
-{
-	json_t *row = json_object();
-
-	json_set_text(row, "what", workaround->what);
-	json_set_text(row, "why", workaround->why);
-	json_set_time(row, "since", workaround->since);
-	json_set_time(row, "until", workaround->until);
-	json_add(arg, row);
-}
-
 static void
 json_row(const struct account *account, void *arg)
 {
@@ -91,7 +69,9 @@ json_row(const struct account *account, void *arg)
 	json_set_time(row, "created", account->created);
 	visit_grants(listing, account, json_grant, domains);
 	json_set(row, "domains", domains);
-	visit_workarounds(listing, account, json_workaround, workarounds);
+	if (workarounds_json(listing->store, account->id, "", workarounds) !=
+	    STORE_OK)
+		listing->result = STORE_FAILED;
 	json_set(row, "workarounds", workarounds);
 	json_put(listing->json, NULL, row);
 }
@@ -129,17 +109,6 @@ print_grant(const char *name, void *arg)
 }
 
 static void
-print_workaround(const struct workaround *workaround, void *arg)
-{
-	char until[TABLE_TIME_SIZE];
-
-	fprintf(arg, "workaround %s until %s: ", workaround->what,
-	    table_time(workaround->until, until));
-	table_text(arg, workaround->why);
-	putc('\n', arg);
-}
-
-static void
 print_account(const struct account *account, void *arg)
 {
 	struct listing *listing = arg;
@@ -154,7 +123,8 @@ print_account(const struct account *account, void *arg)
 	fprintf(out, "linger    %ld s\n", account->linger);
 	fprintf(out, "created   %s\n", table_time(account->created, created));
 	visit_grants(listing, account, print_grant, out);
-	visit_workarounds(listing, account, print_workaround, out);
+	if (workarounds_print(listing->store, account->id, "", out) != STORE_OK)
+		listing->result = STORE_FAILED;
 }
 
 int

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "daemon.h"
+#include "recheck.h"
 #include "lib/fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"

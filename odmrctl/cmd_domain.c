@@ -7,12 +7,13 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "daemon.h"
+#include "recheck.h"
 #include "list.h"
 #include "lib/endpoint.h"
 #include "odmrctl.h"
 #include "lib/spelling.h"
 #include "table.h"
+#include "workarounds.h"
 
 enum { NAME_WIDTH = 36 };
 
@@ -279,7 +280,8 @@ show_table(struct context *ctx, const char *name, int64_t held)
 		return complain_store(ctx);
 	fprintf(ctx->out, "held      %" PRId64 "\n", held);
 	if (store_grantees(ctx->store, name, print_holder, ctx->out) !=
-	    STORE_OK)
+		STORE_OK ||
+	    workarounds_print(ctx->store, 0, name, ctx->out) != STORE_OK)
 		return complain_store(ctx);
 	return EX_OK;
 }
@@ -299,18 +301,22 @@ json_holder(const char *login, void *arg)
 static int
 show_json(struct context *ctx, const char *name, int64_t held)
 {
-	json_t *shown = NULL, *accounts = json_array();
+	json_t *shown = NULL, *accounts = json_array(),
+	       *workarounds = json_array();
 	struct json json = { .out = ctx->out };
 
 	if (store_domain_get(ctx->store, name, keep, &shown) != STORE_OK ||
 	    store_grantees(ctx->store, name, json_holder, accounts) !=
-		STORE_OK) {
+		STORE_OK ||
+	    workarounds_json(ctx->store, 0, name, workarounds) != STORE_OK) {
 		json_decref(shown);
 		json_decref(accounts);
+		json_decref(workarounds);
 		return complain_store(ctx);
 	}
 	json_set_int(shown, "held", held);
 	json_set(shown, "accounts", accounts);
+	json_set(shown, "workarounds", workarounds);
 	json_put(&json, NULL, shown);
 	putc('\n', ctx->out);
 	return EX_OK;

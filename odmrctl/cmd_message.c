@@ -86,8 +86,8 @@ struct known {
 	FILE *out;
 	int tags;
 	int held;
-	int held_by_customer; /* of those, in mode odmr */
-	int on_hold;          /* and in mode hold */
+	int collected; /* of those, in mode odmr */
+	int dialled;   /* and in mode hold */
 	struct store *store;
 	bool failed;
 };
@@ -97,8 +97,8 @@ note_mode(const struct domain *domain, void *arg)
 {
 	struct known *known = arg;
 
-	known->held_by_customer += domain->mode == MODE_ODMR;
-	known->on_hold += domain->mode == MODE_HOLD;
+	known->collected += domain->mode == MODE_ODMR;
+	known->dialled += domain->mode == MODE_HOLD;
 }
 
 static void
@@ -189,64 +189,17 @@ each_recipient(const char *envelope, recipient_visit *visit, void *arg)
 
 /* ---- release ---- */
 
-struct leave {
-	struct store *store;
-	bool failed;
-};
-
-static void
-give_leave(struct leave *leave, const char *domain)
-{
-	if (store_domain_release(leave->store, domain, time(NULL)) ==
-	    STORE_FAILED)
-		leave->failed = true;
-}
-
-static void
-leave_for_tag(const struct tag *tag, void *arg)
-{
-	if (strcmp(tag->state, "held") == 0)
-		give_leave(arg, tag->domain);
-}
-
-static void
-leave_for_recipient(const char *address, size_t len, void *arg)
-{
-	const char *at = memrchr(address, '@', len);
-	char domain[DOMAIN_SIZE];
-
-	if (at != NULL &&
-	    domain_canonical(
-		at + 1, len - (size_t)(at + 1 - address), domain, NULL))
-		give_leave(arg, domain);
-}
-
-/* Without leave Postfix would only put off again what is on hold. */
-static int
-let_go(struct context *ctx, const char *id, const char *envelope)
-{
-	struct leave leave = { .store = ctx->store };
-
-	if (envelope != NULL)
-		each_recipient(envelope, leave_for_recipient, &leave);
-	else if (store_tag_find(ctx->store, id, leave_for_tag, &leave) !=
-	    STORE_OK)
-		leave.failed = true;
-	return leave.failed ? complain_store(ctx) : EX_OK;
-}
-
 static void
 explain_release(FILE *out, const struct known *known)
 {
 	fprintf(out, "Postfix tries it now\n");
-	if (known->held_by_customer > 0)
+	if (known->collected > 0)
 		fprintf(out,
 		    "but what is for a domain in mode odmr waits until its "
 		    "customer is connected\n");
-	if (known->on_hold > 0)
+	if (known->dialled > 0)
 		fprintf(out,
-		    "and for four minutes, other mail of a domain on hold may "
-		    "go with it\n");
+		    "but what is for a domain in mode hold waits for ETRN\n");
 }
 
 int
@@ -259,8 +212,6 @@ cmd_release(struct context *ctx, const struct arguments *args)
 
 	if (code == EX_OK)
 		code = look(ctx, id, rights_drop, &known, &envelope);
-	if (code == EX_OK)
-		code = let_go(ctx, id, envelope);
 	if (code == EX_OK)
 		code = queue_file_release(ctx, id);
 	if (code == EX_OK)

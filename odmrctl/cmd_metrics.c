@@ -15,7 +15,7 @@
 
 #include "exposition.h"
 #include "odmrctl.h"
-#include "process.h"
+#include "lib/process.h"
 #include "sessions.h"
 #include "lib/store/store_reconcile.h"
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon.h"
+#include "lib/daemon.h"
 #include "sessions.h"
 #include "table.h"
 
@@ -32,7 +32,8 @@ json_row(const struct session_row *session, void *arg)
 		return;
 	row = json_object();
 	json_set_text(row, "id", session->id);
-	json_set_text(row, "account", session->account);
+	json_set_text(row, "account",
+	    session->account[0] != '\0' ? session->account : NULL);
 	json_set_text(row, "client", session->client);
 	json_set_lines(row, "domains", session->domains);
 	json_set_text(row, "state", session->state);
@@ -148,8 +149,11 @@ print_row(const struct session_row *session, void *arg)
 	    table_count(session->rate, 6, rate),
 	    table_count(session->held, 7, held));
 	fprintf(out, "    ");
-	table_text(out, session->account);
-	fprintf(out, " from ");
+	if (session->account[0] != '\0') {
+		table_text(out, session->account);
+		fprintf(out, " from ");
+	} else
+		fprintf(out, "dialled ");
 	table_text(out, session->client);
 	putc('\n', out);
 	table_lines(out, session->domains, "    ");

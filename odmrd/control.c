@@ -12,13 +12,14 @@
 
 #include "control.h"
 #include "odmrd/delivery/customer.h"
+#include "odmrd/delivery/dial.h"
 #include "odmrd/net/listener.h"
 #include "lib/log.h"
 #include "odmrd/client/session.h"
 #include "odmrd/client/standing.h"
 #include "odmrd/client/submission/submission.h"
 
-enum { LINE_MAX_LENGTH = 128, PATIENCE_MS = 30000, CONNECTIONS = 100 };
+enum { LINE_MAX_LENGTH = 300, PATIENCE_MS = 30000, CONNECTIONS = 100 };
 
 static const char by_operator[] = "ended-by-operator";
 
@@ -174,6 +175,22 @@ on_end(struct connection *conn, const char *operand)
 	link_printf(conn->link, "ok\n");
 }
 
+/* ---- dial ---------------------------------------------------------------- */
+
+static void
+on_dial(struct connection *conn, const char *operand)
+{
+	char domain[DOMAIN_SIZE];
+	const char *why;
+
+	if (!domain_canonical(operand, strlen(operand), domain, &why))
+		refuse(conn, "no domain");
+	else if (!dial_domain(conn->control->server->dials, domain))
+		refuse(conn, "odmrd stops, or is out of memory");
+	else
+		link_printf(conn->link, "ok\n");
+}
+
 /* ---- lines --------------------------------------------------------------- */
 
 static const struct {
@@ -184,6 +201,7 @@ static const struct {
 	{ "recheck", false, on_recheck },
 	{ "sessions", false, on_sessions },
 	{ "end", true, on_end },
+	{ "dial", true, on_dial },
 };
 
 static void

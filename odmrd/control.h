@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The control socket: how odmrctl speaks with the odmrd that runs. Only root
- * and odmrd's own user are heard. A command is a line of words, its answer some
- * lines, the last of which begins with "ok" or "error":
+ * The control socket: how odmrctl and etrn-trigger speak with the odmrd that
+ * runs. Only root and odmrd's own user are heard. A command is a line of words,
+ * its answer some lines, the last of which begins with "ok" or "error":
  *
  *	recheck
  *		Something was taken away: asks about everybody in session.
@@ -13,6 +13,9 @@
  *		"strangers COUNT": those that have not logged in; "ok"
  *	end ID
  *		"ended ID LOGIN", or nothing: there is no such session; "ok"
+ *	dial DOMAIN
+ *		Somebody who may has asked for the mail of this domain on hold:
+ *		its server is dialled (delivery/dial.h), as soon as can be; "ok"
  *
  * Commands may follow each other on one connection. Behind an "error" it is
  * closed, and when it has been silent for half a minute.

@@ -25,6 +25,7 @@
 #include "control.h"
 #include "odmrd/client/credentials.h"
 #include "odmrd/delivery/customer.h"
+#include "odmrd/delivery/dial.h"
 #include "odmrd/net/descriptors.h"
 #include "odmrd/jobs/flusher.h"
 #include "odmrd/net/listener.h"
@@ -159,6 +160,7 @@ on_terminate(void *arg)
 	notify_stopping();
 	server->stopping = true;
 	stop_listening();
+	dials_stop(server->dials);
 	while ((s = TAILQ_FIRST(&server->sessions)) != NULL)
 		session_stop(s);
 	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
@@ -281,6 +283,7 @@ start_parts(struct server *server)
 	server->patient_census =
 	    census_new(server->loop, conf, CENSUS_PATIENT_MS);
 	server->registry = registry_new(server);
+	server->dials = dials_new(server);
 	server->shares = shares_new();
 	server->peers = peers_new(server);
 	server->standing = standing_watch_new(server);
@@ -294,9 +297,9 @@ start_parts(struct server *server)
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
 	    server->patient_census == NULL || server->registry == NULL ||
-	    server->shares == NULL || server->peers == NULL ||
-	    server->standing == NULL || server->stop_timer == NULL ||
-	    server->pulse == NULL ||
+	    server->dials == NULL || server->shares == NULL ||
+	    server->peers == NULL || server->standing == NULL ||
+	    server->stop_timer == NULL || server->pulse == NULL ||
 	    loop_on_signal(server->loop, SIGHUP, on_hangup, server) == -1 ||
 	    loop_on_signal(server->loop, SIGTERM, on_terminate, server) == -1 ||
 	    loop_on_signal(server->loop, SIGINT, on_terminate, server) == -1)
@@ -311,6 +314,7 @@ static void
 free_parts(struct server *server)
 {
 	audit_free(&server->audit);
+	dials_free(&server->dials);
 	worker_free(&server->worker);
 	worker_free(&server->hasher);
 	standing_watch_free(&server->standing);

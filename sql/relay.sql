@@ -10,10 +10,7 @@ CREATE TABLE domain (
 	mode    TEXT NOT NULL CHECK (mode IN ('odmr', 'backup', 'hold')),
 	nexthop TEXT,                       -- as in transport(5); NULL: its MX
 	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
-	created INTEGER NOT NULL,
-	-- Mode hold: may go until then. Always a half, so that it takes eight
-	-- bytes always: see store_domain_release.
-	released REAL NOT NULL DEFAULT 0.5
+	created INTEGER NOT NULL
 );
 
 -- What Postfix looks up where a name is written in UTF-8 (lib/spelling.h). True

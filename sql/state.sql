@@ -160,7 +160,8 @@ END;
 CREATE TRIGGER tag_settled AFTER UPDATE OF state ON tag
 WHEN new.state != 'held' AND new.state IS NOT old.state BEGIN
 	UPDATE tag SET counted = coalesce(
-		(SELECT account FROM session WHERE id = new.session),
+		(SELECT nullif(account, '') FROM session
+		WHERE id = new.session),
 		(SELECT login FROM owner WHERE domain = new.domain), '')
 		WHERE id = new.id;
 END;
@@ -169,7 +170,8 @@ END;
 CREATE TRIGGER tag_comes_settled AFTER INSERT ON tag
 WHEN new.state != 'held' BEGIN
 	UPDATE tag SET counted = coalesce(
-		(SELECT account FROM session WHERE id = new.session),
+		(SELECT nullif(account, '') FROM session
+		WHERE id = new.session),
 		(SELECT login FROM owner WHERE domain = new.domain), '')
 		WHERE id = new.id;
 END;
@@ -235,13 +237,15 @@ CREATE TABLE started (
 -- What a customer's server cannot do, or needs, beside what it offers
 -- (odmrd/delivery/workaround.h): learnt from a session, for a time.
 CREATE TABLE workaround (
-	account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
+	account INTEGER REFERENCES account (id) ON DELETE CASCADE,
+	domain  TEXT NOT NULL,              -- without an account: that is dialled
 	what    TEXT NOT NULL,
 	why     TEXT NOT NULL,
 	since   INTEGER NOT NULL,
-	until   INTEGER NOT NULL,
-	PRIMARY KEY (account, what)
-) WITHOUT ROWID;
+	until   INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX workaround_of ON
+	workaround (coalesce(account, 0), domain, what);
 
 -- Next hops of domains with mail waiting, as probed last. What has no row was
 -- never probed and counts as down.
@@ -257,7 +261,7 @@ CREATE TABLE probe (
 CREATE TABLE session (
 	id        TEXT PRIMARY KEY NOT NULL,
 	pid       INTEGER NOT NULL,
-	account   TEXT NOT NULL,
+	account   TEXT NOT NULL,            -- '': odmrd has dialled
 	client    TEXT NOT NULL,
 	domains   TEXT NOT NULL,            -- one a line
 	state     TEXT NOT NULL,

@@ -45,12 +45,12 @@ wait_for(struct talk *talk, short events, int64_t until)
 }
 
 static bool
-open_line(struct talk *talk, const struct addrinfo *address)
+open_line(struct talk *talk, const struct address *to)
 {
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (connect(talk->fd, address->ai_addr, address->ai_addrlen) == 0)
+	if (connect(talk->fd, (const struct sockaddr *)&to->addr, to->len) == 0)
 		return true;
 	if (errno != EINPROGRESS)
 		return fail(talk, strerror(errno));
@@ -157,17 +157,17 @@ hold_talk(struct talk *talk, const char *myhostname)
 }
 
 bool
-greeting_get(const struct addrinfo *address, const char *myhostname,
+greeting_get(const struct address *to, const char *myhostname,
     char why[GREETING_WHY_SIZE])
 {
 	struct talk talk = { .until = clock_ms() + TOTAL_MS, .why = why };
 	bool ok;
 
 	talk.fd = socket(
-	    address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	    to->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (talk.fd == -1)
 		return fail(&talk, strerror(errno));
-	ok = open_line(&talk, address) && hold_talk(&talk, myhostname);
+	ok = open_line(&talk, to) && hold_talk(&talk, myhostname);
 	close(talk.fd);
 	return ok;
 }

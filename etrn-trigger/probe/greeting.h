@@ -6,14 +6,14 @@
 #ifndef GREETING_H
 #define GREETING_H
 
-#include <netdb.h>
-
 #include <stdbool.h>
+
+#include "lib/address.h"
 
 enum { GREETING_WHY_SIZE = 160 };
 
 /* False: `why` tells, e.g. "Connection refused", or what the server said. */
-bool greeting_get(const struct addrinfo *address, const char *myhostname,
+bool greeting_get(const struct address *to, const char *myhostname,
     char why[GREETING_WHY_SIZE]);
 
 #endif

@@ -43,14 +43,14 @@ keep(struct probing *probing, const struct errand *errand, bool up)
 static void
 came_up(struct probing *probing, const struct errand *errand)
 {
-	bool released = release_domain(probing->trigger, errand->domain);
+	bool released = release_domain(&probing->trigger->conf, errand->domain);
 
 	keep(probing, errand, released);
 	if (released)
 		log_info(NULL,
 		    "probe: domain=%s up, released: host=%s "
 		    "messages=%" PRId64,
-		    errand->domain, errand->reach.host, errand->messages);
+		    errand->domain, errand->host, errand->messages);
 	else
 		probing->code = EX_TEMPFAIL; /* it has said why */
 }
@@ -62,20 +62,19 @@ is_down(struct probing *probing, const struct errand *errand)
 	if (!errand->known || errand->state.up)
 		log_info(NULL,
 		    "probe: domain=%s down: messages=%" PRId64 " reason=\"%s\"",
-		    errand->domain, errand->messages, errand->reach.why);
+		    errand->domain, errand->messages, errand->route.why);
 }
 
 static void
 tell(const struct errand *errand)
 {
-	if (!errand->up)
-		printf("%s: down: %s\n", errand->domain, errand->reach.why);
+	if (errand->host == NULL)
+		printf("%s: down: %s\n", errand->domain, errand->route.why);
 	else if (errand->known && errand->state.up)
-		printf(
-		    "%s: still up: %s\n", errand->domain, errand->reach.host);
+		printf("%s: still up: %s\n", errand->domain, errand->host);
 	else
 		printf("%s: up: %s; %" PRId64 " messages would be released\n",
-		    errand->domain, errand->reach.host, errand->messages);
+		    errand->domain, errand->host, errand->messages);
 }
 
 void
@@ -83,7 +82,7 @@ outcome_take(struct probing *probing, struct errand *errand)
 {
 	if (probing->trigger->dry_run)
 		tell(errand);
-	else if (!errand->up)
+	else if (errand->host == NULL)
 		is_down(probing, errand);
 	else if (errand->known && errand->state.up)
 		keep(probing, errand, true);

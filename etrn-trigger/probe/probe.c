@@ -47,21 +47,18 @@ send_errands(void)
 	while (probing.threads < PROBERS_MAX &&
 	    (errand = TAILQ_FIRST(&probing.waiting)) != NULL) {
 		errand->home = home[1];
-		if (errand->has_hop && !prober_send(errand)) {
-			/* There may be one when another has ended. */
-			if (probing.threads > 0)
-				return;
-			snprintf(errand->reach.why, sizeof(errand->reach.why),
-			    "no thread");
-			errand->has_hop = false;
-		}
-		TAILQ_REMOVE(&probing.waiting, errand, entry);
-		if (!errand->has_hop) {
-			outcome_take(&probing, errand);
+		if (prober_send(errand)) {
+			TAILQ_REMOVE(&probing.waiting, errand, entry);
+			TAILQ_INSERT_TAIL(&probing.out, errand, entry);
+			probing.threads++;
 			continue;
 		}
-		TAILQ_INSERT_TAIL(&probing.out, errand, entry);
-		probing.threads++;
+		/* There may be one when another has ended. */
+		if (probing.threads > 0)
+			return;
+		TAILQ_REMOVE(&probing.waiting, errand, entry);
+		strcpy(errand->route.why, "no thread");
+		outcome_take(&probing, errand);
 	}
 }
 

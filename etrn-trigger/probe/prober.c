@@ -15,8 +15,8 @@ work(void *arg)
 	struct errand *errand = arg;
 
 	resolver_setup();
-	errand->up =
-	    reach_hop(&errand->hop, errand->myhostname, &errand->reach);
+	errand->host =
+	    reach_hop(&errand->route, errand->nexthop, errand->myhostname);
 	/* A pipe takes an address whole, and has room for one of each thread.
 	 */
 	while (write(errand->home, &arg, sizeof(arg)) == -1 && errno == EINTR)

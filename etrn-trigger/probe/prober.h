@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #include "lib/domain.h"
-#include "lib/endpoint.h"
 #include "reach.h"
 #include "lib/store/store.h"
 
@@ -25,13 +24,12 @@ struct errand {
 	int64_t begun;    /* when its round began */
 	bool known;       /* `state` comes from an earlier probe */
 	struct probe_state state;
-	bool has_hop; /* otherwise `reach` says what is wrong with it */
-	struct endpoint hop;
+	char nexthop[NEXTHOP_TEXT_SIZE];
 	const char *myhostname; /* lives as long as the thread may */
 	int home;               /* where its address is written to at the end */
 	/* what the thread finds out */
-	bool up;
-	struct reach reach;
+	struct route route;
+	const char *host; /* that answered, or NULL: route.why */
 };
 
 /* Starts the thread. Until the errand's address comes out of `home`, nobody

@@ -110,10 +110,7 @@ take_hop(const struct domain *domain, void *arg)
 	const char *text =
 	    domain->nexthop != NULL ? domain->nexthop : domain->name;
 
-	errand->has_hop = endpoint_parse(&errand->hop, text) == NULL;
-	if (!errand->has_hop)
-		snprintf(errand->reach.why, sizeof(errand->reach.why),
-		    "%.255s: is no next hop", text);
+	strlcpy(errand->nexthop, text, sizeof(errand->nexthop));
 }
 
 static void

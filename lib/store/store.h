@@ -61,6 +61,12 @@ enum domain_mode { MODE_ODMR, MODE_BACKUP, MODE_HOLD };
 /* "odmr", "backup", "hold"; domain_mode_parse returns false for others. */
 const char *domain_mode_name(enum domain_mode mode);
 bool domain_mode_parse(const char *text, enum domain_mode *mode);
+/* odmrd carries its mail; that of others Postfix delivers by itself. */
+static inline bool
+domain_mode_is_carried(enum domain_mode mode)
+{
+	return mode != MODE_BACKUP;
+}
 
 enum { SOCKET_NAME_MAX = 100 };
 
@@ -81,19 +87,6 @@ enum store_result store_domain_set(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
 /* Also takes the domain out of every account's grants. */
 enum store_result store_domain_remove(struct store *, const char *name);
-/*
- * Mode hold: what Postfix tries of the domain may go, for RELEASE_SECONDS from
- * now. That is time enough for its queue manager to have seen all that waits,
- * and too short for it to try by itself what comes meanwhile
- * (minimal_backoff_time is 300s). STORE_NONE: the domain is not on hold, or
- * was given leave a moment ago.
- */
-enum { RELEASE_SECONDS = 240 };
-enum store_result store_domain_release(
-    struct store *, const char *name, int64_t now);
-/* The domains on hold that were given leave between `from` and `to`. */
-enum store_result store_domain_released(
-    struct store *, int64_t from, int64_t to, name_visit *visit, void *arg);
 /* `visit` may be NULL: is it there? */
 enum store_result store_domain_get(
     struct store *, const char *name, domain_visit *visit, void *arg);
@@ -355,8 +348,9 @@ enum store_result store_settle(struct store *, const struct settlement *);
 /* ---- what sessions have taught (state.db) ----------------------------- */
 
 struct workaround {
-	int64_t account;
-	const char *what; /* see odmrd/delivery/workaround.h */
+	int64_t account;    /* 0: of a domain that is dialled, */
+	const char *domain; /* which is "" otherwise */
+	const char *what;   /* see odmrd/delivery/workaround.h */
 	const char *why;
 	int64_t since;
 	int64_t until;
@@ -377,11 +371,12 @@ typedef void suspect_visit(const struct suspect *, void *arg);
  * nothing. */
 enum store_result store_workaround_put(
     struct store *, const struct workaround *, bool sure);
+/* Account, domain and `what` count. */
 enum store_result store_workaround_forget(
-    struct store *, int64_t account, const char *what);
+    struct store *, const struct workaround *);
 /* Those that count now. */
 enum store_result store_workaround_each(struct store *, int64_t account,
-    int64_t now, workaround_visit *visit, void *arg);
+    const char *domain, int64_t now, workaround_visit *visit, void *arg);
 /* The held messages of `domain` that sessions may have ended at. */
 enum store_result store_suspects(
     struct store *, const char *domain, suspect_visit *visit, void *arg);

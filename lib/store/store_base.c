@@ -255,23 +255,3 @@ base_ready(struct store *store, enum base_name name)
 	/* A visitor of a query that failed: its error still stands. */
 	return !base->damaged;
 }
-
-bool
-relay_hasty(struct store *store)
-{
-	return base_ready(store, RELAY) &&
-	    run(store, &store->bases[RELAY],
-		"PRAGMA journal_mode = memory; PRAGMA synchronous = OFF");
-}
-
-void
-relay_careful(struct store *store)
-{
-	struct base *base = &store->bases[RELAY];
-
-	if (base->db != NULL &&
-	    sqlite3_exec(base->db,
-		"PRAGMA journal_mode = delete; PRAGMA synchronous = FULL", NULL,
-		NULL, NULL) != SQLITE_OK)
-		base->damaged = true;
-}

@@ -20,11 +20,12 @@ store_workaround_put(
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"INSERT INTO workaround (account, what, why, since, until) "
-		"SELECT id, ?2, ?3, ?4, ?4 + iif(?5, ?7, ?6) FROM account "
-		"WHERE id = ?1 "
-		"ON CONFLICT (account, what) DO UPDATE SET "
-		"why = excluded.why, since = excluded.since, "
+		"INSERT INTO workaround "
+		"(account, domain, what, why, since, until) "
+		"SELECT nullif(?1, 0), ?8, ?2, ?3, ?4, ?4 + iif(?5, ?7, ?6) "
+		"WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM account WHERE id = ?1) "
+		"ON CONFLICT (coalesce(account, 0), domain, what) DO UPDATE "
+		"SET why = excluded.why, since = excluded.since, "
 		"until = excluded.since + iif(?5 OR since > ?4 - ?7, ?7, ?6)"))
 		return STORE_FAILED;
 	query_int(&query, workaround->account);
@@ -34,36 +35,41 @@ store_workaround_put(
 	query_int(&query, sure);
 	query_int(&query, GUESS_SECONDS);
 	query_int(&query, SURE_SECONDS);
+	query_text(&query, workaround->domain);
 	return query_run(&query);
 }
 
 enum store_result
-store_workaround_forget(struct store *store, int64_t account, const char *what)
+store_workaround_forget(
+    struct store *store, const struct workaround *workaround)
 {
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
-		"DELETE FROM workaround WHERE account = ?1 AND what = ?2"))
+		"DELETE FROM workaround WHERE coalesce(account, 0) = ?1 "
+		"AND domain = ?2 AND what = ?3"))
 		return STORE_FAILED;
-	query_int(&query, account);
-	query_text(&query, what);
+	query_int(&query, workaround->account);
+	query_text(&query, workaround->domain);
+	query_text(&query, workaround->what);
 	return query_run(&query);
 }
 
 enum store_result
-store_workaround_each(struct store *store, int64_t account, int64_t now,
-    workaround_visit *visit, void *arg)
+store_workaround_each(struct store *store, int64_t account, const char *domain,
+    int64_t now, workaround_visit *visit, void *arg)
 {
-	struct workaround workaround = { .account = account };
+	struct workaround workaround = { .account = account, .domain = domain };
 	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store, STATE,
 		"SELECT what, why, since, until FROM workaround "
-		"WHERE account = ?1 AND until > ?2 AND since <= ?2 "
-		"ORDER BY what"))
+		"WHERE coalesce(account, 0) = ?1 AND domain = ?2 "
+		"AND until > ?3 AND since <= ?3 ORDER BY what"))
 		return STORE_FAILED;
 	query_int(&query, account);
+	query_text(&query, domain);
 	query_int(&query, now);
 	while ((result = query_row(&query)) == STORE_OK) {
 		workaround.what = query_text_at(&query, 0);

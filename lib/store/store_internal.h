@@ -51,10 +51,6 @@ bool base_open(struct store *, struct base *, bool upgrade);
 void base_close(struct base *);
 /* Connected, still the file at its path, and its transaction alive. */
 bool base_ready(struct store *, enum base_name);
-/* From here on, until relay_careful, commits to relay.db do not wait for the
- * disk, and have their journal in memory. False: that failed. */
-bool relay_hasty(struct store *);
-void relay_careful(struct store *);
 /* Records the fault `rc` of the last call on the connection. */
 void base_fault(struct store *, struct base *, int rc);
 /* The same for a fault that SQLite knows nothing about. */

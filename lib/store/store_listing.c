@@ -106,7 +106,7 @@ add_relay(const struct domain *domain, void *arg)
 		return;
 	}
 	query_text(&query, domain->name);
-	query_int(&query, domain->mode == MODE_ODMR);
+	query_int(&query, domain_mode_is_carried(domain->mode));
 	copy->failed = query_run(&query) != STORE_OK;
 }
 

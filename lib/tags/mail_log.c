@@ -52,7 +52,7 @@ see_mode(const struct domain *domain, void *arg)
 }
 
 /* STORE_OK: it was sent to a content filter, for only a host is a customer's
- * server, and in mode odmr only odmrd's socket leads to one. */
+ * server, and where odmrd carries the mail only its socket leads to one. */
 static enum store_result
 was_filtered(struct follower *f, const struct mail_log_line *line)
 {
@@ -65,7 +65,7 @@ was_filtered(struct follower *f, const struct mail_log_line *line)
 	if (store_domain_get(f->store, line->domain, see_mode, &mode) ==
 	    STORE_FAILED)
 		return STORE_FAILED;
-	return mode == MODE_ODMR ? STORE_OK : STORE_NONE;
+	return domain_mode_is_carried(mode) ? STORE_OK : STORE_NONE;
 }
 
 /* Of mail for others there is no tag to wait for. */
@@ -98,7 +98,7 @@ end_tag(struct follower *f, const struct logged *logged)
 	    store_domain_get(f->store, logged->domain, see_mode, &mode) ==
 		STORE_FAILED)
 		return STORE_FAILED;
-	if (mode == MODE_ODMR)
+	if (domain_mode_is_carried(mode))
 		return STORE_OK;
 	return store_logged_end(f->store, logged, f->settled);
 }

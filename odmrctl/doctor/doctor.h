@@ -61,6 +61,5 @@ doctor_check check_sockets, check_files, check_map_files, check_database_files,
     check_milter_answer, check_tags;
 
 /* `roster` with the answers of transport_maps. */
-void check_hold(struct doctor *, struct roster *);
 
 #endif

@@ -17,8 +17,8 @@
 #include "lib/smtp/wire.h"
 #include "lib/clock.h"
 #include "doctor.h"
-#include "odmrctl/process.h"
-#include "odmrctl/reaching.h"
+#include "lib/process.h"
+#include "lib/reaching.h"
 
 /* For the connection, and for all that is said on it: who answers there may be
  * anybody. */

@@ -79,7 +79,8 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 		doctor_find(doctor, NO_TRANSPORT, doctor->main_cf,
 		    with(doctor, "transport_maps", "transport"),
 		    "%s: transport_maps has nothing for it", entry->name);
-	else if (entry->mode == MODE_ODMR && strcmp(entry->answer, wanted) != 0)
+	else if (domain_mode_is_carried(entry->mode) &&
+	    strcmp(entry->answer, wanted) != 0)
 		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
 		    doctor_text(doctor,
 			"$EDITOR %s # transport_maps: sqlite:" CONFDIR
@@ -105,7 +106,6 @@ check_transports(struct doctor *doctor, struct roster *roster)
 	}
 	for (size_t i = 0; i < roster->count; i++)
 		check_transport(doctor, &roster->entries[i]);
-	check_hold(doctor, roster);
 }
 
 void

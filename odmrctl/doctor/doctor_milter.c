@@ -8,7 +8,7 @@
 
 #include "doctor.h"
 #include "lib/endpoint.h"
-#include "odmrctl/reaching.h"
+#include "lib/reaching.h"
 
 enum { TIMEOUT_MOST = 60, ANSWER_SECONDS = 5 };
 

@@ -125,7 +125,7 @@ compare(struct doctor *doctor, const struct count *count)
 		if (tally->queued > most)
 			untagged += tally->queued - most;
 		else if (tally->queued < least &&
-		    count->roster.entries[i].mode == MODE_ODMR)
+		    domain_mode_is_carried(count->roster.entries[i].mode))
 			gone += least - tally->queued;
 		else
 			continue;

@@ -74,7 +74,6 @@ add_spelling(struct roster *roster, const struct entry *entry, const char *key)
 	};
 
 	add(&domain, roster);
-	roster->entries[roster->count - 1].spelled = true;
 }
 
 void

@@ -15,7 +15,6 @@ struct entry {
 	int64_t created;
 	char *answer; /* of the table asked last; NULL: none */
 	bool listed;  /* in the list asked last */
-	bool spelled; /* the domain has an entry under its own name, too */
 };
 
 struct roster {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "odmrd/delivery/dial.h"
 #include "odmrd/jobs/census.h"
 #include "etrn.h"
 #include "odmrd/jobs/flusher.h"
@@ -81,7 +81,7 @@ compare(const void *a, const void *b)
 	    ((const struct census_domain *)b)->name);
 }
 
-/* The queue is asked for the domains of which it alone knows the truth. Those
+/* The queue is asked for the domains that Postfix delivers by itself. Those
  * without a tag are not worth a look into it. */
 static void
 prepare_question(struct etrn *etrn)
@@ -96,24 +96,12 @@ prepare_question(struct etrn *etrn)
 		return;
 	}
 	for (size_t i = 0; i < node->count; i++)
-		if (node->domains[i].mode != MODE_ODMR &&
+		if (!domain_mode_is_carried(node->domains[i].mode) &&
 		    node->domains[i].held > 0)
 			question->domains[question->count++].name =
 			    node->domains[i].name;
 	qsort(question->domains, question->count, sizeof(question->domains[0]),
 	    compare);
-}
-
-/* What is asked about may go, if it is on hold: then it is flushed. */
-static void
-give_leave(struct etrn *etrn, struct store *store)
-{
-	const struct census_question *question = &etrn->question;
-
-	for (size_t i = 0; i < question->count; i++)
-		if (store_domain_release(store, question->domains[i].name,
-			time(NULL)) == STORE_FAILED)
-			etrn->result = STORE_FAILED;
 }
 
 static void
@@ -130,8 +118,6 @@ work(struct job *job, struct store *store)
 		etrn->result = node_find(&etrn->node, store, &client);
 	if (etrn->result == STORE_OK)
 		prepare_question(etrn);
-	if (etrn->result == STORE_OK)
-		give_leave(etrn, store);
 	keep_fault(etrn, store);
 }
 
@@ -146,9 +132,7 @@ work_offer(struct job *job, struct store *store)
 
 /* ---- in the loop ------------------------------------------------------- */
 
-/* Never where nothing waits: Postfix keeps such a flush in mind, and tries the
- * next mail that comes, though it may be for a domain on hold. False:
- * postqueue cannot be started for one of the domains. */
+/* Where mail waits. False: one of the domains cannot be started. */
 static bool
 flush_pending(const struct etrn *etrn, bool known)
 {
@@ -159,6 +143,20 @@ flush_pending(const struct etrn *etrn, bool known)
 		if ((!known || question->domains[i].messages > 0) &&
 		    !flusher_flush(etrn->server->flusher,
 			question->domains[i].name, etrn->who.id))
+			ok = false;
+	return ok;
+}
+
+static bool
+dial_pending(const struct etrn *etrn)
+{
+	const struct node *node = &etrn->node;
+	bool ok = true;
+
+	for (size_t i = 0; i < node->count; i++)
+		if (node->domains[i].mode == MODE_HOLD &&
+		    node->domains[i].held > 0 &&
+		    !dial_domain(etrn->server->dials, node->domains[i].name))
 			ok = false;
 	return ok;
 }
@@ -235,11 +233,14 @@ release(struct etrn *etrn, bool known)
 {
 	const struct node *node = &etrn->node;
 	int64_t certain = known ? etrn->question.messages : 0;
+	bool flushed, dialled;
 
 	for (size_t i = 0; i < node->count; i++)
-		if (node->domains[i].mode == MODE_ODMR)
+		if (domain_mode_is_carried(node->domains[i].mode))
 			certain += node->domains[i].held;
-	if (flush_pending(etrn, known))
+	flushed = flush_pending(etrn, known);
+	dialled = dial_pending(etrn);
+	if (flushed && dialled)
 		say_pending(etrn, certain, known);
 	else
 		say_unable(etrn);

@@ -5,13 +5,14 @@
  * lib/tags/node.h. Domains and queues that the client may not have and those
  * that do not exist get the same answer.
  *
- * Mail of domains in mode backup and hold is started by postqueue -s. Mail of
- * mode odmr only goes to a client that collects it by ATRN, which starts it
- * itself: there ETRN tells the number and does nothing.
+ * Mail of domains in mode backup is started by postqueue -s, the servers of
+ * those in mode hold are dialled (delivery/dial.h). Mail of mode odmr only goes
+ * to a client that collects it by ATRN, which starts it itself: there ETRN
+ * tells the number and does nothing.
  *
- *   251, 253  the number is true: in mode odmr it is that of the held tags,
- *             which odmrd settles; in the others, where Postfix delivers by
- *             itself, that of its queue, which is asked if there are tags
+ *   251, 253  the number is true: that of the held tags, which odmrd settles;
+ *             in mode backup, where Postfix delivers by itself, that of its
+ *             queue, which is asked if there are tags
  *   252       some wait for certain, but the queue did not tell the number
  *   250       nothing is certain
  *   458       a database cannot be used, or postqueue not be started

@@ -308,16 +308,6 @@ session_stop(struct session *s)
 	session_end(s, "stopping");
 }
 
-/* Short, unique for months, and in the order of time. */
-static void
-make_id(char id[SESSION_ID_SIZE])
-{
-	static unsigned count;
-
-	snprintf(id, SESSION_ID_SIZE, "%08llX%04X",
-	    (unsigned long long)time(NULL) & 0xffffffff, count++ & 0xffff);
-}
-
 static void
 name_client(
     char client[CLIENT_SIZE], const struct sockaddr *peer, socklen_t len)
@@ -388,7 +378,7 @@ session_accept(struct server *server, int fd, const struct sockaddr *addr,
 		return;
 	}
 	s->began_ms = loop_now_ms();
-	make_id(s->who.id);
+	identity_make_id(s->who.id);
 	strcpy(s->who.client, client);
 	TAILQ_INSERT_TAIL(&server->sessions, s, entry);
 	timer_set(s->timer, server->conf->auth_time_limit * 1000);

@@ -17,7 +17,7 @@ struct standing_watch {
 	bool failing; /* and the log knows */
 };
 
-/* One who has logged in. */
+/* One who has logged in, or was dialled. */
 struct person {
 	struct identity who;
 	char *domains; /* that it collects, or is about to, one a line */
@@ -75,6 +75,23 @@ standing_find(struct store *store, int64_t account, struct wanted *wanted)
 	return result;
 }
 
+static void
+note_held(const struct domain *domain, void *held)
+{
+	*(bool *)held = domain->mode == MODE_HOLD;
+}
+
+/* Of who was dialled. */
+static enum store_result
+find_held(struct store *store, const char *name)
+{
+	bool held = false;
+	enum store_result result =
+	    store_domain_get(store, name, note_held, &held);
+
+	return result == STORE_OK && !held ? STORE_NONE : result;
+}
+
 static enum store_result
 ask_about(struct store *store, struct person *person)
 {
@@ -84,6 +101,8 @@ ask_about(struct store *store, struct person *person)
 	struct wanted wanted;
 	size_t len;
 
+	if (person->who.account == 0)
+		return find_held(store, person->domains);
 	result = standing_ask(store, &person->who);
 	person->lingers_otherwise = person->who.linger != linger;
 	for (; result == STORE_OK && line != NULL && *line != '\0';

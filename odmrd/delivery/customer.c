@@ -12,6 +12,15 @@
 #include "lib/log.h"
 #include "registry.h"
 
+void
+identity_make_id(char id[SESSION_ID_SIZE])
+{
+	static unsigned count;
+
+	snprintf(id, SESSION_ID_SIZE, "%08llX%04X",
+	    (unsigned long long)time(NULL) & 0xffffffff, count++ & 0xffff);
+}
+
 bool
 identity_copy(struct identity *copy, const struct identity *who)
 {
@@ -256,5 +265,7 @@ customer_lost(struct customer *c, const char *reason)
 	live_end(c);
 	TAILQ_REMOVE(&server->customers, c, entry);
 	loop_bury(server->loop, &c->grave, bury_customer, c);
+	if (c->ended != NULL)
+		c->ended(c);
 	server->one_less(server);
 }

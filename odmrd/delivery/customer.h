@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The customer after the turn (RFC 2645 5.3): an SMTP server that we, the
- * provider, speak to as its client over the connection that it opened.
+ * provider, speak to as its client over the connection that it opened; or that
+ * we have opened, where its domain is on hold (dial.h).
  *
  * customer.c holds the line from the turn to the end; the greeting and EHLO are
  * hello's, what the customer answers is customer_reply.c's. What goes on the
@@ -38,7 +39,7 @@ struct lmtp;
 enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24 };
 
 enum customer_state {
-	CUSTOMER_CLAIMED,   /* owns its domains; the line is not turned yet */
+	CUSTOMER_CLAIMED,   /* the line is not turned yet, or being dialled */
 	CUSTOMER_GREETING,  /* the line is turned; the customer's 220 comes */
 	CUSTOMER_EHLO,      /* EHLO is sent */
 	CUSTOMER_HELO,      /* EHLO was refused, HELO is sent */
@@ -60,19 +61,22 @@ enum {
 	CAP_STARTTLS = 1 << 6,
 };
 
-/* Who opened the connection: known before the turn, kept for the log. */
+/* Who is at the other end: known before the turn, kept for the log. Where we
+ * have dialled, there is no account and the login is "-". */
 struct identity {
 	char id[SESSION_ID_SIZE];
 	char client[CLIENT_SIZE];
 	char mech[MECH_SIZE];
 	char *login;
-	int64_t account;
+	int64_t account;                    /* 0: none */
 	int64_t passwords;                  /* the account's, by then */
 	char certificate[FINGERPRINT_SIZE]; /* of AUTH EXTERNAL, or "" */
 	long linger;
 	long submitted; /* messages */
 };
 
+/* Short, unique for months, and in the order of time. */
+void identity_make_id(char id[SESSION_ID_SIZE]);
 /* With a login of its own. False: out of memory, `copy` holds nothing. */
 bool identity_copy(struct identity *copy, const struct identity *who);
 
@@ -124,8 +128,9 @@ struct customer {
 	struct timer *stop_timer; /* how long that may take, or NULL */
 	const char *reason;       /* of the end; the first one counts */
 	uint64_t replies;         /* so far */
-	int64_t began;            /* wall clock, for status */
-	int64_t began_ms;         /* monotonic, for the log */
+	void (*ended)(struct customer *customer); /* hears it, or NULL */
+	int64_t began;                            /* wall clock, for status */
+	int64_t began_ms;                         /* monotonic, for the log */
 };
 
 /*
@@ -136,7 +141,8 @@ struct customer {
 struct customer *customer_new(
     struct server *server, struct identity *who, const char *domains);
 
-/* Turns the line: `link` is now the customer's, its greeting is awaited. */
+/* Turns the line, or begins the session on one that was dialled: `link` is now
+ * the customer's, its greeting is awaited. */
 void customer_turn(struct customer *customer, struct link *link);
 
 /* The only writer of the state. */

@@ -380,6 +380,12 @@ drain_progress(struct customer *c)
 }
 
 void
+drain_doubt(struct customer *c)
+{
+	c->drain.stale = true;
+}
+
+void
 drain_check(struct customer *c)
 {
 	c->drain.stale = true;

@@ -48,6 +48,8 @@ void drain_begin(struct customer *customer);
 void drain_more(struct customer *customer);
 /* A message has left the queue for good. */
 void drain_progress(struct customer *customer);
+/* Mail may have come since the tags were asked. */
+void drain_doubt(struct customer *customer);
 /* A message was answered: if that was the last in flight, are we done? */
 void drain_check(struct customer *customer);
 /* The session lingers: is there mail all the same? Then Postfix is asked. */

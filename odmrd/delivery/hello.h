@@ -5,7 +5,7 @@
  * pipeline. Where the connection
  * is in clear and the customer's server offers STARTTLS, TLS comes in between
  * (reverse_tls); whoever it is has proved it by AUTH, so no certificate is
- * asked for.
+ * asked for. (Nor of a server that was dialled: so Postfix does by default.)
  */
 #ifndef HELLO_H
 #define HELLO_H

@@ -51,7 +51,7 @@ row_of(const struct customer *c)
 	return (struct session_row) {
 		.id = c->who.id,
 		.pid = (long)getpid(),
-		.account = c->who.login,
+		.account = c->who.account != 0 ? c->who.login : "",
 		.client = c->who.client,
 		.domains = c->domains,
 		.state = live->state,

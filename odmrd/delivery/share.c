@@ -50,13 +50,15 @@ share_join(struct shares *shares, int64_t account)
 		return NULL;
 	share->all = shares;
 	share->account = account;
+	share->sessions = 1;
+	if (account == 0)
+		return share;
 	found = tsearch(share, &shares->accounts, compare);
+	if (found != NULL && *found != share)
+		(*found)->sessions++;
 	if (found == NULL || *found != share)
 		free(share);
-	if (found == NULL)
-		return NULL;
-	(*found)->sessions++;
-	return *found;
+	return found != NULL ? *found : NULL;
 }
 
 void
@@ -67,7 +69,8 @@ share_leave(struct share **sharep)
 	*sharep = NULL;
 	if (share == NULL || --share->sessions > 0)
 		return;
-	tdelete(share, &share->all->accounts, compare);
+	if (share->account != 0)
+		tdelete(share, &share->all->accounts, compare);
 	free(share);
 }
 

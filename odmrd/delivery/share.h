@@ -29,8 +29,8 @@ struct shares;
 struct shares *shares_new(void);
 void shares_free(struct shares **shares);
 
-/* The share of `account`, which all its sessions have in common. NULL: out of
- * memory. */
+/* The share of `account`, which all its sessions have in common; with 0, one of
+ * the session's own. NULL: out of memory. */
 struct share *share_join(struct shares *shares, int64_t account);
 /* NULL is fine. */
 void share_leave(struct share **share);

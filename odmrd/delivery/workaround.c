@@ -18,6 +18,7 @@ note(struct customer *c, enum workaround_bit bit, bool sure, const char *why)
 {
 	const struct workaround row = {
 		.account = c->who.account,
+		.domain = c->who.account == 0 ? c->domains : "",
 		.what = workaround_name(bit),
 		.why = why,
 		.since = time(NULL),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The ways around what a customer's server gets wrong. Each is learnt from how
- * a session goes wrong, kept with the account, and used by the next session; it
- * is forgotten after a day, and a guess after an hour, unless it proves true
- * again meanwhile.
+ * a session goes wrong, kept with the account, or with the domain where odmrd
+ * has dialled, and used by the next session; it is forgotten after a day, and a
+ * guess after an hour, unless it proves true again meanwhile.
  */
 #ifndef WORKAROUND_H
 #define WORKAROUND_H

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What earlier sessions of a customer have taught: the workarounds of its
- * account (workaround_name.h), and those held messages that had to do with the
- * end of a session or were doubted (suspicion.h). It is read when the line is
- * turned, behind all that was to be written then.
+ * account, or of its domain that was dialled (workaround_name.h), and those
+ * held messages that had to do with the end of a session or were doubted
+ * (suspicion.h). It is read when the line is turned, behind all that was to be
+ * written then.
  */
 #ifndef HISTORY_H
 #define HISTORY_H

@@ -20,6 +20,7 @@ struct audit;
 struct census;
 struct control;
 struct customer;
+struct dials;
 struct lmtp;
 struct flusher;
 struct peers;
@@ -41,6 +42,7 @@ struct server {
 	struct census *census;
 	struct census *patient_census; /* for sessions, not for clients */
 	struct registry *registry;
+	struct dials *dials;
 	struct shares *shares; /* of Postfix's deliveries */
 	struct peers *peers;
 	struct tls *tls_client; /* towards customers' servers */

@@ -58,8 +58,9 @@ struct tagged {
 typedef void settle_answer(const struct tagged *tagged, void *arg);
 struct question *settle_ask(struct settle *settle, const char *domains,
     const char *session, size_t ids, settle_answer *answer, void *arg);
-/* Likewise, what earlier sessions have taught (history.h). The answer may take
- * what `history` has, and leave it empty. */
+/* Likewise, what earlier sessions have taught (history.h), of the account or,
+ * where that is 0, of the one domain. The answer may take what `history` has,
+ * and leave it empty. */
 typedef void settle_past(struct history *history, void *arg);
 struct question *settle_ask_past(struct settle *settle, int64_t account,
     const char *domains, settle_past *answer, void *arg);

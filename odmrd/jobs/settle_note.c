@@ -121,12 +121,13 @@ note_question(const struct conf *conf, const char *domains, const char *session,
 struct note *
 note_workaround(const struct workaround *row, bool sure)
 {
-	struct note *note =
-	    note_new(NOTE_WORKAROUND, room(row->what) + room(row->why));
+	struct note *note = note_new(NOTE_WORKAROUND,
+	    room(row->domain) + room(row->what) + room(row->why));
 
 	if (note == NULL)
 		return NULL;
 	note->u.learnt.row = *row;
+	note->u.learnt.row.domain = keep(note, row->domain);
 	note->u.learnt.row.what = keep(note, row->what);
 	note->u.learnt.row.why = keep(note, row->why);
 	note->u.learnt.sure = sure;
@@ -174,7 +175,7 @@ learn(const struct note *note, struct store *store)
 
 	return row->why != NULL
 	    ? store_workaround_put(store, row, note->u.learnt.sure)
-	    : store_workaround_forget(store, row->account, row->what);
+	    : store_workaround_forget(store, row);
 }
 
 static void
@@ -197,11 +198,12 @@ recall(struct note *note, struct store *store)
 {
 	struct history *history = &note->u.question.history;
 	const char *at = note->u.question.domains;
+	const int64_t account = note->u.question.account;
 	char name[DOMAIN_SIZE];
 	enum store_result result;
 
 	history_clear(history);
-	result = store_workaround_each(store, note->u.question.account,
+	result = store_workaround_each(store, account, account == 0 ? at : "",
 	    time(NULL), on_workaround, history);
 	while (result != STORE_FAILED && next_domain(&at, name))
 		result = store_suspects(store, name, on_suspect, history);

@@ -14,7 +14,8 @@ HELD = 2000  # the target for the first message is with so many
 
 @dataclass(frozen=True)
 class Case:
-    kind: str       # bare: lmtp(8) into a sink; odmrd; smtp: smtp(8) into one
+    kind: str       # bare: lmtp(8) into a sink; odmrd; held: odmrd dials one;
+                    # smtp: smtp(8) into one
     messages: int
     mode: str = "chunking"
     rtt: int = 0    # milliseconds
@@ -28,6 +29,8 @@ class Case:
             words = ["lmtp(8), bare sink"]
         elif self.kind == "smtp":
             words = ["smtp(8) x20", f"{self.rtt} ms"]
+        elif self.kind == "held":
+            words = ["dialled,", self.mode, f"{self.rtt} ms"]
         else:
             words = [self.mode, f"{self.rtt} ms"]
         if self.tls:
@@ -48,6 +51,7 @@ def _few(full, quick):
 COMPARED = [
     Case("bare", _few(4000, HELD)),
     Case("odmrd", _few(4000, HELD)),
+    Case("held", _few(4000, HELD)),
     Case("odmrd", _few(3000, 1000), tls=True),
     Case("odmrd", _few(3000, 1000), rtt=100),
     Case("odmrd", _few(3000, 1000), rtt=100, tls=True),

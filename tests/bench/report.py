@@ -88,6 +88,8 @@ def _targets(runs):
 
     return [
         at_least("loopback : bare sink", 0.9, "rate", loop, bare),
+        at_least("dialled at ETRN : turned, loopback", 0.9, "rate",
+                 pick(kind="held"), loop),
         at_least("100 ms : loopback", 0.7, "rate", far, loop),
         at_least("300 ms : loopback", 0.3, "rate", farther, loop),
         at_most("round trips a message, PIPELINING only", 2.2,
@@ -140,7 +142,7 @@ def rows(runs):
         run = runs.median(case)
         if run is None:
             continue
-        ours = case.kind == "odmrd"
+        ours = case.kind in ("odmrd", "held")
         yield (case.name, str(case.messages), _number(run, "seconds", 1, 1),
                _number(run, "rate", 1, 0 if run["rate"] >= 10 else 1),
                _number(run, "round_trips"), _number(run, "first"),

@@ -5,7 +5,9 @@ mail does not all come, exactly once, is a failed one, and the rig is of no
 more use: what it left would be counted to the next case."""
 
 import contextlib
+import itertools
 import os
+import smtplib
 import subprocess
 import time
 
@@ -26,6 +28,7 @@ class Rig:
         self.master = int((self.spool / "pid/master.pid").read_text())
         self.odmrd = self.sandbox.pid("odmrd")
         self.sandbox.add_domain("bare.test")
+        self.numbers = itertools.count()
         for number in range(max(case.customers for case in cases)):
             name = f"c{number}.test"
             self.sandbox.add_domain(name)
@@ -41,7 +44,8 @@ class Rig:
     def run(self, case):
         """Returns what was measured, as a dict."""
         return {"bare": self._drain_bare, "odmrd": self._drain_odmrd,
-                "smtp": self._drain_smtp}[case.kind](case)
+                "held": self._drain_held, "smtp": self._drain_smtp}[
+                    case.kind](case)
 
     # ---- the queue
 
@@ -122,6 +126,30 @@ class Rig:
             sink = stack.enter_context(
                 line.sink(there, "pipelining", case.messages))
             return self._flush_into(sink, case, domain, {})
+
+    def _drain_held(self, case):
+        """The time begins when ETRN has been answered."""
+        domain = f"held{next(self.numbers)}.test"
+        result = {}
+        with contextlib.closing(line.bound_port()) as sock:
+            self.sandbox.add_domain(
+                domain, "hold", f"[127.0.0.1]:{sock.getsockname()[1]}")
+            self.sandbox.odmrctl("etrn", "allow", domain, line.LOOPBACK)
+            self._fill([domain], case.messages, case.size)
+            self.sandbox.wait_until_held(domain, case.messages)
+            with line.sink(sock, case.mode, case.messages) as sink, \
+                    self._metered(result):
+                start = self._etrn(domain)
+                told = line.said(sink)
+        result["first"] = told["first"] - start
+        return self._add(result, case, [told], told["last"] - start)
+
+    def _etrn(self, domain):
+        with smtplib.SMTP(line.LOOPBACK, self.sandbox.odmr_port) as smtp:
+            smtp.ehlo("bench.test")
+            code, answer = smtp.docmd("ETRN", domain)
+            assert code == 253, answer
+            return time.monotonic()
 
     def _drain_odmrd(self, case):
         domains = [f"c{number}.test" for number in range(case.customers)]

@@ -36,13 +36,14 @@ ACCOUNTS = {
     "alice": ["example.org", "example.net", "shared.test"],
     "bob": ["shared.test"],
     "evil": ["example.org.evil.test"],
-    "carol": ["backup.test", "hold.test", "own.test"],
+    "carol": ["backup.test", "branch.test", "hold.test", "own.test"],
     "long": [LONG_DOMAIN],
     "plain": ["plain.test"],    # has no CRAM-MD5 secret
     "off": ["off.test"],        # is disabled
     "none": [],
 }
-MODES = {"backup.test": "backup", "hold.test": "hold"}
+MODES = {"backup.test": "backup", "branch.test": "backup",
+         "hold.test": "hold"}
 
 CONF = """\
 myhostname = relay.test

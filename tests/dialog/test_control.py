@@ -86,7 +86,7 @@ def test_several_commands_are_answered_on_one_connection(daemon):
 
 @pytest.mark.parametrize("garbage", [
     b"\n", b"recheck now\n", b"end\n", b"RECHECK\n", b" recheck\n",
-    b"\0\n", b"x" * 200, b"x" * 100000, os.urandom(5000) + b"\n"],
+    b"\0\n", b"x" * 400, b"x" * 100000, os.urandom(5000) + b"\n"],
     ids=range(9))
 def test_garbage_ends_the_connection_and_nothing_else(daemon, garbage):
     line = daemon.known()

@@ -215,7 +215,7 @@ def test_domain_for_atrn_is_counted_by_tags_and_left_alone(provider):
     assert provider.listed() == 0
 
 
-@pytest.mark.parametrize("domain", ["backup.test", "hold.test"])
+@pytest.mark.parametrize("domain", ["backup.test", "branch.test"])
 def test_domain_that_postfix_delivers_is_counted_in_its_queue(
         provider, domain):
     line = provider.odmrd.known("carol")
@@ -226,6 +226,17 @@ def test_domain_that_postfix_delivers_is_counted_in_its_queue(
                    [f"r@sub.{domain}"])
     ask(line, domain, f"253 OK, 3 pending messages for node {domain} started")
     provider.wait_for_flushed(domain)
+
+
+def test_domain_on_hold_is_counted_by_tags_and_dialled(provider):
+    line = provider.odmrd.known("carol")
+    ask(line, "hold.test", "251 OK, no messages waiting for node hold.test")
+    for number in range(3):
+        provider.odmrd.tag(f"Q{number}", "hold.test")
+    ask(line, "@hold.test",
+        "253 OK, 3 pending messages for node @hold.test started")
+    provider.odmrd.wait_for_log("unreachable: domain=hold.test ", timeout=60)
+    assert provider.listed() == 0
 
 
 def test_delivered_mail_whose_tags_remain_is_not_pending(provider):
@@ -239,16 +250,16 @@ def test_nothing_is_started_where_nothing_waits(provider):
     line = provider.odmrd.known("carol")
     provider.odmrd.tag("Q0", "backup.test")
     provider.odmrd.tag("Q1", "own.test")
-    ask(line, "hold.test", "251 OK, ...")
+    ask(line, "branch.test", "251 OK, ...")
     assert provider.listed() == 0
     ask(line, "backup.test", "251 OK, ...")
     assert provider.listed() == 1
     ask(line, "own.test", "253 OK, ...")
     # Flushes begin in the order in which they were asked for.
-    provider.odmrd.tag("Q2", "hold.test")
-    provider.queue(["r@hold.test"])
-    ask(line, "hold.test", "253 OK, ...")
-    provider.wait_for_flushed("hold.test")
+    provider.odmrd.tag("Q2", "branch.test")
+    provider.queue(["r@branch.test"])
+    ask(line, "branch.test", "253 OK, ...")
+    provider.wait_for_flushed("branch.test")
 
 
 def test_queue_that_tells_nothing_leaves_the_number_open(provider):
@@ -285,10 +296,10 @@ def test_listing_whose_output_another_process_holds_is_not_waited_for(provider):
 
 @pytest.fixture
 def family(provider):
-    """top.test (odmr), a.top.test (backup) and b.top.test (hold), allowed;
+    """top.test (odmr), a.top.test and b.top.test (backup), allowed;
     c.top.test and nottop.test are not."""
     for name, mode in (("top.test", "odmr"), ("a.top.test", "backup"),
-                       ("b.top.test", "hold"), ("c.top.test", "backup"),
+                       ("b.top.test", "backup"), ("c.top.test", "backup"),
                        ("nottop.test", "backup")):
         provider.add_domain(name, mode)
         if name[0] not in "cn":
@@ -403,13 +414,13 @@ def test_flush_that_fails_is_tried_once_more(provider):
         "postqueue -s backup.test: exit status 69")) == 2, 10, "both fail")
     # Had it been tried a third time, that would have been before the second
     # time of a later one.
-    provider.odmrd.tag("Q1", "hold.test")
-    provider.queue(["r@hold.test"])
-    ask(provider.odmrd.known("carol"), "hold.test", "253 OK, 1 ...")
+    provider.odmrd.tag("Q1", "branch.test")
+    provider.queue(["r@branch.test"])
+    ask(provider.odmrd.known("carol"), "branch.test", "253 OK, 1 ...")
     wait_for(lambda: len(provider.odmrd.logged(
-        "postqueue -s hold.test: exit status 69")) == 2, 10, "both fail")
+        "postqueue -s branch.test: exit status 69")) == 2, 10, "both fail")
     assert provider.odmrd.flushed() == [
-        "backup.test", "backup.test", "hold.test", "hold.test"]
+        "backup.test", "backup.test", "branch.test", "branch.test"]
 
 
 def test_client_that_does_not_wait_for_the_answer_is_served(provider):
@@ -428,17 +439,17 @@ def test_client_that_does_not_wait_for_the_answer_is_served(provider):
 
 def test_repeats_run_one_flush_and_keep_one_waiting(provider):
     (provider.odmrd.dir / "stop").touch()
-    for domain in ("backup.test", "hold.test"):
+    for domain in ("backup.test", "branch.test"):
         provider.odmrd.tag("Q0", domain)
-    provider.queue(["r@backup.test", "r@hold.test"])
+    provider.queue(["r@backup.test", "r@branch.test"])
     line = provider.odmrd.known("carol")
     for _ in range(20):
         ask(line, "backup.test", "253 OK, 1 ...")
-    ask(line, "hold.test", "253 OK, 1 ...")
-    provider.wait_for_flushed("backup.test", "hold.test")
+    ask(line, "branch.test", "253 OK, 1 ...")
+    provider.wait_for_flushed("backup.test", "branch.test")
     (provider.odmrd.dir / "stop").unlink()
     # Mail that came after the first began is in the second.
-    provider.wait_for_flushed("backup.test", "backup.test", "hold.test")
+    provider.wait_for_flushed("backup.test", "backup.test", "branch.test")
     ask(line, "backup.test", "253 OK, 1 ...")
     wait_for(lambda: provider.odmrd.flushed().count("backup.test") == 3, 10,
              "the next request is served")
@@ -446,17 +457,17 @@ def test_repeats_run_one_flush_and_keep_one_waiting(provider):
 
 def test_clients_that_ask_together_share_a_listing(provider):
     provider.odmrd.tag("Q0", "backup.test")
-    provider.odmrd.tag("Q0", "hold.test")
-    provider.queue(["r@backup.test"], ["r@hold.test"], ["r@hold.test"])
+    provider.odmrd.tag("Q0", "branch.test")
+    provider.queue(["r@backup.test"], ["r@branch.test"], ["r@branch.test"])
     (provider.odmrd.dir / "stop-listing").touch()
     lines = [provider.odmrd.known("carol") for _ in range(6)]
     lines[0].say("ETRN backup.test")
     wait_for(provider.listed, 10, "the queue is listed")
     for line in lines[1:]:
-        line.say("ETRN @hold.test")
+        line.say("ETRN @branch.test")
     provider.client()  # its EHLO goes behind those lines to the workers
     (provider.odmrd.dir / "stop-listing").unlink()
     lines[0].expect("253 OK, 1 pending messages for node backup.test started")
     for line in lines[1:]:
-        line.expect("253 OK, 2 pending messages for node @hold.test started")
+        line.expect("253 OK, 2 pending messages for node @branch.test started")
     assert provider.listed() == 2

@@ -14,6 +14,7 @@ import pytest
 
 from odmr.sandbox import BUILD, FAULT, temporary_directory
 from odmrd_alone import write_conf
+from scripted_odmrd import control_socket
 
 ALLOWED, FOREIGN = "192.0.2.7", "198.51.100.7"
 
@@ -135,7 +136,7 @@ def unable(node):
 # ---- what is said and started
 
 
-@pytest.mark.parametrize("domain", ["backup.test", "hold.test"])
+@pytest.mark.parametrize("domain", ["backup.test", "branch.test"])
 def test_mail_that_waits_is_counted_and_started(trigger, domain):
     trigger.queue([f"r@{domain}"], ["r@other.test", f"r@{domain}"],
                   [f"a@{domain}", f"b@{domain.upper()}"], ["r@other.test"],
@@ -145,9 +146,9 @@ def test_mail_that_waits_is_counted_and_started(trigger, domain):
 
 
 def test_nothing_is_started_where_nothing_waits(trigger):
-    trigger.tag("hold.test")
+    trigger.tag("branch.test")
     trigger.queue(["r@other.test"])
-    trigger.says(none("hold.test"), "hold.test")
+    trigger.says(none("branch.test"), "branch.test")
     assert trigger.runs() == ["-j"]
 
 
@@ -159,15 +160,51 @@ def test_mail_for_atrn_is_counted_and_left_alone(trigger):
     assert trigger.runs() == []
 
 
+def test_domain_on_hold_is_counted_by_tags_and_odmrd_is_asked_to_dial(trigger):
+    trigger.tag("hold.test", 3)
+    heard = control_socket(trigger.dir / "odmrd.sock", "ok\n", "ok\n")
+    trigger.says(pending(3, "hold.test"), "hold.test")
+    trigger.name_queue("mine", "hold.test", "backup.test")
+    trigger.queue(["r@backup.test"], ["r@hold.test"])
+    trigger.says(pending(4, "mine"), "mine")
+    assert heard == ["dial hold.test\n"] * 2
+    assert trigger.flushed() == ["backup.test"]
+
+
+def test_domain_on_hold_without_mail_is_not_dialled(trigger):
+    trigger.queue(["r@hold.test"])
+    trigger.says(none("hold.test"), "hold.test")
+    trigger.says(none("hold.test") + "\n\thold.test: none waiting", "-n",
+                 "hold.test")
+    assert trigger.runs() == []
+
+
+def test_domain_on_hold_without_an_odmrd_is_458(trigger):
+    trigger.tag("hold.test")
+    trigger.complains(
+        unable("hold.test"), f"hold.test: odmrd cannot be told: {trigger.dir}"
+        "/odmrd.sock: No such file or directory", "hold.test",
+        status=os.EX_UNAVAILABLE)
+    trigger.says(pending(1, "hold.test", "would be started") +
+                 "\n\thold.test: 1 would be started", "-n", "hold.test")
+
+
+def test_odmrd_that_refuses_to_dial_makes_it_458(trigger):
+    trigger.tag("hold.test")
+    control_socket(trigger.dir / "odmrd.sock", "error odmrd stops\n")
+    trigger.complains(unable("hold.test"), ": odmrd stops\n", "hold.test",
+                      status=os.EX_UNAVAILABLE)
+
+
 def test_queue_name_starts_all_its_domains_that_have_mail(trigger):
-    trigger.name_queue("mine", "backup.test", "hold.test", "own.test")
+    trigger.name_queue("mine", "backup.test", "branch.test", "own.test")
     trigger.queue(["r@backup.test"], ["r@own.test"])
     trigger.says(pending(1, "#mine"), "#Mine")
     assert trigger.flushed() == ["backup.test"]
     trigger.tag("own.test", 2)
-    trigger.queue(["r@backup.test"], ["r@hold.test", "r@backup.test"])
+    trigger.queue(["r@backup.test"], ["r@branch.test", "r@backup.test"])
     trigger.says(pending(2, "mine", "started, 2 wait for ATRN"), "mine")
-    assert trigger.flushed() == ["backup.test", "backup.test", "hold.test"]
+    assert trigger.flushed() == ["backup.test", "backup.test", "branch.test"]
 
 
 def test_address_is_a_queue_name(trigger):
@@ -181,22 +218,22 @@ def test_address_is_a_queue_name(trigger):
 @pytest.mark.parametrize("node", ["@backup.test", "_at.backup.test"])
 def test_at_starts_the_domain_and_those_below(trigger, node):
     trigger.sql("relay.db", "INSERT INTO domain (name, mode, socket, created)"
-                " VALUES ('sub.backup.test', 'hold', 'x', 0)")
-    trigger.queue(["r@backup.test", "r@sub.backup.test"], ["r@hold.test"])
+                " VALUES ('sub.backup.test', 'backup', 'x', 0)")
+    trigger.queue(["r@backup.test", "r@sub.backup.test"], ["r@branch.test"])
     trigger.says(pending(1, "@backup.test"), node)
     assert trigger.flushed() == ["backup.test", "sub.backup.test"]
 
 
 def test_each_name_has_its_line_and_the_first_failure_its_status(trigger):
-    trigger.queue(["r@hold.test"])
-    done = trigger.run("backup.test", "unknown.test", "a..b", "hold.test")
+    trigger.queue(["r@branch.test"])
+    done = trigger.run("backup.test", "unknown.test", "a..b", "branch.test")
     assert done.stdout.splitlines() == [
         none("backup.test"),
         "459 Node unknown.test not allowed: unknown",
         "501 Syntax error in parameters: the node has an empty label",
-        pending(1, "hold.test")]
+        pending(1, "branch.test")]
     assert done.returncode == os.EX_NOHOST
-    assert trigger.flushed() == ["hold.test"]
+    assert trigger.flushed() == ["branch.test"]
 
 
 # ---- who may
@@ -216,9 +253,9 @@ def test_operator_may_start_all_and_hears_what_is_unknown(trigger):
 @pytest.mark.parametrize("node", ["backup.test", "@backup.test", "#mine",
                                   "unknown.test", "unknown"])
 def test_client_may_start_what_its_network_is_allowed_for(trigger, node):
-    trigger.name_queue("mine", "backup.test", "hold.test")
+    trigger.name_queue("mine", "backup.test", "branch.test")
     trigger.allow("backup.test", "192.0.2.0/24")
-    trigger.queue(["r@backup.test"], ["r@hold.test"])
+    trigger.queue(["r@backup.test"], ["r@branch.test"])
     known = not node.startswith("unknown")
     for address in (ALLOWED, f"::ffff:{ALLOWED}"):
         if known:
@@ -268,14 +305,14 @@ def test_without_a_name_it_tells_its_usage(trigger):
 
 
 def test_dry_run_shows_each_domain_and_starts_nothing(trigger):
-    trigger.name_queue("mine", "backup.test", "hold.test", "own.test",
+    trigger.name_queue("mine", "backup.test", "branch.test", "own.test",
                        "example.org")
-    trigger.queue(["r@hold.test"], ["r@hold.test"])
+    trigger.queue(["r@branch.test"], ["r@branch.test"])
     trigger.tag("own.test", 2)
     trigger.says(
         pending(2, "mine", "would be started, 2 wait for ATRN") + "\n"
         "\tbackup.test: none waiting\n"
-        "\thold.test: 2 would be started\n"
+        "\tbranch.test: 2 would be started\n"
         "\texample.org: none waiting\n"
         "\town.test: 2 wait for ATRN", "-n", "mine")
     assert trigger.runs() == ["-j"]
@@ -349,7 +386,7 @@ def test_damaged_database_is_neither_yes_nor_no(trigger, damage):
 
 
 def test_queue_that_tells_nothing_leaves_the_number_open(trigger):
-    trigger.name_queue("mine", "backup.test", "hold.test", "own.test")
+    trigger.name_queue("mine", "backup.test", "branch.test", "own.test")
     trigger.before("listing", "exit 69")
     trigger.tag("backup.test", 2)
     said = "postqueue -j: the queue cannot be read"
@@ -364,7 +401,7 @@ def test_queue_that_tells_nothing_leaves_the_number_open(trigger):
     trigger.complains(
         "252 OK, pending messages for node mine would be started, "
         "4 wait for ATRN\n\tbackup.test: would be started\n"
-        "\thold.test: none waiting\n\town.test: 4 wait for ATRN", said, "-n",
+        "\tbranch.test: none waiting\n\town.test: 4 wait for ATRN", said, "-n",
         "mine", status=os.EX_OK)
 
 
@@ -376,25 +413,25 @@ def test_queue_that_tells_nothing_and_no_tags_are_458(trigger):
 
 
 def test_flush_that_fails_is_458_and_tells_why(trigger):
-    trigger.name_queue("mine", "backup.test", "hold.test")
-    trigger.queue(["r@backup.test"], ["r@hold.test"])
-    trigger.before("flushing", "test $2 = hold.test || "
+    trigger.name_queue("mine", "backup.test", "branch.test")
+    trigger.queue(["r@backup.test"], ["r@branch.test"])
+    trigger.before("flushing", "test $2 = branch.test || "
                    "{ echo postqueue: fatal: system is down >&2; exit 69; }")
     trigger.complains(
         unable("mine"), f"postqueue -s backup.test failed: {trigger.dir}"
         "/postqueue: postqueue: fatal: system is down\n", "mine",
         status=os.EX_TEMPFAIL)
     # One domain's fault is none of the other's.
-    assert trigger.flushed() == ["backup.test", "hold.test", "backup.test"]
+    assert trigger.flushed() == ["backup.test", "branch.test", "backup.test"]
 
 
 def test_flush_that_fails_once_is_tried_again(trigger):
-    trigger.name_queue("mine", "backup.test", "hold.test")
-    trigger.queue(["r@backup.test"], ["r@hold.test"])
+    trigger.name_queue("mine", "backup.test", "branch.test")
+    trigger.queue(["r@backup.test"], ["r@branch.test"])
     trigger.before("flushing", f"! mkdir {trigger.dir}/once 2>/dev/null || "
                    "exit 69")
     trigger.says(pending(2, "mine"), "mine")
-    assert trigger.flushed() == ["backup.test", "hold.test", "backup.test"]
+    assert trigger.flushed() == ["backup.test", "branch.test", "backup.test"]
 
 
 def test_flush_that_does_not_end_is_killed(trigger):

@@ -16,6 +16,7 @@ import subprocess
 import pytest
 
 from odmr.sandbox import BUILD, FAULT, temporary_directory
+from scripted_odmrd import control_socket
 
 OK = "OK"
 REFUSED = "459 4.7.1 Unknown, or not yours to start"
@@ -23,14 +24,16 @@ UNABLE = "458 4.3.0 Unable to queue messages"
 HOME, BRANCH, STRANGER = "192.0.2.1", "192.0.2.2", "198.51.100.1"
 SANITIZED = b"__asan_init" in (BUILD / "etrn-trigger").read_bytes()
 
-DOMAINS = {"example.org": "backup", "a.example.org": "hold",
+DOMAINS = {"example.org": "backup", "a.example.org": "backup",
            "b.example.org": "backup", "c.example.org": "backup",
            "atrn.example.org": "odmr", "notexample.org": "backup",
-           "login.test": "backup", "granted.test": "backup"}
+           "login.test": "backup", "granted.test": "backup",
+           "hold.test": "hold", "sub.hold.test": "backup"}
 ALLOWED = [("example.org", "192.0.2.0/24"), ("example.org", "2001:db8::/32"),
            ("a.example.org", HOME), ("b.example.org", BRANCH),
            ("atrn.example.org", HOME), ("notexample.org", HOME),
-           ("a.example.org", BRANCH), ("login.test", "login:carol")]
+           ("a.example.org", BRANCH), ("login.test", "login:carol"),
+           ("hold.test", HOME), ("sub.hold.test", HOME)]
 CERTIFICATES = {login: hashlib.sha256(login.encode()).hexdigest()
                 for login in ("alice", "off")}
 
@@ -40,6 +43,7 @@ relay_database = {dir}/relay.db
 state_database = {dir}/state.db
 postfix_config_directory = {dir}
 postqueue_path = {dir}/postqueue
+control_socket = {dir}/odmrd.sock
 user = {user}
 postfix_user = {user}
 flush_group = {group}
@@ -387,6 +391,44 @@ def test_work_that_fails_is_logged_and_the_next_is_answered(provider):
     assert provider.ask("_at.example.org") == OK
     assert provider.ask("example.org") == OK
     assert provider.logged("error: ", "postqueue: No such file")
+
+
+# ---- what is on hold
+
+@pytest.fixture
+def held(provider):
+    with sqlite3.connect(provider.dir / "state.db") as state:
+        state.execute(
+            "INSERT INTO tag (queue_id, domain, sender, recipients, size,"
+            " client, arrived, open) VALUES ('Q', 'hold.test', 's', 'r', 1,"
+            " '192.0.2.1', strftime('%s', 'now'), 1)")
+    return provider
+
+
+def test_domain_on_hold_is_dialled_before_the_answer(held):
+    heard = control_socket(held.dir / "odmrd.sock", *["ok\n"] * 3)
+    held.holds("hold.test", "sub.hold.test")
+    assert held.ask("hold.test") == OK
+    assert heard == ["dial hold.test\n"]
+    assert held.ask("_at.hold.test") == OK
+    assert held.ask("_at.hold.test") == OK
+    assert heard == ["dial hold.test\n"] * 3
+    assert held.started() == ["sub.hold.test"]
+
+
+def test_domain_on_hold_for_which_nothing_waits_is_not_dialled(provider):
+    assert provider.ask("hold.test") == OK
+    assert provider.called() == []
+
+
+def test_domain_on_hold_cannot_be_started_without_odmrd(held):
+    assert held.ask("hold.test") == UNABLE
+    assert held.logged("hold.test: odmrd cannot be told: ",
+                       "odmrd.sock: No such file or directory")
+    assert held.ask("_at.hold.test") == UNABLE
+    assert held.ask("hold.test", STRANGER) == REFUSED
+    assert held.ask("sub.hold.test") == OK
+    assert held.started() == []
 
 
 # ---- the log

@@ -229,10 +229,10 @@ def test_daemon_takes_no_other_file_for_its_pid_file(relay, program, plant):
 
 
 def test_pipe_in_the_place_of_a_lock_is_not_waited_at(relay):
-    for suffix in ".reconcile", "-due":
+    for suffix in ".reconcile", "-probe.lock":
         path = relay.dir / f"state.db{suffix}"
         os.mkfifo(path)
         relay.give(path)
     done = relay.run("reconcile")
     assert done.returncode == os.EX_TEMPFAIL
-    relay.refused("--due", program="etrn-trigger", code=os.EX_CANTCREAT)
+    relay.refused("--probe", program="etrn-trigger", code=os.EX_CANTCREAT)

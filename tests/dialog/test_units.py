@@ -17,11 +17,10 @@ from odmr.sandbox import BUILD, temporary_directory
 from odmr.wait import wait_for
 
 CONF = Path(__file__).resolve().parents[2] / "postfix-conf"
-UNITS = ["odmrd.service", "odmr-milter.service", "odmr-due.service",
-         "odmr-etrn@.service", "odmr-probe.service", "odmr-reconcile.service"]
+UNITS = ["odmrd.service", "odmr-milter.service", "odmr-etrn@.service",
+         "odmr-probe.service", "odmr-reconcile.service"]
 # With what systemd makes of their times.
-TIMERS = {"odmr-due.timer": "*-*-* *:*:00",
-          "odmr-etrn@.timer": "Mon..Fri *-*-* 08..17:00/10:00",
+TIMERS = {"odmr-etrn@.timer": "Mon..Fri *-*-* 08..17:00/10:00",
           "odmr-reconcile.timer": "*-*-* *:02/5:30"}
 EXPOSURE_MAX = 2.0
 

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: ISC
 """A network of its own, in which a command finds the DNS and the mail hosts
-that a test wants. Tests call inside(); behind it is
+that a test wants. Tests call inside(), or run command(); behind both is
 
     unshare --net --mount python3 network.py DIR WORLD COMMAND...
 
 WORLD has "zone": {name: answer}, where an answer is a list of records
 ["MX", preference, host] and ["A", address], or "silent" or "fail"; names that
 are not there do not exist. "hosts": addresses where a mail server answers at
-port 25. "own": addresses of this host. DIR takes the files.
+port 25. "own": addresses of this host. DIR takes the files; the zone is in
+DIR/zone, and what a test writes there counts from then on.
 """
 
 import fcntl
@@ -30,12 +31,22 @@ def may_unshare():
                           check=False).returncode == 0
 
 
-def inside(directory, world, *command):
+def command(directory, world, *arguments):
+    """What runs it there."""
+    return [*UNSHARE, sys.executable, __file__, directory, json.dumps(world),
+            *arguments]
+
+
+def write_zone(directory, zone):
+    fresh = Path(directory, "zone.new")
+    fresh.write_text(json.dumps(zone))
+    fresh.rename(Path(directory, "zone"))
+
+
+def inside(directory, world, *arguments):
     """Runs it there; returns the finished process."""
     return subprocess.run(
-        [*UNSHARE, sys.executable, __file__, directory, json.dumps(world),
-         *command],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        command(directory, world, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, timeout=90, check=False)
 
 
@@ -89,10 +100,10 @@ def answer(packet, zone):
         packet[12:end + 4] + b"".join(record(name, *row) for row in records)
 
 
-def serve_dns(server, zone):
+def serve_dns(server, directory):
     while True:
         packet, peer = server.recvfrom(4096)
-        reply = answer(packet, zone)
+        reply = answer(packet, json.loads(Path(directory, "zone").read_text()))
         if reply:
             server.sendto(reply, peer)
 
@@ -103,7 +114,8 @@ def serve_mail(server):
         line.sendall(b"220 host.test\r\n250 host.test\r\n")
 
 
-def main(directory, world, *command):
+def main(directory, world, *arguments):
+    write_zone(directory, world["zone"])
     interface("lo")
     for number, address in enumerate(world["own"]):
         interface(f"lo:{number}", address)
@@ -112,13 +124,13 @@ def main(directory, world, *command):
     subprocess.run(["mount", "--bind", resolv, "/etc/resolv.conf"], check=True)
     dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     dns.bind(("127.0.0.1", 53))
-    threading.Thread(target=serve_dns, args=(dns, world["zone"]),
+    threading.Thread(target=serve_dns, args=(dns, directory),
                      daemon=True).start()
     for address in world["hosts"]:
         threading.Thread(
             target=serve_mail, daemon=True,
             args=(socket.create_server((address, 25)),)).start()
-    return subprocess.run(command, check=False, timeout=60).returncode
+    return subprocess.run(arguments, check=False, timeout=300).returncode
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import tempfile
 from pathlib import Path
@@ -110,14 +109,6 @@ class Sandbox(Postfix):
     def add_domain(self, name, mode="odmr", nexthop=None):
         self.odmrctl("domain", "add", name, "--mode", mode,
                      *(["--nexthop", nexthop] if nexthop else []))
-
-    def let_pass(self, seconds):
-        """What so much time does to the domains: none is new, and the leave
-        that mail on hold was given comes to its end."""
-        with sqlite3.connect(self.env["RELAY_DB"], timeout=20) as db:
-            db.execute("UPDATE domain SET released = released - ?1, "
-                       "created = created - ?1", [seconds])
-        db.close()
 
     def add_account(self, login, password, domains, *options):
         """With --cram-md5, as fetchmail needs it."""

@@ -35,7 +35,7 @@ def test_no_next_hop_is_the_mx(provider):
         provider.add_domain(name, mode)
     table = provider.directory / "etc" / "odmr" / "transport.cf"
     for name, expected in (("mx.test", "relay:"),
-                           ("held-mx.test", "etrn-hold:")):
+                           ("held-mx.test", "odmr:unix:odmr/held-mx.test")):
         done = subprocess.run(
             ["/usr/sbin/postmap", "-c", provider.config, "-q", name,
              f"sqlite:{table}"], stdout=subprocess.PIPE, text=True,

@@ -18,7 +18,6 @@ import pytest
 from clinic import Patient
 from faults import domains, files, milter, postfix, service
 from faults.files import jail
-from faults.postfix import make_old, old_transport
 from faults.service import free_port
 from odmr.sandbox import BUILD, TREE
 
@@ -52,10 +51,6 @@ def patient(provider):
     made = Patient(provider)
     yield made
     made.remove()
-
-
-def let_go(p):
-    p.sql(p.relay, "UPDATE domain SET released = strftime('%s', 'now') + 200")
 
 
 @contextlib.contextmanager
@@ -114,23 +109,6 @@ def test_a_jail_with_the_sockets_inside_is_no_finding(patient):
 def test_links_to_the_sockets_matter_only_in_a_jail(patient):
     jail(patient)
     patient.field("odmr/unix", "chroot", "n")
-    assert patient.diagnose() == []
-
-
-@pytest.mark.parametrize("change", [
-    [make_old], [make_old, let_go], [make_old, let_go, old_transport],
-    [old_transport]])
-def test_what_mail_on_hold_may_do_is_no_finding(patient, change):
-    for step in change:
-        step(patient)
-    assert patient.diagnose() == []
-
-
-def test_settings_for_mail_on_hold_matter_only_where_there_is_some(patient):
-    patient.sql(patient.relay, "DELETE FROM domain WHERE mode = 'hold'")
-    patient.postconf("-MX", "etrn-hold/unix")
-    patient.main("defer_transports", "")
-    patient.main("minimal_backoff_time", "4m")
     assert patient.diagnose() == []
 
 

@@ -307,7 +307,7 @@ def test_domains_as_json_with_who_may_collect_them(customer):
         ("a.example", "odmr", None, "a.example")
     assert (b["mode"], b["nexthop"]) == ("backup", "mx.b.example")
     assert json.loads(customer.ok("domain", "show", "a.example", "--json")) \
-        == dict(a, held=1, accounts=["tessa"])
+        == dict(a, held=1, accounts=["tessa"], workarounds=[])
 
 
 def test_linger_is_changed_later(customer):

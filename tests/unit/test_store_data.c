@@ -58,24 +58,6 @@ domain_is_added_once_set_and_removed(void **arg)
 }
 
 static void
-only_mail_on_hold_needs_leave_and_keeps_it_for_a_while(void **arg)
-{
-	const int64_t now = 1000000;
-	struct fixture *f = *arg;
-
-	assert_ok(f, store_domain_add(f->store, "b.org", MODE_BACKUP, NULL));
-	assert_ok(f, store_domain_add(f->store, "h.org", MODE_HOLD, NULL));
-	assert_int_equal(
-	    store_domain_release(f->store, "b.org", now), STORE_NONE);
-	assert_ok(f, store_domain_release(f->store, "h.org", now));
-	assert_int_equal(
-	    store_domain_release(f->store, "h.org", now + 60), STORE_NONE);
-	assert_ok(f, store_domain_release(f->store, "h.org", now + 61));
-	/* The clock was wrong, and goes right now. */
-	assert_ok(f, store_domain_release(f->store, "h.org", now - 86400));
-}
-
-static void
 socket_of_a_long_domain_is_named_by_its_id(void **arg)
 {
 	struct fixture *f = *arg;
@@ -542,8 +524,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(domain_is_added_once_set_and_removed),
-		STORE_TEST(
-		    only_mail_on_hold_needs_leave_and_keeps_it_for_a_while),
 		STORE_TEST(socket_of_a_long_domain_is_named_by_its_id),
 		STORE_TEST(account_keeps_what_it_was_given),
 		STORE_TEST(grants_are_of_one_account_and_listed_by_name),

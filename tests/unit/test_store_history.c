@@ -17,7 +17,7 @@ add_account(struct fixture *f, const char *login)
 static void
 learn(struct fixture *f, int64_t since, bool sure)
 {
-	const struct workaround row = { 1, "no-tls", "broken", since, 0 };
+	const struct workaround row = { 1, "", "no-tls", "broken", since, 0 };
 
 	assert_ok(f, store_workaround_put(f->store, &row, sure));
 }
@@ -35,7 +35,7 @@ counts_until(struct fixture *f, int64_t now)
 	int64_t until = 0;
 
 	assert_ok(
-	    f, store_workaround_each(f->store, 1, now, note_until, &until));
+	    f, store_workaround_each(f->store, 1, "", now, note_until, &until));
 	return until;
 }
 
@@ -68,14 +68,54 @@ a_guess_that_comes_true_again_counts_for_a_day(void **arg)
 static void
 what_is_forgotten_or_is_nobodys_counts_no_more(void **arg)
 {
+	const struct workaround row = {
+		.account = 1, .domain = "", .what = "no-tls"
+	};
 	struct fixture *f = *arg;
 
 	learn(f, NOW, true);
 	add_account(f, "ann");
 	assert_int_equal(counts_until(f, NOW), 0);
 	learn(f, NOW, true);
-	assert_ok(f, store_workaround_forget(f->store, 1, "no-tls"));
+	assert_ok(f, store_workaround_forget(f->store, &row));
 	assert_int_equal(counts_until(f, NOW), 0);
+}
+
+static void
+count_one(const struct workaround *workaround, void *arg)
+{
+	(void)workaround;
+	++*(int *)arg;
+}
+
+/* Without an account: of domains that are dialled. */
+static int
+of_domain(struct fixture *f, const char *domain)
+{
+	int count = 0;
+
+	assert_ok(f,
+	    store_workaround_each(f->store, 0, domain, NOW, count_one, &count));
+	return count;
+}
+
+static void
+a_domain_that_is_dialled_has_workarounds_of_its_own(void **arg)
+{
+	const struct workaround row = { 0, "a.org", "no-tls", "broken", NOW,
+		0 };
+	struct fixture *f = *arg;
+
+	add_account(f, "ann");
+	assert_ok(f, store_workaround_put(f->store, &row, true));
+	assert_ok(f, store_workaround_put(f->store, &row, true));
+	assert_int_equal(of_domain(f, "a.org"), 1);
+	assert_int_equal(of_domain(f, "b.org"), 0);
+	assert_int_equal(counts_until(f, NOW), 0);
+	learn(f, NOW, true);
+	assert_ok(f, store_workaround_forget(f->store, &row));
+	assert_int_equal(of_domain(f, "a.org"), 0);
+	assert_int_equal(counts_until(f, NOW), NOW + DAY);
 }
 
 static void
@@ -185,6 +225,7 @@ main(void)
 		    a_guess_counts_for_an_hour_and_what_is_sure_for_a_day),
 		STORE_TEST(a_guess_that_comes_true_again_counts_for_a_day),
 		STORE_TEST(what_is_forgotten_or_is_nobodys_counts_no_more),
+		STORE_TEST(a_domain_that_is_dialled_has_workarounds_of_its_own),
 		STORE_TEST(what_was_learnt_in_the_future_does_not_count),
 		STORE_TEST(
 		    suspicion_grows_with_the_faults_and_goes_with_an_answer),

@@ -2,7 +2,12 @@
 """Faults of domains, accounts and routes, and of the tags beside the queue."""
 
 from faults import main
-from faults.postfix import make_old
+
+
+def make_old(p):
+    """The domains are no new ones any more, and a timer reconciles."""
+    p.sql(p.relay, "UPDATE domain SET created = 1")
+    p.sql(p.state, "UPDATE reconciled SET began = strftime('%s', 'now')")
 
 
 def local(name):
@@ -43,6 +48,9 @@ FAULTS = [
      main("transport_maps", "inline:{a.test=odmr:unix:odmr/a.test}")),
     ("wrong_transport", "wrong-transport",
      lambda p: p.main("transport_maps", "inline:{a.test=smtp:[127.0.0.1]}, "
+                      f"sqlite:{p.etc}/transport.cf")),
+    ("hold_leaks", "wrong-transport",
+     lambda p: p.main("transport_maps", "inline:{h.test=smtp:[127.0.0.1]}, "
                       f"sqlite:{p.etc}/transport.cf")),
     ("mydestination", "local-domain", local("mydestination")),
     ("mailboxes", "local-domain", local("virtual_mailbox_domains")),

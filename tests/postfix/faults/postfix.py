@@ -1,23 +1,9 @@
 # SPDX-License-Identifier: ISC
-"""Faults of Postfix as a whole, its queue, the transports odmr and etrn-hold,
-and ETRN."""
+"""Faults of Postfix as a whole, its queue, the transport odmr, and ETRN."""
 
 from faults import main
 
 CLOSED = "check_policy_service unix:private/etrn-policy, reject"
-
-
-def make_old(p):
-    """The domains are no new ones any more, and a timer reconciles."""
-    p.sql(p.relay, "UPDATE domain SET created = 1")
-    p.sql(p.state, "UPDATE reconciled SET began = strftime('%s', 'now')")
-
-
-def old_transport(p):
-    """It has no leave: mail on hold always has its true route."""
-    p.edit(p.etc / "transport.cf",
-           lambda text: text.replace("'odmr:unix:odmr/mode=hold'",
-                                     "'etrn-hold:' || nexthop"))
 
 
 def odmr(name, value):
@@ -75,13 +61,8 @@ FAULTS = [
     ("rate", "rate-delay", main("default_destination_rate_delay", "1s")),
     ("transport_rate", "rate-delay", main("odmr_transport_rate_delay", "1s")),
     ("deferred", "odmr-deferred",
-     main("defer_transports", "odmr, etrn-hold")),
+     main("defer_transports", "odmr, other")),
     ("no_flush", "flush-missing", lambda p: p.postconf("-MX", "flush/unix")),
-    ("no_hold", "hold-missing", lambda p: p.postconf("-MX", "etrn-hold/unix")),
-    ("hold_transport", "hold-leaks",
-     lambda p: (make_old(p), old_transport(p))),
-    ("hold_at_once", "hold-at-once", main("defer_transports", "other")),
-    ("hold_backoff", "hold-backoff", main("minimal_backoff_time", "4m")),
     ("etrn_empty", "etrn-open", main("smtpd_etrn_restrictions", "")),
     ("etrn_permit", "etrn-open",
      main("smtpd_etrn_restrictions", "permit, " + CLOSED)),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Connections of odmrctl doctor to what should be running: each call waits for
+ * Connections to what should be running on this host: each call waits for
  * a few seconds at most.
  */
 #ifndef REACHING_H

@@ -2,20 +2,19 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon.h"
 #include "process.h"
 #include "reaching.h"
 
-enum { SECONDS = 30 };
+enum { SECONDS = 30, COMMAND_SIZE = 300 };
 
-/* What is left of `line` behind the word; NULL: it begins otherwise. */
-static const char *
-behind(const char *line, const char *word)
+const char *
+daemon_behind(const char *line, const char *word)
 {
 	size_t len = strlen(word);
 
@@ -38,12 +37,12 @@ hear(FILE *in, daemon_line *visit, void *arg, char fault[DAEMON_FAULT_SIZE])
 	strlcpy(fault, "no answer", DAEMON_FAULT_SIZE);
 	while (answer == DAEMON_SILENT && getline(&line, &size, in) > 0) {
 		line[strcspn(line, "\n")] = '\0';
-		error = behind(line, "error");
+		error = daemon_behind(line, "error");
 		if (error != NULL) {
 			strlcpy(fault, error, DAEMON_FAULT_SIZE);
 			break;
 		}
-		if (behind(line, "ok") != NULL)
+		if (daemon_behind(line, "ok") != NULL)
 			answer = DAEMON_OK;
 		else if (visit != NULL)
 			visit(line, arg);
@@ -56,7 +55,7 @@ hear(FILE *in, daemon_line *visit, void *arg, char fault[DAEMON_FAULT_SIZE])
 static bool
 say(int fd, const char *command)
 {
-	char line[DAEMON_FAULT_SIZE];
+	char line[COMMAND_SIZE];
 	int len = snprintf(line, sizeof(line), "%s\n", command);
 
 	return send(fd, line, (size_t)len, MSG_NOSIGNAL) == len;
@@ -86,31 +85,4 @@ daemon_ask(const struct conf *conf, const char *command, daemon_line *visit,
 	answer = hear(daemon, visit, arg, fault);
 	fclose(daemon);
 	return answer;
-}
-
-static void
-tell_ended(const char *line, void *arg)
-{
-	const char *id = behind(line, "ended"), *login;
-	struct context *ctx = arg;
-
-	login = id != NULL ? strchr(id, ' ') : NULL;
-	if (login != NULL)
-		fprintf(ctx->out, "session %.*s of account %s ended\n",
-		    (int)(login - id), id, login + 1);
-}
-
-int
-daemon_recheck(struct context *ctx)
-{
-	char fault[DAEMON_FAULT_SIZE];
-
-	if (daemon_ask(&ctx->conf, "recheck", tell_ended, ctx, fault) !=
-	    DAEMON_SILENT)
-		return EX_OK;
-	say_now(ctx);
-	return complain(EX_UNAVAILABLE,
-	    "it is done, but odmrd cannot be told, and ends the sessions that "
-	    "it concerns within a minute: %s: %s",
-	    ctx->conf.control_socket, fault);
 }

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: ISC
+"""Which host is dialled for a domain on hold: as Postfix finds it, by the DNS
+of that moment, and never ourselves."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from odmr import network
+from odmr.sandbox import BUILD
+from odmr.wait import wait_for
+from odmrd_alone import Odmrd
+
+OWN = "192.0.2.1"
+NAME = "hold.test"
+
+
+class SecludedOdmrd(Odmrd):
+    """In a network of its own. It is asked by the control socket."""
+
+    def __init__(self, template, zone, hosts):
+        self.world = {"zone": zone, "hosts": hosts, "own": [OWN]}
+        super().__init__(template)
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                network.command(str(self.dir), self.world, str(BUILD / "odmrd"),
+                                "-f", "-c", str(self.dir / "odmr.conf")),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(lambda: b": started\n" in self.log.read_bytes() or
+                 self.process.poll() is not None, 30, "odmrd starts")
+        assert self.process.poll() is None, self.log.read_text()
+
+    def terminate(self):
+        os.kill(int(Path(self.dir, "odmrd.pid").read_text()), signal.SIGTERM)
+
+    def dial(self, nexthop=None):
+        if nexthop:
+            self.sql("UPDATE domain SET nexthop = ? WHERE name = ?", nexthop,
+                     NAME, database="relay.db")
+        assert self.control().ask(f"dial {NAME}") == ["ok"]
+
+    def dialled(self, address):
+        """A session with that host has ended."""
+        self.wait_for_log(": session account=- ", f" client={address} ",
+                          timeout=40)
+
+    def unreachable(self, why):
+        self.wait_for_log(f'unreachable: domain={NAME} reason="{why}"',
+                          timeout=60)
+
+
+@pytest.fixture
+def begin(template):
+    """A function: begin(zone, hosts) -> SecludedOdmrd."""
+    if not network.may_unshare():
+        pytest.skip("needs a network of its own")
+    made = []
+
+    def make(zone, hosts=()):
+        made.append(SecludedOdmrd(template, zone, list(hosts)))
+        return made[-1]
+    yield make
+    faults = [fault for daemon in made for fault in daemon.remove()]
+    assert not faults
+
+
+def mx(*hosts):
+    """The zone of hold.test: its MX hosts as (preference, name)."""
+    return {NAME: [["MX", *host] for host in hosts],
+            "one.test": [["A", "127.0.0.11"]],
+            "two.test": [["A", "127.0.0.12"]],
+            "three.test": [["A", "127.0.0.13"]],
+            "us.test": [["A", OWN]]}
+
+
+def test_best_mx_that_answers_is_dialled(begin):
+    daemon = begin(mx((20, "two.test"), (30, "three.test"), (10, "one.test")),
+                   ["127.0.0.12", "127.0.0.13"])
+    daemon.dial()
+    daemon.dialled("127.0.0.12")
+
+
+def test_we_and_who_is_behind_us_are_not_dialled(begin):
+    daemon = begin(mx((10, "one.test"), (20, "us.test"), (30, "three.test")),
+                   [OWN, "127.0.0.13"])
+    daemon.dial()
+    daemon.unreachable("[127.0.0.11]:25: Connection refused")
+    assert not daemon.logged(": session ")
+
+
+def test_we_are_never_dialled(begin):
+    daemon = begin({**mx((10, "us.test")), NAME: [["MX", 10, "us.test"]]},
+                   [OWN])
+    daemon.dial(f"[{OWN}]")
+    daemon.unreachable(f"{OWN}: its best mail server is this host")
+
+
+def test_address_of_the_moment_is_dialled(begin):
+    daemon = begin({"home.test": [["A", "127.0.0.11"]]},
+                   ["127.0.0.11", "127.0.0.12"])
+    daemon.dial("[home.test]")
+    daemon.dialled("127.0.0.11")
+    network.write_zone(daemon.dir, {"home.test": [["A", "127.0.0.12"]]})
+    daemon.dial()
+    daemon.dialled("127.0.0.12")
+
+
+def test_dns_that_is_silent_keeps_nobody_waiting(begin):
+    daemon = begin({NAME: "silent"})
+    daemon.dial()
+    assert json.loads(daemon.odmrctl("sessions", "--json")) == {
+        "sessions": [], "strangers": 0}
+    assert not daemon.logged("unreachable")
+    daemon.unreachable(f"{NAME}: the DNS does not tell its MX")
