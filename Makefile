@@ -201,8 +201,7 @@ lint: $(BUILD)/gen/schema.inc
 # master.cf are for the operator to read and take over.
 DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAPS    := relay_domains.cf transport.cf fast_flush_domains.cf \
-	    etrn_filter etrn_names.cf
+MAPS    := etrn_filter etrn_utf8
 UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
 	    odmr-etrn@.service odmr-etrn@.timer \
 	    odmr-reconcile.service odmr-reconcile.timer

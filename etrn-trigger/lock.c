@@ -14,7 +14,7 @@ lock_take(const struct conf *conf, const char *suffix, int *code)
 	char *path;
 	int fd;
 
-	if (asprintf(&path, "%s%s", conf->state_database, suffix) == -1) {
+	if (asprintf(&path, "%s%s", conf->database, suffix) == -1) {
 		log_error(NULL, "out of memory");
 		*code = EX_OSERR;
 		return -1;

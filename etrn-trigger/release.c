@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include "lib/postfix/postqueue.h"
 #include "release.h"
 
-enum { WHY_SIZE = 512, REST_MS = 1000 };
+enum { WHY_SIZE = 512 };
 
 /* ---- counting ---------------------------------------------------------- */
 
@@ -103,32 +102,12 @@ release_domain(const struct conf *conf, const char *domain)
 	return false;
 }
 
-/* Are all of them started of which mail waits? */
-static bool
-start_all(const struct conf *conf, struct waiting *domains, size_t count)
-{
-	char why[WHY_SIZE];
-	bool all = true;
-
-	for (size_t i = 0; i < count; i++) {
-		domains[i].started = domains[i].messages > 0 &&
-		    postqueue_flush(conf, domains[i].name, why, sizeof(why));
-		all &= domains[i].started || domains[i].messages == 0;
-	}
-	return all;
-}
-
-/* postqueue fails where another process has relay.db locked for a moment. */
 void
 release_all(const struct conf *conf, struct waiting *domains, size_t count)
 {
-	if (start_all(conf, domains, count))
-		return;
-	poll(NULL, 0, REST_MS);
 	for (size_t i = 0; i < count; i++)
-		if (domains[i].messages > 0 && !domains[i].started)
-			domains[i].started =
-			    release_domain(conf, domains[i].name);
+		domains[i].started = domains[i].messages > 0 &&
+		    release_domain(conf, domains[i].name);
 }
 
 /* ---- dialling ---------------------------------------------------------- */

@@ -27,14 +27,16 @@ enum { BELIEVE_SECOND_OPINION, BELIEVE_ALWAYS };
 struct conf {
 	/* every program */
 	char *myhostname;
-	char *relay_database;
-	char *state_database;
+	char *database;
+	char *domain_table;
+	char *etrn_table;
 	long log;
 	char *user;
 	char *postfix_config_directory;
 	char *postfix_user;
 	char *postqueue_path;
 	char *postconf_path;
+	char *postmap_path;
 	char *mail_log; /* see conf_has_journal */
 
 	/* odmr-milter */

@@ -20,14 +20,16 @@ static const char yes_no[] = "no|yes";
 /* clang-format off */
 static const struct setting settings[] = {
 	{ NAMED(myhostname), TEXT_OF("") },
-	{ NAMED(relay_database), TEXT_OF("/var/lib/odmr/relay.db") },
-	{ NAMED(state_database), TEXT_OF("/var/lib/odmr/state.db") },
+	{ NAMED(database), TEXT_OF("/var/lib/odmr/odmr.db") },
+	{ NAMED(domain_table), TEXT_OF("lmdb:/var/lib/odmr/domains") },
+	{ NAMED(etrn_table), TEXT_OF("lmdb:/var/lib/odmr/etrn_names") },
 	{ NAMED(log), WORD_OF("syslog", "syslog|stderr") },
 	{ NAMED(user), TEXT_OF("odmr") },
 	{ NAMED(postfix_config_directory), TEXT_OF("/etc/postfix") },
 	{ NAMED(postfix_user), TEXT_OF("postfix") },
 	{ NAMED(postqueue_path), TEXT_OF("/usr/sbin/postqueue") },
 	{ NAMED(postconf_path), TEXT_OF("/usr/sbin/postconf") },
+	{ NAMED(postmap_path), TEXT_OF("/usr/sbin/postmap") },
 	{ NAMED(mail_log), TEXT_OF("") },
 
 	{ NAMED(milter_socket), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },

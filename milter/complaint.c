@@ -11,7 +11,6 @@ enum { QUIET_MS = 60000 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int64_t logged;       /* 0: never */
 static unsigned long missed; /* since then */
-static bool waiting;         /* was said, and not that it is over */
 
 static bool
 is_due(void)
@@ -48,36 +47,6 @@ complaint_lost(size_t count, const char *why)
 {
 	pthread_mutex_lock(&lock);
 	log_warning(NULL, "%zu messages passed untagged: %s", count, why);
-	pthread_mutex_unlock(&lock);
-}
-
-void
-complaint_waiting(size_t count, const char *why)
-{
-	pthread_mutex_lock(&lock);
-	if (is_due()) {
-		if (missed == 0)
-			log_warning(NULL,
-			    "mail passes, tags of %zu messages wait: %s", count,
-			    why);
-		else
-			log_warning(NULL,
-			    "mail passes, tags of %zu messages wait, %lu "
-			    "messages passed untagged: %s",
-			    count, missed, why);
-		missed = 0;
-		waiting = true;
-	}
-	pthread_mutex_unlock(&lock);
-}
-
-void
-complaint_over(void)
-{
-	pthread_mutex_lock(&lock);
-	if (waiting)
-		log_info(NULL, "the tags that waited are written");
-	waiting = false;
 	pthread_mutex_unlock(&lock);
 }
 

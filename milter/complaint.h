@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The log lines about tags that are not written: at most one a minute from the
- * whole milter, with counts, however many messages are concerned. Called from
- * any thread.
+ * The log lines about tags that will not be written: at most one a minute from
+ * the whole milter, with counts, however many messages are concerned. Called
+ * from any thread.
  */
 #ifndef COMPLAINT_H
 #define COMPLAINT_H
@@ -11,12 +11,8 @@
 
 /* The message `queue_id` (or NULL) passes and will never get a tag from us. */
 void complaint_missed(const char *queue_id, const char *why);
-/* So many messages at once, when the milter ends. */
+/* So many messages at once. */
 void complaint_lost(size_t count, const char *why);
-/* The tags of `count` messages cannot be written yet. */
-void complaint_waiting(size_t count, const char *why);
-/* They are written now. Says so if they were complained about. */
-void complaint_over(void);
 /* Logs what was counted and not yet said. */
 void complaint_end(void);
 

@@ -82,17 +82,13 @@ judge(const char *domain, void *store)
 static enum store_result
 sift(struct store *store, struct note *first)
 {
-	store_domain_begin(store);
 	for (struct note *note = first; note != NULL; note = next_of(note)) {
 		if (note->sifted)
 			continue;
-		if (!message_sift(&note->message, judge, store)) {
-			store_domain_end(store);
+		if (!message_sift(&note->message, judge, store))
 			return STORE_FAILED;
-		}
 		note->sifted = true;
 	}
-	store_domain_end(store);
 	return STORE_OK;
 }
 

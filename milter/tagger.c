@@ -1,83 +1,64 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "complaint.h"
-#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/tags/untagged.h"
 #include "tagger.h"
 
 enum {
 	STOP_MS = 1000,
-	GRACE_MS = 1000, /* a lock that goes by sooner is not worth a line */
 	ROOM = 64 << 20, /* some 100,000 messages to one recipient */
 };
 
-/* Until the end, when libmilter's threads still run. */
+/* Who hands a note in reads these, and may still do so after the end. */
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct writer *writer;
+static struct conf *own; /* of the writer; NULL: that is the first one */
 
 /* ---- the thread ---------------------------------------------------------- */
 
 static void
-mark(const struct conf *conf)
+mark(void *conf)
 {
-	static bool unmarked; /* was said */
+	static atomic_bool unmarked; /* was said */
+	const struct conf *of = conf;
 
-	if (untagged_mark(conf))
+	if (untagged_mark(of))
 		unmarked = false;
-	else if (!unmarked) {
-		log_warning(NULL, "%s.untagged: %s", conf->state_database,
-		    strerror(errno));
-		unmarked = true;
-	}
+	else if (!atomic_exchange(&unmarked, true))
+		log_warning(
+		    NULL, "%s.untagged: %s", of->database, strerror(errno));
 }
 
 /* Mail has passed without a tag; before the start, too. */
 static void
-on_missed(struct store *store, const struct conf *conf, void *arg)
+on_missed(struct store *store, void *conf)
 {
 	(void)store;
-	(void)arg;
 	mark(conf);
 }
 
 static enum store_result
-write_notes(
-    struct writer_note *first, struct store *store, const char **why, void *arg)
+write_notes(struct writer_note *first, struct store *store, const char **why,
+    void *conf)
 {
-	(void)arg;
+	(void)conf;
 	return notes_write(store, (struct note *)first, why);
 }
 
 static void
-free_notes(struct writer_note *notes, void *arg)
+free_notes(struct writer_note *notes, void *conf)
 {
 	struct note *first = (struct note *)notes;
 
-	(void)arg;
+	(void)conf;
 	notes_free(&first);
-}
-
-static void
-on_waiting(size_t count, int64_t since, const char *why,
-    const struct conf *conf, void *arg)
-{
-	(void)arg;
-	if (clock_ms() - since <= GRACE_MS)
-		return;
-	mark(conf);
-	complaint_waiting(count, why);
-}
-
-static void
-on_over(void *arg)
-{
-	(void)arg;
-	complaint_over();
 }
 
 static const struct writer_role role = {
@@ -87,8 +68,7 @@ static const struct writer_role role = {
 	.called = on_missed,
 	.write = write_notes,
 	.done = free_notes,
-	.waiting = on_waiting,
-	.over = on_over,
+	.late = mark,
 };
 
 /* ---- others -------------------------------------------------------------- */
@@ -96,31 +76,22 @@ static const struct writer_role role = {
 bool
 tagger_start(const struct conf *conf)
 {
-	writer = writer_new(conf, &role, NULL);
+	writer = writer_new(conf, &role, (void *)(uintptr_t)conf);
 	return writer != NULL;
-}
-
-void
-tagger_reload(struct conf *conf)
-{
-	writer_reload(writer, conf);
 }
 
 bool
 tagger_take(struct note **note, char why[WRITER_FAULT_SIZE])
 {
-	char reason[WRITER_FAULT_SIZE] = "it has stopped";
 	bool ok = false;
 
+	strlcpy(why, "the milter is stopping", WRITER_FAULT_SIZE);
 	pthread_rwlock_rdlock(&lock);
 	if (writer != NULL)
-		ok = writer_put(writer, &(*note)->head, false, ROOM, reason);
+		ok = writer_put(writer, &(*note)->head, false, ROOM, why);
 	pthread_rwlock_unlock(&lock);
 	if (ok)
 		*note = NULL;
-	else
-		snprintf(why, WRITER_FAULT_SIZE, "no room for its tag: %.400s",
-		    reason);
 	return ok;
 }
 
@@ -133,20 +104,46 @@ tagger_missed(void)
 	pthread_rwlock_unlock(&lock);
 }
 
-bool
-tagger_stop(void)
+/* Puts a writer, or none, in place of the one that is there, and ends that. */
+static bool
+replace(struct writer *fresh, struct conf *conf)
 {
-	char reason[WRITER_FAULT_SIZE], why[WRITER_FAULT_SIZE];
+	char why[WRITER_FAULT_SIZE];
+	struct writer *old = writer;
+	struct conf *old_conf = own;
 	size_t lost;
-	struct writer *ending = writer;
 	bool ended;
 
 	pthread_rwlock_wrlock(&lock);
-	writer = NULL;
+	writer = fresh;
 	pthread_rwlock_unlock(&lock);
-	ended = writer_stop(&ending, STOP_MS, &lost, reason);
-	snprintf(why, sizeof(why), "the milter stops: %.400s", reason);
+	own = conf;
+	ended = writer_stop(&old, STOP_MS, &lost, why);
 	if (lost > 0)
 		complaint_lost(lost, why);
+	if (ended && old_conf != NULL) {
+		conf_free(old_conf);
+		free(old_conf);
+	}
 	return ended;
+}
+
+void
+tagger_reload(struct conf *conf)
+{
+	struct writer *fresh = writer_new(conf, &role, conf);
+
+	if (fresh != NULL) {
+		replace(fresh, conf);
+		return;
+	}
+	log_error(NULL, "out of memory; the old databases stay");
+	conf_free(conf);
+	free(conf);
+}
+
+bool
+tagger_stop(void)
+{
+	return replace(NULL, NULL);
 }

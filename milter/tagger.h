@@ -17,7 +17,8 @@
 
 /* `conf` is borrowed until the end. False: no thread, or no memory. */
 bool tagger_start(const struct conf *conf);
-/* Goes on with the databases of `conf`, which it takes over. */
+/* Goes on with the databases of `conf`, which it takes over. What the old ones
+ * do not take within a second is lost. */
 void tagger_reload(struct conf *conf);
 /* Takes `note` over and sets it to NULL. False, with the reason, when there is
  * no room, or when it ends: `note` is still the caller's. */

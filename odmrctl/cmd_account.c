@@ -2,7 +2,7 @@
 /*
  * odmrctl account: the customers' logins and the domains that each may
  * collect. A secret is read from standard input and leaves this process only
- * for state.db.
+ * for the database.
  */
 #include <ctype.h>
 #include <limits.h>

@@ -22,6 +22,12 @@ struct settings {
 	char nexthop[ENDPOINT_TEXT_SIZE]; /* "": by MX */
 };
 
+struct removal {
+	char name[DOMAIN_SIZE];
+	int64_t held;
+	bool etrn; /* it has names that only ETRN knows */
+};
+
 int
 take_domain(const char *typed, char out[DOMAIN_SIZE])
 {
@@ -122,18 +128,29 @@ spelling_of(const char *name)
 	return spelling;
 }
 
-/* Where Postfix's folding makes another domain of it. */
-static void
-warn_of_folding(FILE *out, const char *name)
+static int
+first_fault(int one, int other)
+{
+	return one != EX_OK ? one : other;
+}
+
+/* A domain is new. It is said where Postfix's folding makes another one of
+ * it. */
+static int
+tell_postfix(struct context *ctx, const char *name)
 {
 	struct spelling spelling = spelling_of(name);
+	int code = table_update(ctx, name);
 
+	if (spelling.unicode != NULL)
+		code = first_fault(code, table_update_etrn(ctx));
 	if (spelling.unicode != NULL && spelling.keys[COMPOSED] == NULL)
-		fprintf(out,
+		fprintf(ctx->out,
 		    "mail to %s is taken only as %s: Postfix's tables do not "
 		    "tell it from another domain\n",
 		    spelling.unicode, name);
 	spelling_free(&spelling);
+	return code;
 }
 
 int
@@ -150,8 +167,7 @@ cmd_domain_add(struct context *ctx, const struct arguments *args)
 	switch (store_domain_add(
 	    ctx->store, name, settings.mode, nexthop_or_null(&settings))) {
 	case STORE_OK:
-		warn_of_folding(ctx->out, name);
-		return EX_OK;
+		return tell_postfix(ctx, name);
 	case STORE_EXISTS:
 		return complain(EX_DATAERR, "domain exists already: %s", name);
 	default:
@@ -192,7 +208,10 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 	}
 	if (result == STORE_NONE)
 		return no_such_domain(name);
-	return result == STORE_OK ? daemon_recheck(ctx) : complain_store(ctx);
+	if (result != STORE_OK)
+		return complain_store(ctx);
+	code = table_update(ctx, name);
+	return first_fault(code, daemon_recheck(ctx));
 }
 
 static void
@@ -337,16 +356,39 @@ cmd_domain_show(struct context *ctx, const struct arguments *args)
 			  : show_table(ctx, name, held);
 }
 
+static void
+note_queue(const struct queue_name *row, void *arg)
+{
+	struct removal *removal = arg;
+
+	removal->etrn |= strcmp(row->domain, removal->name) == 0;
+}
+
+/* Before it goes: what will be left of it, and does the second table have it?
+ */
+static enum store_result
+look_ahead(struct context *ctx, struct removal *removal)
+{
+	struct spelling spelling = spelling_of(removal->name);
+
+	removal->etrn = spelling.unicode != NULL;
+	spelling_free(&spelling);
+	if (store_tag_count(ctx->store, removal->name, NULL, &removal->held) !=
+	    STORE_OK)
+		return STORE_FAILED;
+	return store_queue_name_each(ctx->store, NULL, note_queue, removal);
+}
+
 int
 cmd_domain_remove(struct context *ctx, const struct arguments *args)
 {
-	char name[DOMAIN_SIZE];
-	int64_t held = 0;
-	int code = take_domain(args->operands[0], name);
+	struct removal removal = { .held = 0 };
+	const char *name = removal.name;
+	int code = take_domain(args->operands[0], removal.name);
 
 	if (code != EX_OK)
 		return code;
-	if (store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
+	if (look_ahead(ctx, &removal) != STORE_OK)
 		return complain_store(ctx);
 	switch (store_domain_remove(ctx->store, name)) {
 	case STORE_OK:
@@ -356,10 +398,13 @@ cmd_domain_remove(struct context *ctx, const struct arguments *args)
 	default:
 		return complain_store(ctx);
 	}
-	if (held > 0)
+	if (removal.held > 0)
 		fprintf(ctx->out,
 		    "held messages of %s stay in the Postfix queue: %" PRId64
 		    "\n",
-		    name, held);
-	return daemon_recheck(ctx);
+		    name, removal.held);
+	code = table_update(ctx, name);
+	if (removal.etrn)
+		code = first_fault(code, table_update_etrn(ctx));
+	return first_fault(code, daemon_recheck(ctx));
 }

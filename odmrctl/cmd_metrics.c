@@ -225,10 +225,7 @@ print_system(FILE *out, const struct conf *conf)
 
 	exposition_metric(
 	    out, size, METRIC_GAUGE, "Size of the database with its journal.");
-	exposition_sample_one(
-	    out, size, "database", "relay", size_of(conf->relay_database));
-	exposition_sample_one(
-	    out, size, "database", "state", size_of(conf->state_database));
+	exposition_sample(out, size, size_of(conf->database));
 	exposition_metric(out, up, METRIC_GAUGE, "Whether the daemon runs.");
 	exposition_sample_one(out, up, "daemon", "odmrd",
 	    process_of_file_runs(conf->pid_file, "odmrd"));

@@ -76,7 +76,7 @@ change_all(struct context *ctx, const struct arguments *args, const char *name,
 	char domain[DOMAIN_SIZE];
 	int code = EX_OK;
 
-	if (store_queue_name_begin(ctx->store) != STORE_OK)
+	if (store_begin(ctx->store) != STORE_OK)
 		return complain_store(ctx);
 	for (int i = 1; code == EX_OK && i < args->count; i++) {
 		code = take_domain(args->operands[i], domain);
@@ -84,8 +84,8 @@ change_all(struct context *ctx, const struct arguments *args, const char *name,
 			code = change(ctx, name, domain);
 	}
 	if (code != EX_OK)
-		store_queue_name_rollback(ctx->store);
-	else if (store_queue_name_commit(ctx->store) != STORE_OK)
+		store_rollback(ctx->store);
+	else if (store_commit(ctx->store) != STORE_OK)
 		code = complain_store(ctx);
 	return code;
 }
@@ -100,7 +100,9 @@ cmd_queue_name_add(struct context *ctx, const struct arguments *args)
 		code = check_hidden(ctx, name);
 	for (int i = 1; code == EX_OK && i < args->count; i++)
 		code = take_known_domain(ctx, args->operands[i], domain);
-	return code == EX_OK ? change_all(ctx, args, name, add_domain) : code;
+	if (code == EX_OK)
+		code = change_all(ctx, args, name, add_domain);
+	return code == EX_OK ? table_update_etrn(ctx) : code;
 }
 
 struct search {
@@ -151,15 +153,16 @@ cmd_queue_name_remove(struct context *ctx, const struct arguments *args)
 
 	if (code == EX_OK)
 		code = check_known(ctx, name, NULL);
-	if (code == EX_OK && args->count == 1)
-		return remove_domain(ctx, name, NULL);
 	for (int i = 1; code == EX_OK && i < args->count; i++) {
 		code = take_domain(args->operands[i], domain);
 		if (code == EX_OK)
 			code = check_known(ctx, name, domain);
 	}
-	return code == EX_OK ? change_all(ctx, args, name, remove_domain)
-			     : code;
+	if (code == EX_OK && args->count == 1)
+		code = remove_domain(ctx, name, NULL);
+	else if (code == EX_OK)
+		code = change_all(ctx, args, name, remove_domain);
+	return code == EX_OK ? table_update_etrn(ctx) : code;
 }
 
 static void

@@ -2,6 +2,7 @@
 /*
  * odmrctl reconcile: makes the tags agree with the Postfix queue.
  */
+#include <err.h>
 #include <inttypes.h>
 #include <sysexits.h>
 
@@ -9,6 +10,7 @@
 #include "odmrctl.h"
 #include "rights.h"
 #include "lib/tags/reconcile.h"
+#include "lib/tags/relay_table.h"
 
 enum { REASON_SIZE = 1024 };
 
@@ -43,7 +45,8 @@ int
 cmd_reconcile(struct context *ctx, const struct arguments *args)
 {
 	struct reconcile_report report;
-	char reason[REASON_SIZE];
+	char reason[REASON_SIZE], error[POSTMAP_ERROR_SIZE];
+	bool mended;
 	int code = rights_drop_but_log(&ctx->conf);
 
 	if (code != EX_OK)
@@ -51,6 +54,11 @@ cmd_reconcile(struct context *ctx, const struct arguments *args)
 	if (!reconcile(&ctx->conf, ctx->store, RECONCILE_BY_TOOL, &report,
 		reason, sizeof(reason)))
 		return complain(EX_TEMPFAIL, "reconcile: %s", reason);
+	if (!relay_table_mend(&ctx->conf, ctx->store, &mended, error))
+		return complain(EX_TEMPFAIL, "reconcile: %s", error);
+	if (mended)
+		warnx("Postfix's tables did not agree with the database and "
+		      "were written anew");
 	if (args->json)
 		print_json(ctx->out, &report);
 	else

@@ -84,11 +84,12 @@ cmd_init(struct context *ctx, const struct arguments *args)
 {
 	int code;
 
-	(void)args;
 	if (store_prepare(ctx->store) == STORE_OK) {
 		code = rights_drop(&ctx->conf);
-		if (code != EX_OK || store_init(ctx->store) == STORE_OK)
+		if (code != EX_OK)
 			return code;
+		if (store_init(ctx->store) == STORE_OK)
+			return cmd_table(ctx, args);
 	}
 	return complain(EX_CANTCREAT, "%s", store_error(ctx->store));
 }
@@ -144,6 +145,7 @@ static const struct command commands[] = {
 	    "[--from DAY] [--to DAY] [--json|--csv]" },
 	{ "reconcile", NULL, cmd_reconcile, JSON | PARTLY_ROOT, 0, 0,
 	    "[--json]" },
+	{ "table", NULL, cmd_table, 0, 0, 0, "" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
 	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
 };

@@ -53,7 +53,7 @@ command_run cmd_cert_add, cmd_cert_remove, cmd_cert_list;
 command_run cmd_etrn_allow, cmd_etrn_deny, cmd_etrn_list;
 command_run cmd_queue_name_add, cmd_queue_name_remove, cmd_queue_name_list;
 command_run cmd_status, cmd_queue;
-command_run cmd_reconcile;
+command_run cmd_reconcile, cmd_table;
 command_run cmd_message, cmd_release, cmd_delete;
 command_run cmd_sessions, cmd_sessions_end;
 command_run cmd_usage, cmd_metrics, cmd_doctor;
@@ -67,6 +67,11 @@ int complain(int code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for STORE_FAILED: "try again later". */
 int complain_store(const struct context *);
+
+/* After the database has changed, its tables for Postfix: one domain, or the
+ * names that only ETRN knows. EX_OK, or complains. */
+int table_update(struct context *, const char *domain);
+int table_update_etrn(struct context *);
 
 /* EX_OK with the canonical form in `out`, else complains. */
 int take_domain(const char *typed, char out[DOMAIN_SIZE]);

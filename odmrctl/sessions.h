@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The sessions that run, as odmrctl's status and sessions show them: those that
- * have turned the line are in state.db, those that have only logged in odmrd
- * tells. What an odmrd has left that was killed is not shown.
+ * have turned the line are in the database, those that have only logged in
+ * odmrd tells. What an odmrd has left that was killed is not shown.
  */
 #ifndef SESSIONS_H
 #define SESSIONS_H

@@ -45,8 +45,7 @@ tell_all_fixed(const struct conf *old, const struct conf *new)
 	tell_fixed("control_socket", old->control_socket, new->control_socket);
 	tell_fixed(
 	    "socket_directory", old->socket_directory, new->socket_directory);
-	tell_fixed("relay_database", old->relay_database, new->relay_database);
-	tell_fixed("state_database", old->state_database, new->state_database);
+	tell_fixed("database", old->database, new->database);
 	tell_fixed("postfix_user", old->postfix_user, new->postfix_user);
 	tell_fixed("flush_group", old->flush_group, new->flush_group);
 	tell_fixed("postqueue_path", old->postqueue_path, new->postqueue_path);

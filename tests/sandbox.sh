@@ -192,8 +192,7 @@ write_env() {
 	MAIL_LOG=$DIR/mail.log
 	ODMRD_PID_FILE=$DIR/run/odmrd.pid
 	MILTER_PID_FILE=$DIR/run/odmr-milter.pid
-	RELAY_DB=$DIR/lib/relay.db
-	STATE_DB=$DIR/lib/state.db
+	DATABASE=$DIR/lib/odmr.db
 	END
 }
 
@@ -249,8 +248,9 @@ make_certificates() {
 write_odmr_conf() {
 	cat >"$ODMR_CONF" <<-END
 	myhostname = localhost
-	relay_database = $RELAY_DB
-	state_database = $STATE_DB
+	database = $DATABASE
+	domain_table = lmdb:$DIR/lib/domains
+	etrn_table = lmdb:$DIR/lib/etrn_names
 	log = stderr
 	user = $user
 	postfix_config_directory = $POSTFIX_CONFIG
@@ -308,9 +308,7 @@ configure() {
 	write_env || return 1
 	read_env
 	make_directories && make_certificates && write_odmr_conf || return 1
-	for map in {relay_domains,transport,fast_flush_domains,etrn_names}.cf etrn_filter; do
-		shipped "$map" >"$DIR/etc/odmr/$map" || return 1
-	done
+	cp "$TREE"/postfix-conf/etrn_{filter,utf8} "$DIR/etc/odmr" || return 1
 	write_policy_program || return 1
 	write_main_cf >"$POSTFIX_CONFIG/main.cf" &&
 	    write_master_cf >"$POSTFIX_CONFIG/master.cf" || return 1

@@ -31,7 +31,7 @@
 
 #include "lib/domain.h"
 
-/* The numbers stand in state.db. */
+/* The numbers stand in the database. */
 enum mail_event {
 	MAIL_SENT,
 	MAIL_BOUNCED,

@@ -191,6 +191,13 @@ end(pid_t pid)
 		continue;
 }
 
+/* Each of Postfix's programs warns of what is odd in main.cf. */
+static bool
+is_no_fault(const char *words)
+{
+	return words[0] == '\0' || strstr(words, ": warning: ") != NULL;
+}
+
 static bool
 ended_well(const struct run *run, pid_t pid)
 {
@@ -204,7 +211,7 @@ ended_well(const struct run *run, pid_t pid)
 	last_words(run->errors, words);
 	if (WIFEXITED(status) &&
 	    (WEXITSTATUS(status) == 0 ||
-		(words[0] == '\0' &&
+		(is_no_fault(words) &&
 		    WEXITSTATUS(status) == run->program->also))) {
 		snprintf(run->error, run->size, "%s", words);
 		return true;

@@ -26,7 +26,7 @@ struct program {
 	long seconds;            /* 0: a minute */
 	program_take *take;      /* NULL: its output is of no interest */
 	void *arg;
-	int also; /* this exit status, without a word, is as good as 0 */
+	int also; /* this exit status, without a fault, is as good as 0 */
 };
 
 /*

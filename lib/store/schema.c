@@ -5,5 +5,4 @@
 
 #include "schema.inc"
 
-const char *const schema_relay[] = { sql_relay, NULL };
-const char *const schema_state[] = { sql_state, NULL };
+const char *const schema[] = { sql_odmr, NULL };

@@ -19,19 +19,7 @@ store_new(const struct conf *conf, int busy_ms)
 		return NULL;
 	store->conf = conf;
 	store->busy_ms = busy_ms;
-	store->bases[RELAY] = (struct base) {
-		.path = conf->relay_database,
-		.journal = "delete",
-		.schema = schema_relay,
-		.pragmas = "PRAGMA foreign_keys = ON",
-	};
-	store->bases[STATE] = (struct base) {
-		.path = conf->state_database,
-		.journal = "wal",
-		.schema = schema_state,
-		.pragmas = "PRAGMA foreign_keys = ON;"
-			   "PRAGMA synchronous = NORMAL",
-	};
+	store->schema = schema;
 	return store;
 }
 
@@ -50,8 +38,7 @@ store_free(struct store **store)
 {
 	if (*store == NULL)
 		return;
-	for (int i = 0; i < BASES; i++)
-		base_close(&(*store)->bases[i]);
+	base_close(*store);
 	free(*store);
 	*store = NULL;
 }
@@ -65,22 +52,15 @@ store_error(const struct store *store)
 enum store_result
 store_prepare(struct store *store)
 {
-	for (int i = 0; i < BASES; i++) {
-		base_close(&store->bases[i]);
-		if (!file_prepare(store, (enum base_name)i))
-			return STORE_FAILED;
-	}
-	return STORE_OK;
+	base_close(store);
+	return file_prepare(store) ? STORE_OK : STORE_FAILED;
 }
 
 enum store_result
 store_init(struct store *store)
 {
-	if (store_prepare(store) != STORE_OK)
+	if (store_prepare(store) != STORE_OK || !base_open(store, true))
 		return STORE_FAILED;
-	for (int i = 0; i < BASES; i++)
-		if (!base_open(store, &store->bases[i], true))
-			return STORE_FAILED;
 	return STORE_OK;
 }
 
@@ -88,15 +68,14 @@ store_init(struct store *store)
 enum store_result
 store_begin(struct store *store)
 {
-	struct base *state = &store->bases[STATE];
 	int rc;
 
 	assert(!store->in_transaction);
-	if (!base_ready(store, STATE))
+	if (!base_ready(store))
 		return STORE_FAILED;
-	rc = sqlite3_exec(state->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	rc = sqlite3_exec(store->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (rc != SQLITE_OK) {
-		base_fault(store, state, rc);
+		base_fault(store, rc);
 		return STORE_FAILED;
 	}
 	store->in_transaction = true;
@@ -107,17 +86,16 @@ store_begin(struct store *store)
 enum store_result
 store_commit(struct store *store)
 {
-	struct base *state = &store->bases[STATE];
 	int rc;
 
 	assert(store->in_transaction);
-	if (base_ready(store, STATE)) {
-		rc = sqlite3_exec(state->db, "COMMIT", NULL, NULL, NULL);
+	if (base_ready(store)) {
+		rc = sqlite3_exec(store->db, "COMMIT", NULL, NULL, NULL);
 		if (rc == SQLITE_OK) {
 			store->in_transaction = false;
 			return STORE_OK;
 		}
-		base_fault(store, state, rc);
+		base_fault(store, rc);
 	}
 	store_rollback(store);
 	return STORE_FAILED;
@@ -128,6 +106,6 @@ store_rollback(struct store *store)
 {
 	if (!store->in_transaction)
 		return;
-	sqlite3_exec(store->bases[STATE].db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	store->in_transaction = false;
 }

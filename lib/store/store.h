@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The store: both databases, and the only SQL of the toolkit.
+ * The store: the database, and the only SQL of the toolkit.
  *
- * A struct store is one thread's pair of connections; never share one between
- * threads. Databases are opened at first use, and opened anew after a failure
- * or when the file was moved away, so a daemon outlives a missing database.
+ * A struct store is one thread's connection; never share one between threads.
+ * The database is opened at first use, and opened anew after a failure or when
+ * the file was moved away, so a daemon outlives a missing database.
  *
  * Law: anything but DONE or ROW is failure, and failure means "later": a
  * caller answers 451 or lets mail pass, it never takes STORE_FAILED for "no".
@@ -42,19 +42,19 @@ struct store *store_new_reader(const struct conf *conf, int busy_ms);
 void store_free(struct store **store);
 const char *store_error(const struct store *store);
 
-/* Creates what is missing, applies upgrades, and gives the files their owner
- * and mode (relay.db conf->user:postfix 0640, state.db conf->user 0600) when
- * run as root. Opening a newer schema fails with a clear message. */
+/* Creates what is missing, applies upgrades, and gives the file its owner and
+ * mode (conf->user, 0600) when run as root. Opening a newer schema fails with a
+ * clear message. */
 enum store_result store_init(struct store *store);
-/* The files alone, not yet opened: what of it takes root. */
+/* The file alone, not yet opened: what of it takes root. */
 enum store_result store_prepare(struct store *store);
 
-/* One transaction over state.db; calls between are all done or none. */
+/* One transaction; calls between are all done or none. */
 enum store_result store_begin(struct store *store);
 enum store_result store_commit(struct store *store);
 void store_rollback(struct store *store);
 
-/* ---- domains (relay.db) ---------------------------------------------- */
+/* ---- domains ------------------------------------------------------------- */
 
 enum domain_mode { MODE_ODMR, MODE_BACKUP, MODE_HOLD };
 
@@ -85,20 +85,15 @@ enum store_result store_domain_add(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
 enum store_result store_domain_set(struct store *, const char *name,
     enum domain_mode mode, const char *nexthop);
-/* Also takes the domain out of every account's grants. */
+/* With all that was granted of it. Its tags stay. */
 enum store_result store_domain_remove(struct store *, const char *name);
 /* `visit` may be NULL: is it there? */
 enum store_result store_domain_get(
     struct store *, const char *name, domain_visit *visit, void *arg);
 enum store_result store_domain_each(
     struct store *, domain_visit *visit, void *arg);
-/* Look-ups between the two see one state of the domains and take one lock for
- * all. Nothing may be changed there, and only few milliseconds spent: whoever
- * changes a domain waits. */
-void store_domain_begin(struct store *);
-void store_domain_end(struct store *);
 
-/* ---- accounts (state.db) --------------------------------------------- */
+/* ---- accounts ------------------------------------------------------------ */
 
 struct account {
 	int64_t id;
@@ -164,7 +159,7 @@ enum store_result store_grantees(
 enum store_result store_decoy_seed(
     struct store *, name_visit *visit, void *arg);
 
-/* ---- client certificates (state.db) ----------------------------------- */
+/* ---- client certificates ------------------------------------------------- */
 
 struct cert {
 	const char *login;
@@ -186,7 +181,7 @@ enum store_result store_cert_login(
 enum store_result store_cert_each(
     struct store *, const char *login, cert_visit *visit, void *arg);
 
-/* ---- permissions for ETRN (relay.db) --------------------------------- */
+/* ---- permissions for ETRN ------------------------------------------------ */
 
 /* What a permission may name besides a network (network.h). */
 #define ETRN_LOGIN "login:"
@@ -228,7 +223,7 @@ enum store_result store_etrn_may_any(
 enum store_result store_etrn_domains(
     struct store *, const struct etrn_client *, name_visit *visit, void *arg);
 
-/* ---- queue names (relay.db) ------------------------------------------ */
+/* ---- queue names --------------------------------------------------------- */
 
 /* One of the domains that an ETRN for the name means. */
 struct queue_name {
@@ -237,12 +232,6 @@ struct queue_name {
 };
 
 typedef void queue_name_visit(const struct queue_name *, void *arg);
-
-/* A transaction over queue names: what is added and removed between is all done
- * or none. */
-enum store_result store_queue_name_begin(struct store *);
-enum store_result store_queue_name_commit(struct store *);
-void store_queue_name_rollback(struct store *);
 
 /* STORE_NONE: no such domain. */
 enum store_result store_queue_name_add(
@@ -254,7 +243,7 @@ enum store_result store_queue_name_remove(
 enum store_result store_queue_name_each(
     struct store *, const char *name, queue_name_visit *visit, void *arg);
 
-/* ---- tags (state.db) ------------------------------------------------- */
+/* ---- tags ---------------------------------------------------------------- */
 
 struct tag {
 	const char *queue_id;
@@ -345,7 +334,7 @@ struct settlement {
 /* STORE_NONE: it was never tagged. */
 enum store_result store_settle(struct store *, const struct settlement *);
 
-/* ---- what sessions have taught (state.db) ----------------------------- */
+/* ---- what sessions have taught ------------------------------------------- */
 
 struct workaround {
 	int64_t account;    /* 0: of a domain that is dialled, */
@@ -381,7 +370,7 @@ enum store_result store_workaround_each(struct store *, int64_t account,
 enum store_result store_suspects(
     struct store *, const char *domain, suspect_visit *visit, void *arg);
 
-/* ---- usage (state.db) ------------------------------------------------ */
+/* ---- usage --------------------------------------------------------------- */
 
 /* Of one account, domain and day, or of the days of a period. Sessions and
  * seconds are an account's and have domain ''; account '' is nobody's. */
@@ -410,7 +399,7 @@ enum store_result store_usage_days(struct store *, const char *from,
 enum store_result store_usage_period(struct store *, const char *from,
     const char *to, usage_visit *visit, void *arg);
 
-/* ---- what Postfix's log says (state.db) ------------------------------- */
+/* ---- what Postfix's log says --------------------------------------------- */
 
 /* What came of one recipient, or the end of a message, of one domain. */
 struct logged {
@@ -474,14 +463,14 @@ enum store_result store_log_position_get(
 enum store_result store_log_position_put(
     struct store *, const char *path, const struct log_position *);
 
-/* ---- what ETRN started (state.db) ------------------------------------- */
+/* ---- what ETRN started --------------------------------------------------- */
 
 /* Notes that the domain's mail is started at `now`. STORE_NONE: it was, less
  * than `interval` seconds ago, and that stays noted. */
 enum store_result store_started(
     struct store *, const char *domain, int64_t now, int64_t interval);
 
-/* ---- sessions (state.db) --------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------ */
 
 struct session_row {
 	const char *id;
@@ -515,7 +504,7 @@ enum store_result store_session_clear(struct store *);
 enum store_result store_session_each(
     struct store *, session_visit *visit, void *arg);
 
-/* ---- probes (state.db) ----------------------------------------------- */
+/* ---- probes -------------------------------------------------------------- */
 
 /* What is known of a domain's next hop. No row: it counts as down. */
 struct probe_state {
@@ -553,7 +542,7 @@ typedef void status_visit(const struct domain_status *status, void *arg);
 enum store_result store_status_each(
     struct store *, status_visit *visit, void *arg);
 
-/* ---- totals (state.db) ----------------------------------------------- */
+/* ---- totals -------------------------------------------------------------- */
 
 /* Since the beginning; they never become less. */
 struct domain_total {

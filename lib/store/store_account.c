@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Accounts and what they may collect (state.db).
+ * Accounts and what they may collect.
  */
 #include <time.h>
 
@@ -11,7 +11,7 @@ store_account_add(struct store *store, const struct account *account)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO account "
 		"(login, scram, password, linger, disabled, created) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))
@@ -31,7 +31,7 @@ store_account_secret(struct store *store, const char *login, const char *scram,
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE account SET scram = ?1, password = ?2, "
 		"passwords = passwords + 1 WHERE login = ?3"))
 		return STORE_FAILED;
@@ -46,7 +46,7 @@ store_account_disable(struct store *store, const char *login, bool disabled)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE account SET disabled = ?1 WHERE login = ?2"))
 		return STORE_FAILED;
 	query_int(&query, disabled);
@@ -59,7 +59,7 @@ store_account_linger(struct store *store, const char *login, long linger)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE account SET linger = ?1 WHERE login = ?2"))
 		return STORE_FAILED;
 	query_int(&query, linger);
@@ -81,8 +81,7 @@ store_account_remove(struct store *store, const char *login)
 		result = store_etrn_forget(store, login);
 	if (result != STORE_OK)
 		return result;
-	if (!query_open(
-		&query, store, STATE, "DELETE FROM account WHERE login = ?1"))
+	if (!query_open(&query, store, "DELETE FROM account WHERE login = ?1"))
 		return STORE_FAILED;
 	query_text(&query, login);
 	return query_change(&query);
@@ -114,8 +113,7 @@ store_account_get(
 	struct account account;
 	struct query query;
 
-	if (!query_open(
-		&query, store, STATE, SELECT_ACCOUNT "WHERE login = ?1"))
+	if (!query_open(&query, store, SELECT_ACCOUNT "WHERE login = ?1"))
 		return STORE_FAILED;
 	query_text(&query, login);
 	result = query_row(&query);
@@ -134,7 +132,7 @@ store_account_each(struct store *store, account_visit *visit, void *arg)
 	struct account account;
 	struct query query;
 
-	if (!query_open(&query, store, STATE, SELECT_ACCOUNT "ORDER BY login"))
+	if (!query_open(&query, store, SELECT_ACCOUNT "ORDER BY login"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_account(&query, &account))
@@ -150,7 +148,7 @@ store_account_stands(
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT linger FROM account "
 		"WHERE id = ?1 AND login = ?2 AND NOT disabled "
 		"AND iif(?4 IS NULL, passwords = ?3, EXISTS (SELECT 1 "
@@ -172,7 +170,7 @@ store_grant(struct store *store, int64_t account, const char *domain)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO access (account, domain) VALUES (?1, ?2)"))
 		return STORE_FAILED;
 	query_int(&query, account);
@@ -185,7 +183,7 @@ store_revoke(struct store *store, int64_t account, const char *domain)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"DELETE FROM access WHERE account = ?1 AND domain = ?2"))
 		return STORE_FAILED;
 	query_int(&query, account);
@@ -199,7 +197,7 @@ store_granted(struct store *store, int64_t account, const char *domain)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT 1 FROM access WHERE account = ?1 AND domain = ?2"))
 		return STORE_FAILED;
 	query_int(&query, account);
@@ -216,7 +214,7 @@ store_grants(struct store *store, int64_t account, name_visit *visit, void *arg)
 	struct query query;
 	const char *name;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT domain FROM access WHERE account = ?1 "
 		"ORDER BY domain"))
 		return STORE_FAILED;
@@ -237,7 +235,7 @@ store_grantees(
 	struct query query;
 	const char *login;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT login FROM access JOIN account ON id = account "
 		"WHERE domain = ?1 ORDER BY login"))
 		return STORE_FAILED;
@@ -257,7 +255,7 @@ store_decoy_seed(struct store *store, name_visit *visit, void *arg)
 	struct query query;
 	const char *seed;
 
-	if (!query_open(&query, store, STATE, "SELECT seed FROM decoy"))
+	if (!query_open(&query, store, "SELECT seed FROM decoy"))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One database: connecting, schema version, upgrades, faults.
+ * The database: connecting, schema version, upgrades, faults.
  *
  * A connection is closed, and opened anew at the next use, after every fault
  * that a new connection may cure, and when the file at its path is no longer
@@ -17,23 +17,24 @@
 #include "store_internal.h"
 
 static void
-spoil(struct store *store, const struct base *base)
+spoil(struct store *store)
 {
-	if (base == &store->bases[STATE] && store->in_transaction)
+	if (store->in_transaction)
 		store->spoiled = true;
 }
 
 void
-base_complain(struct store *store, struct base *base, const char *fmt, ...)
+base_complain(struct store *store, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
 
-	n = snprintf(store->error, STORE_ERROR_SIZE, "%.255s: ", base->path);
+	n = snprintf(
+	    store->error, STORE_ERROR_SIZE, "%.255s: ", store->conf->database);
 	va_start(ap, fmt);
 	vsnprintf(store->error + n, STORE_ERROR_SIZE - (size_t)n, fmt, ap);
 	va_end(ap);
-	spoil(store, base);
+	spoil(store);
 }
 
 static bool
@@ -51,102 +52,100 @@ curable_by_waiting(int rc)
 }
 
 void
-base_fault(struct store *store, struct base *base, int rc)
+base_fault(struct store *store, int rc)
 {
-	const char *text = sqlite3_extended_errcode(base->db) == rc
-	    ? sqlite3_errmsg(base->db)
+	const char *text = sqlite3_extended_errcode(store->db) == rc
+	    ? sqlite3_errmsg(store->db)
 	    : sqlite3_errstr(rc);
 	bool from_system =
 	    (rc & 0xff) == SQLITE_CANTOPEN || (rc & 0xff) == SQLITE_IOERR;
-	int cause = from_system ? sqlite3_system_errno(base->db) : 0;
+	int cause = from_system ? sqlite3_system_errno(store->db) : 0;
 
-	if (access(base->path, F_OK) == -1 && errno == ENOENT)
-		base_complain(store, base, "missing");
+	if (access(store->conf->database, F_OK) == -1 && errno == ENOENT)
+		base_complain(store, "missing");
 	else if (cause != 0)
-		base_complain(store, base, "%s: %s", text, strerror(cause));
+		base_complain(store, "%s: %s", text, strerror(cause));
 	else
-		base_complain(store, base, "%s", text);
-	base->damaged = !curable_by_waiting(rc);
+		base_complain(store, "%s", text);
+	store->damaged = !curable_by_waiting(rc);
 }
 
 static bool
-run(struct store *store, struct base *base, const char *sql)
+run(struct store *store, const char *sql)
 {
-	int rc = sqlite3_exec(base->db, sql, NULL, NULL, NULL);
+	int rc = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
 
 	if (rc != SQLITE_OK)
-		base_fault(store, base, rc);
+		base_fault(store, rc);
 	return rc == SQLITE_OK;
 }
 
 static int
-schema_version(const struct base *base)
+schema_version(const struct store *store)
 {
 	int version = 0;
 
-	while (base->schema[version] != NULL)
+	while (store->schema[version] != NULL)
 		version++;
 	return version;
 }
 
 static bool
-read_version(struct store *store, struct base *base, int *version)
+read_version(struct store *store, int *version)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc;
 
 	rc = sqlite3_prepare_v2(
-	    base->db, "PRAGMA user_version", -1, &stmt, NULL);
+	    store->db, "PRAGMA user_version", -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		*version = sqlite3_column_int(stmt, 0);
 	else
-		base_fault(store, base, rc);
+		base_fault(store, rc);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_ROW;
 }
 
 static bool
-check_version(struct store *store, struct base *base, bool upgrade)
+check_version(struct store *store, bool upgrade)
 {
-	int version, ours = schema_version(base);
+	int version, ours = schema_version(store);
 
-	if (!read_version(store, base, &version))
+	if (!read_version(store, &version))
 		return false;
 	if (version > ours)
-		base_complain(store, base,
+		base_complain(store,
 		    "has schema version %d, newer than this program's %d",
 		    version, ours);
 	else if (version < ours && !upgrade)
-		base_complain(store, base,
+		base_complain(store,
 		    "has schema version %d, this program needs %d: run "
 		    "\"odmrctl init\"",
 		    version, ours);
 	else
-		return base_vet(store, base, version);
+		return base_vet(store, version);
 	return false;
 }
 
 /* SQLite answers a change that it could not make with the old mode. */
 static bool
-set_journal(struct store *store, struct base *base)
+set_journal(struct store *store)
 {
 	sqlite3_stmt *stmt = NULL;
-	char sql[64];
 	bool ok = false;
 	int rc;
 
-	snprintf(sql, sizeof(sql), "PRAGMA journal_mode = %s", base->journal);
-	rc = sqlite3_prepare_v2(base->db, sql, -1, &stmt, NULL);
+	rc = sqlite3_prepare_v2(
+	    store->db, "PRAGMA journal_mode = wal", -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
-		base_fault(store, base, rc);
-	else if (strcmp((const char *)sqlite3_column_text(stmt, 0),
-		     base->journal) != 0)
-		base_complain(store, base, "journal mode stays \"%s\", not %s",
-		    (const char *)sqlite3_column_text(stmt, 0), base->journal);
+		base_fault(store, rc);
+	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") != 0)
+		base_complain(store, "journal mode stays \"%s\", not wal",
+		    (const char *)sqlite3_column_text(stmt, 0));
 	else
 		ok = true;
 	sqlite3_finalize(stmt);
@@ -154,22 +153,22 @@ set_journal(struct store *store, struct base *base)
 }
 
 static bool
-apply_steps(struct store *store, struct base *base)
+apply_steps(struct store *store)
 {
 	char fault[STORE_ERROR_SIZE / 2], sql[64];
-	int version, ours = schema_version(base);
+	int version, ours = schema_version(store);
 
-	if (!read_version(store, base, &version))
+	if (!read_version(store, &version))
 		return false;
 	for (; version < ours; version++) {
 		snprintf(
 		    sql, sizeof(sql), "PRAGMA user_version = %d", version + 1);
-		if (sqlite3_exec(base->db, base->schema[version], NULL, NULL,
+		if (sqlite3_exec(store->db, store->schema[version], NULL, NULL,
 			NULL) == SQLITE_OK &&
-		    sqlite3_exec(base->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		    sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
 			continue;
-		snprintf(fault, sizeof(fault), "%s", sqlite3_errmsg(base->db));
-		base_complain(store, base, "upgrade to schema version %d: %s",
+		snprintf(fault, sizeof(fault), "%s", sqlite3_errmsg(store->db));
+		base_complain(store, "upgrade to schema version %d: %s",
 		    version + 1, fault);
 		return false;
 	}
@@ -179,51 +178,51 @@ apply_steps(struct store *store, struct base *base)
 /* All steps or none. The version is read again under the lock: another
  * process may have been first. */
 static bool
-upgrade_schema(struct store *store, struct base *base)
+upgrade_schema(struct store *store)
 {
-	if (!run(store, base, "BEGIN IMMEDIATE"))
+	if (!run(store, "BEGIN IMMEDIATE"))
 		return false;
-	if (apply_steps(store, base) && run(store, base, "COMMIT"))
+	if (apply_steps(store) && run(store, "COMMIT"))
 		return true;
-	sqlite3_exec(base->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	return false;
 }
 
 /* Foreign keys come on last: a step that rebuilds a table needs them off. */
 bool
-base_open(struct store *store, struct base *base, bool upgrade)
+base_open(struct store *store, bool upgrade)
 {
-	base->damaged = false;
-	if (base_connect(store, base) && check_version(store, base, upgrade) &&
-	    (store->reader ? run(store, base, "PRAGMA query_only = ON")
-			   : set_journal(store, base)) &&
-	    (!upgrade || upgrade_schema(store, base)) &&
-	    run(store, base, base->pragmas))
+	store->damaged = false;
+	if (base_connect(store) && check_version(store, upgrade) &&
+	    (store->reader ? run(store, "PRAGMA query_only = ON")
+			   : set_journal(store)) &&
+	    (!upgrade || upgrade_schema(store)) &&
+	    run(store, "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL"))
 		return true;
-	base_close(base);
+	base_close(store);
 	return false;
 }
 
 void
-base_close(struct base *base)
+base_close(struct store *store)
 {
 	struct statement *statement;
 
-	while ((statement = base->statements) != NULL) {
-		base->statements = statement->next;
+	while ((statement = store->statements) != NULL) {
+		store->statements = statement->next;
 		sqlite3_finalize(statement->handle);
 		free(statement);
 	}
-	sqlite3_close(base->db);
-	base->db = NULL;
+	sqlite3_close(store->db);
+	store->db = NULL;
 }
 
 static bool
-has_moved(const struct base *base)
+has_moved(const struct store *store)
 {
 	int moved = 0;
 
-	return sqlite3_file_control(base->db, "main", SQLITE_FCNTL_HAS_MOVED,
+	return sqlite3_file_control(store->db, "main", SQLITE_FCNTL_HAS_MOVED,
 		   &moved) == SQLITE_OK &&
 	    moved != 0;
 }
@@ -231,27 +230,25 @@ has_moved(const struct base *base)
 /* SQLite ends a transaction by itself on some faults; what came next would
  * then be committed alone. */
 static bool
-transaction_alive(struct store *store, struct base *base)
+transaction_alive(struct store *store)
 {
-	if (!store->spoiled && sqlite3_get_autocommit(base->db) == 0)
+	if (!store->spoiled && sqlite3_get_autocommit(store->db) == 0)
 		return true;
 	if (!store->spoiled)
-		base_complain(store, base, "the transaction was rolled back");
+		base_complain(store, "the transaction was rolled back");
 	return false;
 }
 
 bool
-base_ready(struct store *store, enum base_name name)
+base_ready(struct store *store)
 {
-	struct base *base = &store->bases[name];
-
-	if (name == STATE && store->in_transaction)
-		return transaction_alive(store, base);
-	if (base->db != NULL && base->queries == 0 &&
-	    (base->damaged || has_moved(base)))
-		base_close(base);
-	if (base->db == NULL)
-		return base_open(store, base, false);
+	if (store->in_transaction)
+		return transaction_alive(store);
+	if (store->db != NULL && store->queries == 0 &&
+	    (store->damaged || has_moved(store)))
+		base_close(store);
+	if (store->db == NULL)
+		return base_open(store, false);
 	/* A visitor of a query that failed: its error still stands. */
-	return !base->damaged;
+	return !store->damaged;
 }

@@ -8,7 +8,7 @@ count_changes(struct query *query, int64_t *count)
 	enum store_result result = query_run(query);
 
 	if (result == STORE_OK)
-		*count += sqlite3_changes64(query->base->db);
+		*count += sqlite3_changes64(query->store->db);
 	return result;
 }
 
@@ -19,7 +19,7 @@ next_batch(struct store *store, const char *sql, struct batch *batch)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE, sql))
+	if (!query_open(&query, store, sql))
 		return STORE_FAILED;
 	query_int(&query, batch->to);
 	query_int(&query, BATCH);

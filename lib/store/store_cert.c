@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Client certificates and whose they are (state.db). A certificate names one
+ * Client certificates and whose they are. A certificate names one
  * account, an account may have several certificates.
  */
 #include <time.h>
@@ -12,7 +12,7 @@ store_cert_add(struct store *store, int64_t account, const char *fingerprint)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO certificate (fingerprint, account, created) "
 		"VALUES (?1, ?2, ?3)"))
 		return STORE_FAILED;
@@ -27,7 +27,7 @@ store_cert_remove(struct store *store, int64_t account, const char *fingerprint)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"DELETE FROM certificate WHERE fingerprint = ?1 "
 		"AND account = ?2"))
 		return STORE_FAILED;
@@ -44,7 +44,7 @@ store_cert_login(
 	struct query query;
 	const char *login;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT account.login FROM certificate "
 		"JOIN account ON account.id = certificate.account "
 		"WHERE fingerprint = ?1"))
@@ -70,7 +70,7 @@ store_cert_each(
 	struct cert cert;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT account.login, fingerprint, certificate.created "
 		"FROM certificate "
 		"JOIN account ON account.id = certificate.account "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Domains: relay.db, which Postfix reads too. Their totals for status come
- * from state.db.
+ * Domains, and their totals for status. What refers to a domain goes with it,
+ * by foreign keys; only its messages stay.
  */
 #include <string.h>
 #include <time.h>
@@ -40,8 +40,7 @@ store_domain_add(struct store *store, const char *name, enum domain_mode mode,
 {
 	struct query query;
 
-	if (spelling_add(store, name) == STORE_FAILED ||
-	    !query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"INSERT INTO domain (id, name, mode, nexthop, socket, created) "
 		"SELECT next, ?1, ?2, ?3, "
 		"iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
@@ -62,7 +61,7 @@ store_domain_set(struct store *store, const char *name, enum domain_mode mode,
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"UPDATE domain SET mode = ?1, nexthop = ?2 WHERE name = ?3"))
 		return STORE_FAILED;
 	query_text(&query, domain_mode_name(mode));
@@ -71,34 +70,12 @@ store_domain_set(struct store *store, const char *name, enum domain_mode mode,
 	return query_change(&query);
 }
 
-static enum store_result
-remove_grants(struct store *store, const char *name)
-{
-	struct query query;
-
-	if (!query_open(
-		&query, store, STATE, "DELETE FROM access WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	return query_run(&query);
-}
-
-/* What is in state.db goes first: if a later part fails, the command can be
- * repeated. The other way round a grant would wait for the domain's next
- * owner. */
 enum store_result
 store_domain_remove(struct store *store, const char *name)
 {
-	enum store_result result;
 	struct query query;
 
-	result = store_domain_get(store, name, NULL, NULL);
-	if (result == STORE_OK)
-		result = remove_grants(store, name);
-	if (result != STORE_OK)
-		return result;
-	if (!query_open(
-		&query, store, RELAY, "DELETE FROM domain WHERE name = ?1"))
+	if (!query_open(&query, store, "DELETE FROM domain WHERE name = ?1"))
 		return STORE_FAILED;
 	query_text(&query, name);
 	return query_change(&query);
@@ -129,7 +106,7 @@ store_domain_get(
 	struct domain domain;
 	struct query query;
 
-	if (!query_open(&query, store, RELAY, SELECT_DOMAIN "WHERE name = ?1"))
+	if (!query_open(&query, store, SELECT_DOMAIN "WHERE name = ?1"))
 		return STORE_FAILED;
 	query_text(&query, name);
 	result = query_row(&query);
@@ -150,29 +127,12 @@ store_domain_each(struct store *store, domain_visit *visit, void *arg)
 	struct domain domain;
 	struct query query;
 
-	if (!query_open(&query, store, RELAY, select_domains))
+	if (!query_open(&query, store, select_domains))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_domain(&query, &domain))
 			visit(&domain, arg);
 	return query_end(&query, result);
-}
-
-/* What fails here fails in the first look-up again, which reports it. */
-void
-store_domain_begin(struct store *store)
-{
-	if (base_ready(store, RELAY))
-		sqlite3_exec(store->bases[RELAY].db, "BEGIN", NULL, NULL, NULL);
-}
-
-void
-store_domain_end(struct store *store)
-{
-	sqlite3 *db = store->bases[RELAY].db;
-
-	if (db != NULL && sqlite3_get_autocommit(db) == 0)
-		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* The sums are kept by triggers, so that a hundred thousand tags need not be
@@ -183,7 +143,7 @@ read_held(struct store *store, struct domain_status *status)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT held, bytes, coalesce((SELECT min(arrived) FROM tag "
 		"WHERE domain = ?1 AND state = 'held'), 0), "
 		"(SELECT count(*) FROM tag WHERE domain = ?1 "
@@ -213,7 +173,7 @@ read_collected(struct store *store, struct domain_status *status)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT last, delivered FROM collected WHERE domain = ?1"))
 		return STORE_FAILED;
 	query_text(&query, status->domain.name);
@@ -231,7 +191,7 @@ store_status_each(struct store *store, status_visit *visit, void *arg)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, RELAY, select_domains))
+	if (!query_open(&query, store, select_domains))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK) {
 		struct domain_status status = { 0 };

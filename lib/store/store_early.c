@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the log told of messages before their tags came (state.db). A tag is
+ * What the log told of messages before their tags came. A tag is
  * late by milliseconds as a rule, and by as long as the databases could not be
  * written; some messages never get one, as those that the milter did not see.
  */
@@ -15,7 +15,7 @@ store_early_add(struct store *store, const struct logged *logged, int64_t now)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO early (queue_id, domain, event, local, answer, "
 		"logged, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))
 		return STORE_FAILED;
@@ -35,7 +35,7 @@ is_kept(struct store *store, const char *queue_id)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT 1 FROM early WHERE queue_id = ?1 LIMIT 1"))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
@@ -54,7 +54,7 @@ store_early_end(struct store *store, const struct logged *logged, int64_t now)
 
 	if (result != STORE_OK)
 		return result == STORE_NONE ? STORE_OK : STORE_FAILED;
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO early (queue_id, domain, event, local, answer, "
 		"logged, kept) SELECT DISTINCT queue_id, domain, ?2, '', '', "
 		"?3, ?4 FROM early WHERE queue_id = ?1"))
@@ -89,7 +89,7 @@ store_early_each(struct store *store, logged_visit *visit, void *arg)
 	struct logged logged;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT queue_id, domain, event, local, answer, logged "
 		"FROM early WHERE " HAS_TAG "ORDER BY id"))
 		return STORE_FAILED;
@@ -104,7 +104,7 @@ store_early_forget(struct store *store, int64_t now)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"DELETE FROM early WHERE kept < ?1 OR id <= "
 		"(SELECT max(id) FROM early) - ?2 OR " HAS_TAG))
 		return STORE_FAILED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Who may start a domain's deliveries by ETRN: accounts with a grant of it
- * (state.db), and permissions of their own (relay.db).
+ *, and permissions of their own .
  *
  * A permission is found by its name. The names that would do for a client are
  * its login and the 33 or 129 networks around its address; they go into the
@@ -26,7 +26,7 @@ store_etrn_allow(struct store *store, const char *domain, const char *who)
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"INSERT INTO etrn (domain, who) VALUES (?1, ?2)"))
 		return STORE_FAILED;
 	query_text(&query, domain);
@@ -39,7 +39,7 @@ store_etrn_deny(struct store *store, const char *domain, const char *who)
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"DELETE FROM etrn WHERE domain = ?1 AND who = ?2"))
 		return STORE_FAILED;
 	query_text(&query, domain);
@@ -52,7 +52,7 @@ store_etrn_forget(struct store *store, const char *login)
 {
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1"))
 		return STORE_FAILED;
 	query_text(&query, login);
@@ -67,7 +67,7 @@ store_etrn_each(
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"SELECT domain, who FROM etrn "
 		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who"))
 		return STORE_FAILED;
@@ -112,7 +112,7 @@ store_etrn_may(
 	result = store_granted(store, client->account, domain);
 	if (result != STORE_NONE)
 		return result;
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT
 		"AND domain = ?3 LIMIT 1"))
 		return STORE_FAILED;
@@ -130,7 +130,7 @@ has_grant(struct store *store, int64_t account)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT 1 FROM access WHERE account = ?1 LIMIT 1"))
 		return STORE_FAILED;
 	query_int(&query, account);
@@ -148,7 +148,7 @@ store_etrn_may_any(struct store *store, const struct etrn_client *client)
 
 	if (result != STORE_NONE)
 		return result;
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1"))
 		return STORE_FAILED;
 	query_text(&query, networks_around(client->address, networks));
@@ -168,7 +168,7 @@ permitted_domains(struct store *store, const struct etrn_client *client,
 	struct query query;
 	const char *domain;
 
-	if (!query_open(&query, store, RELAY,
+	if (!query_open(&query, store,
 		"SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT))
 		return STORE_FAILED;
 	query_text(&query, networks_around(client->address, networks));

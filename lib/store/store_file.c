@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The database files themselves: who owns them and who may read them.
+ * The database's file itself: who owns it and who may read it.
  *
- * The directory belongs to conf->user, because SQLite keeps its journals
- * beside the database, and is 0755, because Postfix reads relay.db there. One
- * that exists already is never changed (it may be /var/lib), only refused if
+ * The directory belongs to conf->user, because SQLite keeps its journal beside
+ * the database, and is 0755, because Postfix reads its tables there. One that
+ * exists already is never changed (it may be /var/lib), only refused if
  * conf->user cannot write to it. That user may be less trusted than root, who
  * runs this: a link planted in its directory must not be followed.
  *
@@ -29,41 +29,34 @@ struct owner {
 };
 
 static const struct passwd *
-find_user(struct store *store, struct base *base, const char *name)
+find_user(struct store *store, const char *name)
 {
 	const struct passwd *pw;
 
 	errno = 0;
 	pw = getpwnam(name);
 	if (pw == NULL)
-		base_complain(store, base, "its user \"%.64s\": %s", name,
+		base_complain(store, "its user \"%.64s\": %s", name,
 		    errno == 0 ? "no such user" : strerror(errno));
 	return pw;
 }
 
 /* Only root can give files away; another user's files are its own. */
 static bool
-find_owner(struct store *store, enum base_name name, struct owner *owner)
+find_owner(struct store *store, struct owner *owner)
 {
-	struct base *base = &store->bases[name];
 	const struct passwd *pw;
 
-	owner->mode = name == RELAY ? 0640 : 0600;
+	owner->mode = 0600;
 	owner->uid = geteuid();
 	owner->gid = (gid_t)-1;
 	if (owner->uid != 0)
 		return true;
-	pw = find_user(store, base, store->conf->user);
+	pw = find_user(store, store->conf->user);
 	if (pw == NULL)
 		return false;
 	owner->uid = pw->pw_uid;
 	owner->gid = pw->pw_gid;
-	if (name == RELAY) {
-		pw = find_user(store, base, store->conf->postfix_user);
-		if (pw == NULL)
-			return false;
-		owner->gid = pw->pw_gid;
-	}
 	return true;
 }
 
@@ -80,52 +73,49 @@ give_directory(const char *path, const struct owner *owner)
 }
 
 static bool
-make_directory(struct store *store, struct base *base, const char *path,
-    const struct owner *owner)
+make_directory(struct store *store, const char *path, const struct owner *owner)
 {
 	if (mkdir(path, 0755) == 0 ? give_directory(path, owner)
 				   : errno == EEXIST)
 		return true;
-	base_complain(
-	    store, base, "directory %.255s: %s", path, strerror(errno));
+	base_complain(store, "directory %.255s: %s", path, strerror(errno));
 	return false;
 }
 
 static bool
-check_directory(struct store *store, struct base *base, const char *path,
-    const struct owner *owner)
+check_directory(
+    struct store *store, const char *path, const struct owner *owner)
 {
 	struct stat st;
 
 	if (stat(path, &st) == -1) {
 		base_complain(
-		    store, base, "directory %.255s: %s", path, strerror(errno));
+		    store, "directory %.255s: %s", path, strerror(errno));
 		return false;
 	}
 	if (geteuid() != 0 || owner->uid == 0 || st.st_uid == owner->uid ||
 	    (st.st_mode & S_IWOTH) != 0)
 		return true;
-	base_complain(store, base,
+	base_complain(store,
 	    "directory %.255s: must belong to user %.64s, who writes there",
 	    path, store->conf->user);
 	return false;
 }
 
 static bool
-prepare_directory(
-    struct store *store, struct base *base, const struct owner *owner)
+prepare_directory(struct store *store, const struct owner *owner)
 {
-	char *copy = strdup(base->path);
+	char *copy = strdup(store->conf->database);
 	const char *path;
 	bool ok;
 
 	if (copy == NULL) {
-		base_complain(store, base, "out of memory");
+		base_complain(store, "out of memory");
 		return false;
 	}
 	path = dirname(copy);
-	ok = make_directory(store, base, path, owner) &&
-	    check_directory(store, base, path, owner);
+	ok = make_directory(store, path, owner) &&
+	    check_directory(store, path, owner);
 	free(copy);
 	return ok;
 }
@@ -147,25 +137,23 @@ set_owner(int fd, const struct owner *owner)
 }
 
 bool
-file_prepare(struct store *store, enum base_name name)
+file_prepare(struct store *store)
 {
-	struct base *base = &store->bases[name];
 	struct owner owner;
 	const char *fault;
 	int fd;
 
-	if (!find_owner(store, name, &owner) ||
-	    !prepare_directory(store, base, &owner))
+	if (!find_owner(store, &owner) || !prepare_directory(store, &owner))
 		return false;
-	fd = open(base->path,
+	fd = open(store->conf->database,
 	    O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, owner.mode);
 	if (fd == -1) {
-		base_complain(store, base, "%s", strerror(errno));
+		base_complain(store, "%s", strerror(errno));
 		return false;
 	}
 	fault = set_owner(fd, &owner);
 	close(fd);
 	if (fault != NULL)
-		base_complain(store, base, "%s", fault);
+		base_complain(store, "%s", fault);
 	return fault == NULL;
 }

@@ -19,7 +19,7 @@ store_workaround_put(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO workaround "
 		"(account, domain, what, why, since, until) "
 		"SELECT nullif(?1, 0), ?8, ?2, ?3, ?4, ?4 + iif(?5, ?7, ?6) "
@@ -45,7 +45,7 @@ store_workaround_forget(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"DELETE FROM workaround WHERE coalesce(account, 0) = ?1 "
 		"AND domain = ?2 AND what = ?3"))
 		return STORE_FAILED;
@@ -63,7 +63,7 @@ store_workaround_each(struct store *store, int64_t account, const char *domain,
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT what, why, since, until FROM workaround "
 		"WHERE coalesce(account, 0) = ?1 AND domain = ?2 "
 		"AND until > ?3 AND since <= ?3 ORDER BY what"))
@@ -90,7 +90,7 @@ store_suspects(
 	struct suspect suspect;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT queue_id, iif(" SET_APART ", ?2, suspect), "
 		"coalesce(faulted, 0) FROM tag "
 		"WHERE domain = ?1 AND state = 'held' AND suspect > 0"))

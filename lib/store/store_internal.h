@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the files of the store share: a struct base is one of the databases
- * with its connection and prepared statements, a struct query one use of a
- * statement. Errors end in base_fault, which writes the text for store_error
- * and decides whether the connection can be kept.
+ * What the files of the store share: the connection to the database with its
+ * prepared statements, and a struct query, which is one use of a statement.
+ * Errors end in base_fault, which writes the text for store_error and decides
+ * whether the connection can be kept.
  */
 #ifndef STORE_INTERNAL_H
 #define STORE_INTERNAL_H
@@ -14,32 +14,23 @@
 
 enum { STORE_ERROR_SIZE = 512 };
 
-enum base_name { RELAY, STATE, BASES };
-
 struct statement {
 	const char *sql; /* compared by address */
 	sqlite3_stmt *handle;
 	struct statement *next;
 };
 
-struct base {
-	const char *path;
-	const char *journal;
+struct store {
+	const struct conf *conf; /* the file is conf->database */
+	int busy_ms;
+	bool reader;               /* changes nothing */
 	const char *const *schema; /* see schema.h */
-	const char *pragmas;
-	sqlite3 *db; /* NULL: closed */
+	sqlite3 *db;               /* NULL: closed */
 	struct statement *statements;
 	int queries;  /* open now; while any is, the connection stays */
 	bool damaged; /* to be closed before its next use */
-};
-
-struct store {
-	const struct conf *conf;
-	int busy_ms;
-	bool reader; /* changes nothing */
-	struct base bases[BASES];
-	bool in_transaction; /* over STATE */
-	bool spoiled;        /* a call in the transaction failed */
+	bool in_transaction;
+	bool spoiled; /* a call in the transaction failed */
 	char error[STORE_ERROR_SIZE];
 };
 
@@ -47,28 +38,29 @@ struct store {
 
 /* Connects, and with `upgrade` applies the schema steps that are missing;
  * without, an older schema is a failure. A newer one always is. */
-bool base_open(struct store *, struct base *, bool upgrade);
-void base_close(struct base *);
+bool base_open(struct store *, bool upgrade);
+void base_close(struct store *);
 /* Connected, still the file at its path, and its transaction alive. */
-bool base_ready(struct store *, enum base_name);
+bool base_ready(struct store *);
 /* Records the fault `rc` of the last call on the connection. */
-void base_fault(struct store *, struct base *, int rc);
+void base_fault(struct store *, int rc);
 /* The same for a fault that SQLite knows nothing about. */
-void base_complain(struct store *, struct base *, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void base_complain(struct store *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* ---- store_connect.c ---- */
 
-/* Opens the file at base->path, if it and those beside it are plain files. */
-bool base_connect(struct store *, struct base *);
+/* Opens the file at store->conf->database, if it and those beside it are plain
+ * files. */
+bool base_connect(struct store *);
 /* Has it nothing but what schema version `version` makes? */
-bool base_vet(struct store *, struct base *, int version);
+bool base_vet(struct store *, int version);
 
 /* ---- store_file.c ---- */
 
 /* Creates the database's file, and its directory, where they are missing, and
  * as root gives the file owner, group and mode. */
-bool file_prepare(struct store *, enum base_name);
+bool file_prepare(struct store *);
 
 /* ---- store_history.c ---- */
 
@@ -78,17 +70,10 @@ bool file_prepare(struct store *, enum base_name);
 	"(suspect = 3 AND faults >= 3 AND state = 'held' "                     \
 	"AND faulted BETWEEN unixepoch() - 6 * 3600 AND unixepoch())"
 
-/* ---- store_spelling.c ---- */
-
-/* How the domain or queue `name` is written in UTF-8, if it is. Comes before
- * the name itself: alone it says nothing. */
-enum store_result spelling_add(struct store *, const char *name);
-
 /* ---- store_query.c ---- */
 
 struct query {
 	struct store *store;
-	struct base *base;
 	sqlite3_stmt *stmt;
 	int rc;
 	int bound;
@@ -96,8 +81,7 @@ struct query {
 
 /* `sql` must be a string that lives as long as the program: its address is
  * the key under which the prepared statement is kept. */
-bool query_open(
-    struct query *, struct store *, enum base_name, const char *sql);
+bool query_open(struct query *, struct store *, const char *sql);
 void query_close(struct query *);
 
 /* Bind the next parameter. Faults show at the first step. */

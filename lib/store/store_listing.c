@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The listing of the queue in temporary tables of the connection to state.db.
- * They are this connection's alone: filling and comparing them takes no lock
- * that the milter or odmrd would wait for.
+ * The listing of the queue in temporary tables of the connection to the
+ * database. They are this connection's alone: filling and comparing them takes
+ * no lock that the milter or odmrd would wait for.
  */
 #include <string.h>
 #include <strings.h>
@@ -15,8 +15,8 @@ static const char schema[] =
     "n INTEGER PRIMARY KEY, queue_id TEXT, domain TEXT, sender TEXT, "
     "recipients TEXT, open INTEGER, size INTEGER, arrived INTEGER, "
     "answer TEXT, on_hold INTEGER, UNIQUE (queue_id, domain));"
-    "CREATE TEMP TABLE IF NOT EXISTS relay ("
-    "domain TEXT PRIMARY KEY, collected INTEGER) WITHOUT ROWID;"
+    "CREATE TEMP VIEW IF NOT EXISTS relay AS "
+    "SELECT name AS domain, mode != 'backup' AS collected FROM main.domain;"
     "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS newcomer (n INTEGER PRIMARY KEY);"
@@ -28,7 +28,7 @@ static const char schema[] =
     "n INTEGER PRIMARY KEY, id INTEGER UNIQUE);";
 
 static const char empty[] =
-    "DELETE FROM temp.listed; DELETE FROM temp.relay;"
+    "DELETE FROM temp.listed;"
     "DELETE FROM temp.missing; DELETE FROM temp.differing;"
     "DELETE FROM temp.newcomer; DELETE FROM temp.away;"
     "DELETE FROM temp.renamed;";
@@ -88,59 +88,30 @@ sql_within(sqlite3_context *ctx, int count, sqlite3_value **values)
 		sqlite3_result_int(ctx, within(some, all));
 }
 
-struct copy {
-	struct store *store;
-	bool failed;
-};
-
-static void
-add_relay(const struct domain *domain, void *arg)
-{
-	struct copy *copy = arg;
-	struct query query;
-
-	if (copy->failed ||
-	    !query_open(&query, copy->store, STATE,
-		"INSERT INTO temp.relay (domain, collected) VALUES (?1, ?2)")) {
-		copy->failed = true;
-		return;
-	}
-	query_text(&query, domain->name);
-	query_int(&query, domain_mode_is_carried(domain->mode));
-	copy->failed = query_run(&query) != STORE_OK;
-}
-
 enum store_result
 store_listing_begin(struct store *store)
 {
-	struct base *base = &store->bases[STATE];
-	struct copy copy = { .store = store };
 	int rc;
 
-	if (!base_ready(store, STATE))
+	if (!base_ready(store))
 		return STORE_FAILED;
-	rc = sqlite3_create_function(base->db, "within", 2,
+	rc = sqlite3_create_function(store->db, "within", 2,
 	    SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_within, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(base->db, schema, NULL, NULL, NULL);
+		rc = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(base->db, empty, NULL, NULL, NULL);
-	if (rc != SQLITE_OK) {
-		base_fault(store, base, rc);
-		return STORE_FAILED;
-	}
-	if (store_domain_each(store, add_relay, &copy) != STORE_OK)
-		return STORE_FAILED;
-	return copy.failed ? STORE_FAILED : STORE_OK;
+		rc = sqlite3_exec(store->db, empty, NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		return STORE_OK;
+	base_fault(store, rc);
+	return STORE_FAILED;
 }
 
 void
 store_listing_end(struct store *store)
 {
-	struct base *base = &store->bases[STATE];
-
-	if (base->db != NULL)
-		sqlite3_exec(base->db, empty, NULL, NULL, NULL);
+	if (store->db != NULL)
+		sqlite3_exec(store->db, empty, NULL, NULL, NULL);
 }
 
 enum store_result
@@ -148,7 +119,7 @@ store_listing_restart(struct store *store)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE, "DELETE FROM temp.listed"))
+	if (!query_open(&query, store, "DELETE FROM temp.listed"))
 		return STORE_FAILED;
 	return query_run(&query);
 }
@@ -158,7 +129,7 @@ store_listing_add(struct store *store, const struct tag *tag)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
 		"recipients, open, size, arrived, answer, on_hold) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What Postfix's log says of the tags, and how far it was read (state.db).
+ * What Postfix's log says of the tags, and how far it was read.
  * Only held tags are touched. `recipients` names those that still wait, so a
  * recipient counts once, however often the log has it: a final answer takes it
  * off. The last one stays on the list of the settled tag.
@@ -69,7 +69,7 @@ find_target(
 	const char *recipients;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT id, state = 'held', recipients FROM tag "
 		"WHERE queue_id = ?1 AND domain = ?2"))
 		return STORE_FAILED;
@@ -83,7 +83,7 @@ find_target(
 		if (recipients != NULL)
 			target->recipients = strdup(recipients);
 		if (target->recipients == NULL) {
-			base_complain(store, query.base, "out of memory");
+			base_complain(store, "out of memory");
 			result = STORE_FAILED;
 		}
 	}
@@ -142,7 +142,7 @@ note(struct store *store, const struct logged *logged,
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET recipients = ?2, "
 		"open = min(open, ?3), delivered = delivered + ?4, "
 		"attempts = attempts + ?5, last_answer = ?6, "
@@ -186,7 +186,7 @@ store_held_domains(
 	struct query query;
 	const char *domain;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT domain FROM tag WHERE queue_id = ?1 AND "
 		"state = 'held'"))
 		return STORE_FAILED;
@@ -205,7 +205,7 @@ store_logged_end(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET state = iif(delivered > 0, 'delivered', "
 		"iif(?3, 'expired', 'left')), settled = ?4 "
 		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held' "
@@ -226,7 +226,7 @@ store_log_position_get(
 	const char *cursor;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT inode, offset, cursor FROM mail_log WHERE path = ?1"))
 		return STORE_FAILED;
 	query_text(&query, path);
@@ -251,7 +251,7 @@ store_log_position_put(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT OR REPLACE INTO mail_log (path, inode, offset, "
 		"cursor) VALUES (?1, ?2, ?3, ?4)"))
 		return STORE_FAILED;

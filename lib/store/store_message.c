@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the tags tell of messages (state.db): those that wait, those that have
+ * What the tags tell of messages: those that wait, those that have
  * left the queue, and what became of one.
  */
 #include "store_internal.h"
@@ -61,7 +61,7 @@ visit_tags(struct store *store, const char *sql, const char *first,
 	struct query query;
 	struct tag tag;
 
-	if (!query_open(&query, store, STATE, sql))
+	if (!query_open(&query, store, sql))
 		return STORE_FAILED;
 	if (first != NULL)
 		query_text(&query, first);
@@ -124,7 +124,7 @@ store_tag_leave(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET state = 'left', open = 0, settled = ?2, "
 		"last_answer = ?3 || coalesce('; before: ' || last_answer, '') "
 		"WHERE queue_id = ?1 AND state = 'held'"))

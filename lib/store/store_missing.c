@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Held tags whose messages are not in the queue any more (state.db). Whether a
+ * Held tags whose messages are not in the queue any more. Whether a
  * tag is still held is looked at again when it is settled: a session may have
  * been first.
  */
@@ -12,7 +12,7 @@ store_missing_find(struct store *store, int64_t before, int64_t *missing)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO temp.missing SELECT id FROM tag "
 		"WHERE state = 'held' AND arrived < ?1 AND NOT EXISTS "
 		"(SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id "
@@ -28,7 +28,7 @@ store_missing_check(struct store *store, int64_t *missing, int64_t *returned)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"DELETE FROM temp.missing WHERE id IN (SELECT tag.id "
 		"FROM temp.missing JOIN tag USING (id) "
 		"JOIN temp.listed USING (queue_id, domain))"))
@@ -45,7 +45,7 @@ static bool
 open_batch(struct query *query, struct store *store, const struct batch *batch,
     const char *sql)
 {
-	if (!query_open(query, store, STATE, sql))
+	if (!query_open(query, store, sql))
 		return false;
 	query_int(query, batch->from);
 	query_int(query, batch->to);

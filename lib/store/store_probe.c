@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* What etrn-trigger --probe knows of next hops (state.db). */
+/* What etrn-trigger --probe knows of next hops. */
 #include "store_internal.h"
 
 enum store_result
@@ -8,7 +8,7 @@ store_probe_put(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT OR REPLACE INTO probe (domain, up, times, next) "
 		"VALUES (?1, ?2, ?3, ?4)"))
 		return STORE_FAILED;
@@ -24,8 +24,7 @@ store_probe_drop(struct store *store, const char *domain)
 {
 	struct query query;
 
-	if (!query_open(
-		&query, store, STATE, "DELETE FROM probe WHERE domain = ?1"))
+	if (!query_open(&query, store, "DELETE FROM probe WHERE domain = ?1"))
 		return STORE_FAILED;
 	query_text(&query, domain);
 	return query_change(&query);
@@ -39,7 +38,7 @@ store_probe_each(struct store *store, probe_visit *visit, void *arg)
 	struct query query;
 	const char *domain;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT domain, up, times, next FROM probe ORDER BY domain"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK) {

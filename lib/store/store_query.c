@@ -10,50 +10,49 @@
 #include "store_internal.h"
 
 static sqlite3_stmt *
-prepare(struct store *store, struct base *base, const char *sql)
+prepare(struct store *store, const char *sql)
 {
 	struct statement *statement = malloc(sizeof(*statement));
 	int rc;
 
 	if (statement == NULL) {
-		base_complain(store, base, "out of memory");
+		base_complain(store, "out of memory");
 		return NULL;
 	}
-	rc = sqlite3_prepare_v3(base->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+	rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
 	    &statement->handle, NULL);
 	if (rc != SQLITE_OK) {
-		base_fault(store, base, rc);
+		base_fault(store, rc);
 		free(statement);
 		return NULL;
 	}
 	statement->sql = sql;
-	statement->next = base->statements;
-	base->statements = statement;
+	statement->next = store->statements;
+	store->statements = statement;
 	return statement->handle;
 }
 
 static sqlite3_stmt *
-find(const struct base *base, const char *sql)
+find(const struct store *store, const char *sql)
 {
-	for (struct statement *s = base->statements; s != NULL; s = s->next)
+	for (struct statement *s = store->statements; s != NULL; s = s->next)
 		if (s->sql == sql && !sqlite3_stmt_busy(s->handle))
 			return s->handle;
 	return NULL;
 }
 
 bool
-query_open(struct query *query, struct store *store, enum base_name name,
-    const char *sql)
+query_open(struct query *query, struct store *store, const char *sql)
 {
-	*query = (struct query) { .store = store, .base = &store->bases[name] };
-	if (!base_ready(store, name))
+	*query = (struct query) { .store = store };
+	if (!base_ready(store))
 		return false;
-	query->stmt = find(query->base, sql);
+	query->stmt = find(store, sql);
 	if (query->stmt == NULL)
-		query->stmt = prepare(store, query->base, sql);
+		query->stmt = prepare(store, sql);
 	if (query->stmt == NULL)
 		return false;
-	query->base->queries++;
+	query->store->queries++;
 	return true;
 }
 
@@ -62,7 +61,7 @@ query_close(struct query *query)
 {
 	sqlite3_reset(query->stmt);
 	sqlite3_clear_bindings(query->stmt);
-	query->base->queries--;
+	query->store->queries--;
 }
 
 void
@@ -100,7 +99,7 @@ query_row(struct query *query)
 	case SQLITE_CONSTRAINT_PRIMARYKEY:
 		return STORE_EXISTS;
 	default:
-		base_fault(query->store, query->base, query->rc);
+		base_fault(query->store, query->rc);
 		return STORE_FAILED;
 	}
 }
@@ -146,7 +145,7 @@ query_change(struct query *query)
 {
 	enum store_result result = query_run(query);
 
-	if (result == STORE_OK && sqlite3_changes(query->base->db) == 0)
+	if (result == STORE_OK && sqlite3_changes(query->store->db) == 0)
 		return STORE_NONE;
 	return result;
 }

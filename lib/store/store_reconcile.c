@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the last listing says about the tags (state.db), and the end of a run.
+ * What the last listing says about the tags, and the end of a run.
  * The tags are looked at again when they are changed, for a session may have
  * settled some since they were listed.
  */
@@ -54,7 +54,7 @@ static bool
 open_listed(struct query *query, struct store *store, const struct batch *batch,
     const struct application *application, const char *sql)
 {
-	if (!query_open(query, store, STATE, sql))
+	if (!query_open(query, store, sql))
 		return false;
 	query_int(query, application->began);
 	query_int(query, batch->from);
@@ -67,7 +67,7 @@ store_listing_compare(struct store *store, int64_t began)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO temp.differing SELECT n FROM temp.listed "
 		"LEFT JOIN temp.relay ON relay.domain = listed.domain "
 		"LEFT JOIN tag ON tag.queue_id = listed.queue_id "
@@ -164,7 +164,7 @@ exhaust(struct store *store, const char *sql, int64_t value)
 
 	do {
 		began = pause_clock();
-		if (!query_open(&query, store, STATE, sql))
+		if (!query_open(&query, store, sql))
 			return STORE_FAILED;
 		query_int(&query, BATCH);
 		query_int(&query, value);
@@ -205,7 +205,7 @@ store_reconciled(struct store *store, int64_t *began)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE, "SELECT began FROM reconciled"))
+	if (!query_open(&query, store, "SELECT began FROM reconciled"))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK)
@@ -219,8 +219,7 @@ store_reconciled_set(struct store *store, int64_t began)
 {
 	struct query query;
 
-	if (!query_open(
-		&query, store, STATE, "UPDATE reconciled SET began = ?1"))
+	if (!query_open(&query, store, "UPDATE reconciled SET began = ?1"))
 		return STORE_FAILED;
 	query_int(&query, began);
 	return query_run(&query);

@@ -20,7 +20,7 @@
  * message may still be there after a session settled it. */
 enum { RECONCILE_YOUNG = 60 };
 
-/* Copies what is needed of relay.db, and forgets all earlier listings. */
+/* Forgets all earlier listings. */
 enum store_result store_listing_begin(struct store *);
 enum store_result store_listing_restart(struct store *);
 /* `last_answer` is why Postfix deferred it, or NULL. */

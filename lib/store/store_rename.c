@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One message under a second queue id (state.db): a content filter hands it in
+ * One message under a second queue id: a content filter hands it in
  * again, or "postsuper -r" does. Its tag moves along, so that it counts once
  * and is held until somebody takes it: that Postfix gave it to the filter was
  * no delivery.
@@ -38,8 +38,7 @@ is_there(struct store *store, const char *queue_id, const char *domain)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(
-		&query, store, STATE, "SELECT 1 FROM tag WHERE " OF_MESSAGE))
+	if (!query_open(&query, store, "SELECT 1 FROM tag WHERE " OF_MESSAGE))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	query_text(&query, domain);
@@ -54,7 +53,7 @@ move(struct store *store, const char *queue_id, const struct tag *tag)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET queue_id = ?3, sender = ?4, recipients = ?5, "
 		"open = ?6, size = iif(?7 > 0, ?7, size), tried = 0, "
 		"delivered = iif(state = 'held', delivered, 0), "
@@ -85,7 +84,7 @@ take_away(struct store *store, const char *queue_id, const char *domain)
 	struct query query;
 
 	for (size_t i = 0; i < 2; i++) {
-		if (!query_open(&query, store, STATE, steps[i]))
+		if (!query_open(&query, store, steps[i]))
 			return STORE_FAILED;
 		query_text(&query, queue_id);
 		query_text(&query, domain);
@@ -137,7 +136,7 @@ run(struct store *store, const char *sql, const int64_t *value)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE, sql))
+	if (!query_open(&query, store, sql))
 		return STORE_FAILED;
 	if (value != NULL)
 		query_int(&query, *value);
@@ -208,7 +207,7 @@ rename_batch(struct store *store, const struct batch *batch, void *changed)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET queue_id = listed.queue_id, tried = 0, "
 		"open = iif(state = 'held', tag.open, listed.open), "
 		"delivered = iif(state = 'held', delivered, 0), "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The reversed sessions of the running odmrd, for "odmrctl sessions"
- * (state.db). Nothing that mail depends on is decided by them: whose pid is
+ *. Nothing that mail depends on is decided by them: whose pid is
  * dead is not there. When a row goes, its session and seconds go into usage.
  */
 #include "store_internal.h"
@@ -11,7 +11,7 @@ store_session_put(struct store *store, const struct session_row *session)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO session (id, pid, account, client, domains, "
 		"state, attempted, delivered, refused, kept, bytes, "
 		"in_flight, rate, since, noted) VALUES (?1, ?2, ?3, ?4, ?5, "
@@ -60,13 +60,12 @@ end_one(struct store *store, const char *id, int64_t now)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE, INTO_USAGE "WHERE id = ?2" ADDED))
+	if (!query_open(&query, store, INTO_USAGE "WHERE id = ?2" ADDED))
 		return STORE_FAILED;
 	query_int(&query, now);
 	query_text(&query, id);
 	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(
-		&query, store, STATE, "DELETE FROM session WHERE id = ?1"))
+	    !query_open(&query, store, "DELETE FROM session WHERE id = ?1"))
 		return STORE_FAILED;
 	query_text(&query, id);
 	return query_change(&query);
@@ -93,11 +92,11 @@ end_all(struct store *store)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE, INTO_USAGE "WHERE true" ADDED))
+	if (!query_open(&query, store, INTO_USAGE "WHERE true" ADDED))
 		return STORE_FAILED;
 	query_int(&query, 0);
 	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(&query, store, STATE, "DELETE FROM session"))
+	    !query_open(&query, store, "DELETE FROM session"))
 		return STORE_FAILED;
 	return query_run(&query);
 }
@@ -145,7 +144,7 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 	struct session_row session;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT id, pid, account, client, domains, state, attempted, "
 		"delivered, refused, kept, bytes, in_flight, rate, since, "
 		"noted, (SELECT coalesce(sum(waiting.held), 0) FROM "

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * When domains were last started by an ETRN that Postfix asked about
- * (state.db): each connection to Postfix may have a process of its own, and
+ *: each connection to Postfix may have a process of its own, and
  * all of them have to know.
  */
 #include "store_internal.h"
@@ -13,7 +13,7 @@ store_started(
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO started (node, last) VALUES (?1, ?2) "
 		"ON CONFLICT (node) DO UPDATE SET last = ?2 "
 		"WHERE last <= ?2 - ?3 OR last > ?2"))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Tags: one row for each message and relay domain (state.db). The milter adds
+ * Tags: one row for each message and relay domain. The milter adds
  * them, odmrd settles them. `open` counts the recipients without a final
  * answer; `tried` those of them that the session named in the tag has had a
  * 4xx for, so that tried >= open means: nothing left for that session to do.
@@ -22,7 +22,7 @@ store_tag_add(struct store *store, const struct tag *tag)
 
 	if (renamed != STORE_NONE)
 		return renamed;
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
 		"size, client, arrived) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
@@ -58,8 +58,7 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(
-		&query, store, STATE, session == NULL ? all : unattempted))
+	if (!query_open(&query, store, session == NULL ? all : unattempted))
 		return STORE_FAILED;
 	query_text(&query, domain);
 	if (session != NULL)
@@ -78,7 +77,7 @@ store_tag_unattempted(struct store *store, const char *domain,
 	struct query query;
 	const char *id;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT queue_id FROM tag WHERE domain = ?1 AND " UNATTEMPTED
 		"ORDER BY arrived LIMIT ?3"))
 		return STORE_FAILED;
@@ -96,7 +95,7 @@ store_tag_hold(struct store *store, const char *queue_id)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET on_hold = 1 "
 		"WHERE queue_id = ?1 AND state = 'held'"))
 		return STORE_FAILED;
@@ -111,7 +110,7 @@ store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT iif(doubted_up > ?5, ?4 - doubted, "
 		"min(?4 - doubted, ?5 - doubted_up)) "
 		"FROM tag WHERE queue_id = ?1 AND domain = ?2 "
@@ -157,7 +156,7 @@ settle_tag(struct store *store, const struct settlement *settlement,
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET "
 		"attempts = attempts + (session IS NOT ?1), "
 		"tried = iif(session IS ?1, tried, 0) + ?2, "
@@ -199,7 +198,7 @@ hold_kept(struct store *store, const struct settlement *settlement,
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET state = 'held', settled = NULL, open = ?3 "
 		"WHERE queue_id = ?1 AND domain = ?2 "
 		"AND (state IN ('delivered', 'refused') "
@@ -228,7 +227,7 @@ add_settled_tag(struct store *store, const struct settlement *settlement)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO tag (queue_id, domain, sender, recipients, size, "
 		"client, arrived, state, open, delivered, attempts, session, "
 		"last_answer, settled) "
@@ -250,7 +249,7 @@ add_collected(struct store *store, const struct settlement *settlement)
 {
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"INSERT INTO collected (domain, last, delivered, bytes) "
 		"VALUES (?1, ?2, 1, ?3) "
 		"ON CONFLICT (domain) DO UPDATE SET "
@@ -273,7 +272,7 @@ settle_renamed(struct store *store, const struct settlement *settlement)
 
 	if (settlement->other_id == NULL)
 		return STORE_NONE;
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"UPDATE tag SET queue_id = ?1 WHERE queue_id = ?2 "
 		"AND domain = ?3 AND state IN ('held', 'left')"))
 		return STORE_FAILED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What has come and gone since the beginning (state.db): figures that only
+ * What has come and gone since the beginning: figures that only
  * grow, whatever becomes of the tags that were counted.
  */
 #include "store_internal.h"
@@ -13,7 +13,7 @@ store_total_each(
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT domain, messages, bytes FROM total WHERE what = ?1 "
 		"ORDER BY domain"))
 		return STORE_FAILED;
@@ -34,7 +34,7 @@ store_total_sessions(struct store *store, int64_t *sessions, int64_t *seconds)
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, STATE,
+	if (!query_open(&query, store,
 		"SELECT coalesce(sum(sessions), 0), "
 		"coalesce(sum(seconds), 0) FROM usage WHERE domain = ''"))
 		return STORE_FAILED;

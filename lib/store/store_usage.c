@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the service was used for (state.db). The table is kept by the triggers
+ * What the service was used for. The table is kept by the triggers
  * of sql/state.sql and, for sessions, by odmrd.
  */
 #include "store_internal.h"
@@ -38,7 +38,7 @@ visit_usage(struct store *store, const char *sql, const char *from,
 	struct usage usage;
 	struct query query;
 
-	if (!query_open(&query, store, STATE, sql))
+	if (!query_open(&query, store, sql))
 		return STORE_FAILED;
 	query_text(&query, from);
 	query_text(&query, to);

@@ -12,7 +12,9 @@
 
 enum {
 	STOP_GRACE_MS = 500, /* for the last try, past the time for it */
-	BATCH_WEIGHT = 1000
+	BATCH_WEIGHT = 1000,
+	GRACE_MS = 1000, /* a lock that goes by sooner is not worth a line */
+	QUIET_MS = 60000
 };
 
 struct writer {
@@ -20,21 +22,19 @@ struct writer {
 	void *arg;
 	/* The thread's alone. */
 	struct store *store;
-	const struct conf *conf;
-	struct conf *own_conf;     /* conf; NULL: that is the first one */
 	struct writer_note *batch; /* taken, not yet written */
+	int64_t complained;        /* 0: not since all was written */
 	/* Under `lock`; the batch is counted here as well. */
 	pthread_mutex_t lock;
 	pthread_cond_t work;   /* notes */
-	pthread_cond_t orders; /* stop, reload, call, an urgent note */
+	pthread_cond_t orders; /* stop, call, an urgent note */
 	pthread_cond_t finished;
 	struct writer_note *first, **end;
 	size_t count, bytes;
 	bool urgent; /* among them */
 	bool called;
 	bool ended;
-	int64_t stop_at; /* 0: not to stop */
-	struct conf *fresh_conf;
+	int64_t stop_at;               /* 0: not to stop */
 	char fault[WRITER_FAULT_SIZE]; /* why the last try failed, or "" */
 };
 
@@ -55,15 +55,6 @@ static const char *
 fault_of(const struct writer *w)
 {
 	return w->fault[0] != '\0' ? w->fault : "the database is slow";
-}
-
-static void
-forget_conf(struct conf **conf)
-{
-	if (*conf != NULL)
-		conf_free(*conf);
-	free(*conf);
-	*conf = NULL;
 }
 
 /* ---- the thread: all is called and left with the lock -------------------- */
@@ -87,8 +78,8 @@ rest(struct writer *w)
 {
 	int64_t until = clock_ms() + w->role->retry_ms;
 
-	while (w->stop_at == 0 && !w->called && w->fresh_conf == NULL &&
-	    wait_until(w, &w->orders, until))
+	while (
+	    w->stop_at == 0 && !w->called && wait_until(w, &w->orders, until))
 		;
 }
 
@@ -117,7 +108,8 @@ pick(struct writer *w, struct writer_note **from, struct writer_note **done,
 	struct writer_note *note;
 
 	while ((note = *from) != NULL) {
-		if (!all && !w->role->expired(note)) {
+		if (!all &&
+		    (w->role->expired == NULL || !w->role->expired(note))) {
 			from = &note->next;
 			continue;
 		}
@@ -131,19 +123,28 @@ pick(struct writer *w, struct writer_note **from, struct writer_note **done,
 	}
 }
 
+/* One line a minute. */
 static void
-tell(struct writer *w, struct writer_note *done, int64_t since, const char *why)
+complain(struct writer *w, size_t count, int64_t since, const char *why)
 {
-	size_t waiting = w->count;
+	int64_t now = clock_ms();
 
-	pthread_mutex_unlock(&w->lock);
-	if (why != NULL)
-		w->role->waiting(waiting, since, why, w->conf, w->arg);
-	if (done != NULL)
-		w->role->done(done, w->arg);
-	if (why == NULL && waiting == 0)
-		w->role->over(w->arg);
-	pthread_mutex_lock(&w->lock);
+	if (now - since <= GRACE_MS)
+		return;
+	if (w->role->late != NULL)
+		w->role->late(w->arg);
+	if (w->complained != 0 && now - w->complained < QUIET_MS)
+		return;
+	log_warning(NULL, "%zu tags wait: %s", count, why);
+	w->complained = now;
+}
+
+static void
+praise(struct writer *w)
+{
+	if (w->complained != 0)
+		log_info(NULL, "the tags that waited are written");
+	w->complained = 0;
 }
 
 static bool
@@ -152,41 +153,26 @@ write_batch(struct writer *w)
 	struct writer_note *done = NULL;
 	int64_t since = w->batch->since;
 	const char *why = NULL;
+	size_t waiting;
 	bool ok;
 
 	pthread_mutex_unlock(&w->lock);
 	ok = w->role->write(w->batch, w->store, &why, w->arg) == STORE_OK;
 	pthread_mutex_lock(&w->lock);
 	strlcpy(w->fault, ok ? "" : why, sizeof(w->fault));
-	if (ok || w->role->expired != NULL)
-		pick(w, &w->batch, &done, ok);
-	if (!ok && w->role->expired != NULL)
+	waiting = w->count;
+	pick(w, &w->batch, &done, ok);
+	if (!ok)
 		pick(w, &w->first, &done, false);
-	tell(w, done, since, ok ? NULL : why);
-	return ok;
-}
-
-/* To open and to close a database can take time. */
-static void
-change_conf(struct writer *w)
-{
-	struct conf *conf = w->fresh_conf;
-	struct store *store;
-
-	w->fresh_conf = NULL;
 	pthread_mutex_unlock(&w->lock);
-	store = store_new(conf, w->role->busy_ms);
-	if (store == NULL) {
-		log_error(NULL, "out of memory; the old databases stay");
-		forget_conf(&conf);
-	} else {
-		store_free(&w->store);
-		forget_conf(&w->own_conf);
-		w->store = store;
-		w->conf = w->own_conf = conf;
-	}
+	if (!ok)
+		complain(w, waiting, since, why);
+	if (done != NULL)
+		w->role->done(done, w->arg);
 	pthread_mutex_lock(&w->lock);
-	w->called = true;
+	if (ok && w->count == 0)
+		praise(w);
+	return ok;
 }
 
 static void
@@ -194,7 +180,7 @@ answer_call(struct writer *w)
 {
 	w->called = false;
 	pthread_mutex_unlock(&w->lock);
-	w->role->called(w->store, w->conf, w->arg);
+	w->role->called(w->store, w->arg);
 	pthread_mutex_lock(&w->lock);
 }
 
@@ -203,8 +189,6 @@ static void
 write_all(struct writer *w)
 {
 	for (;;) {
-		if (w->fresh_conf != NULL)
-			change_conf(w);
 		if (w->called)
 			answer_call(w);
 		if (w->batch == NULL && w->first != NULL) {
@@ -217,8 +201,7 @@ write_all(struct writer *w)
 			if (w->stop_at != 0 && clock_ms() >= w->stop_at)
 				return;
 			rest(w);
-		} else if (!w->called && w->fresh_conf == NULL &&
-		    w->first == NULL) {
+		} else if (!w->called) {
 			if (w->stop_at != 0)
 				return;
 			pthread_cond_wait(&w->work, &w->lock);
@@ -235,7 +218,6 @@ run(void *arg)
 	write_all(w);
 	pthread_mutex_unlock(&w->lock);
 	store_free(&w->store);
-	forget_conf(&w->own_conf);
 	pthread_mutex_lock(&w->lock);
 	w->ended = true;
 	pthread_cond_broadcast(&w->finished);
@@ -249,7 +231,6 @@ static void
 free_writer(struct writer **w)
 {
 	store_free(&(*w)->store);
-	forget_conf(&(*w)->fresh_conf);
 	pthread_cond_destroy(&(*w)->work);
 	pthread_cond_destroy(&(*w)->orders);
 	pthread_cond_destroy(&(*w)->finished);
@@ -268,7 +249,6 @@ writer_new(const struct conf *conf, const struct writer_role *role, void *arg)
 		return NULL;
 	w->role = role;
 	w->arg = arg;
-	w->conf = conf;
 	w->called = true;
 	w->end = &w->first;
 	pthread_mutex_init(&w->lock, NULL);
@@ -289,16 +269,6 @@ order(struct writer *w)
 {
 	pthread_cond_signal(&w->orders);
 	pthread_cond_signal(&w->work);
-}
-
-void
-writer_reload(struct writer *w, struct conf *conf)
-{
-	pthread_mutex_lock(&w->lock);
-	forget_conf(&w->fresh_conf);
-	w->fresh_conf = conf;
-	order(w);
-	pthread_mutex_unlock(&w->lock);
 }
 
 void

@@ -34,8 +34,8 @@ struct writer_role {
 	int busy_ms;   /* a wait for another process's lock */
 	int gather_ms; /* a wait for others to share the transaction */
 	int retry_ms;  /* after a fault */
-	/* Called at the start, after a reload, and where writer_call asks. */
-	void (*called)(struct store *store, const struct conf *conf, void *arg);
+	/* Called at the start, and where writer_call asks. */
+	void (*called)(struct store *store, void *arg);
 	/* Writes `first` and all behind it, or none of them; `*why` is then
 	 * borrowed until the store is used again. */
 	enum store_result (*write)(struct writer_note *first,
@@ -44,20 +44,14 @@ struct writer_role {
 	bool (*expired)(const struct writer_note *note);
 	/* Takes over what was written, has expired, or is left at the end. */
 	void (*done)(struct writer_note *notes, void *arg);
-	/* So many notes wait, the oldest since then. */
-	void (*waiting)(size_t count, int64_t since, const char *why,
-	    const struct conf *conf, void *arg);
-	/* None waits. */
-	void (*over)(void *arg);
+	/* Notes have waited for some time. NULL: no matter. */
+	void (*late)(void *arg);
 };
 
 /* `conf` and `arg` are borrowed until the end. NULL: no thread, or no memory.
  */
 struct writer *writer_new(
     const struct conf *conf, const struct writer_role *role, void *arg);
-/* Goes on with the databases of `conf`, which it takes over: allocated by
- * malloc. */
-void writer_reload(struct writer *writer, struct conf *conf);
 /* Has role->called called. */
 void writer_call(struct writer *writer);
 

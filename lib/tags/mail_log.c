@@ -199,13 +199,11 @@ settle_lines(struct follower *f, size_t len)
 	char *line = f->chunk, *end = f->chunk + len, *newline;
 	enum store_result result = STORE_OK;
 
-	store_domain_begin(f->store);
 	for (; line < end && result != STORE_FAILED; line = newline + 1) {
 		newline = memchr(line, '\n', (size_t)(end - line));
 		*newline = '\0';
 		result = settle_line(f, line);
 	}
-	store_domain_end(f->store);
 	if (result == STORE_FAILED)
 		return STORE_FAILED;
 	return store_log_position_put(f->store, f->path, &f->position);

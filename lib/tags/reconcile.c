@@ -235,7 +235,7 @@ change(struct run *run, int64_t missing)
 static int
 open_lock(const struct conf *conf, char *path, size_t size)
 {
-	snprintf(path, size, "%s.reconcile", conf->state_database);
+	snprintf(path, size, "%s.reconcile", conf->database);
 	return open(
 	    path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 }

@@ -13,7 +13,7 @@
 static void
 name(const struct conf *conf, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s.untagged", conf->state_database);
+	snprintf(path, PATH_MAX, "%s.untagged", conf->database);
 }
 
 /* What is there is not opened: it may be a link. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A mark beside state.db: mail may have passed without a tag, and when. It is
- * the time of an empty file, since the database may be what is broken, and to
- * set a time needs no room on the disk.
+ * A mark beside the database: mail may have passed without a tag, and when. It
+ * is the time of an empty file, since the database may be what is broken, and
+ * to set a time needs no room on the disk.
  *
  * The milter marks, when it starts (mail may have come while there was none)
  * and when tags wait for long or are lost. It never takes the mark away: tags

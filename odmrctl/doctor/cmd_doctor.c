@@ -39,9 +39,9 @@ static const struct {
 } checks[] = {
 	{ check_files, false },
 	{ check_sockets, false },
-	{ check_database_files, false },
-	{ check_databases, true },
-	{ check_map_files, false },
+	{ check_database_file, false },
+	{ check_database, true },
+	{ check_tables, true },
 	{ check_settings, false },
 	{ check_etrn, false },
 	{ check_milter_settings, false },

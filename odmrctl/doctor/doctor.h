@@ -27,6 +27,7 @@ struct doctor {
 	struct found *found;
 	struct text *texts;
 	int counts[SEVERITIES];
+	bool tables_agree; /* Postfix's with the database */
 };
 
 /* `where` is the file or place, `cure` a line for a shell; where a person has
@@ -55,8 +56,8 @@ const char *doctor_cure_of(struct doctor *, const struct service *,
 
 typedef void doctor_check(struct doctor *);
 
-doctor_check check_sockets, check_files, check_map_files, check_database_files,
-    check_databases, check_settings, check_etrn, check_milter_settings,
+doctor_check check_sockets, check_files, check_tables, check_database_file,
+    check_database, check_settings, check_etrn, check_milter_settings,
     check_domains, check_accounts, check_loops, check_certificate, check_daemon,
     check_milter_answer, check_tags;
 

@@ -28,15 +28,15 @@ match(struct doctor *doctor, struct roster *roster, const char *setting)
 	return false;
 }
 
-/* The setting with one more table. */
+/* The setting with our table. */
 static const char *
-with(struct doctor *doctor, const char *setting, const char *table)
+with_table(struct doctor *doctor, const char *setting)
 {
 	const char *value = postfix_setting(doctor->postfix, setting);
 
 	return doctor_cure(doctor, setting,
-	    doctor_text(doctor, "%s%ssqlite:" CONFDIR "/%s.cf", value,
-		value[0] != '\0' ? ", " : "", table));
+	    doctor_text(doctor, "%s%s%s", value, value[0] != '\0' ? ", " : "",
+		doctor->conf->domain_table));
 }
 
 static void
@@ -48,7 +48,7 @@ check_listed(struct doctor *doctor, struct roster *roster, const char *setting,
 	for (size_t i = 0; i < roster->count; i++)
 		if (!roster->entries[i].listed)
 			doctor_find(doctor, finding, doctor->main_cf,
-			    with(doctor, setting, setting), "%s: is not in %s",
+			    with_table(doctor, setting), "%s: is not in %s",
 			    roster->entries[i].name, setting);
 }
 
@@ -77,15 +77,13 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 
 	if (entry->answer == NULL)
 		doctor_find(doctor, NO_TRANSPORT, doctor->main_cf,
-		    with(doctor, "transport_maps", "transport"),
+		    with_table(doctor, "transport_maps"),
 		    "%s: transport_maps has nothing for it", entry->name);
 	else if (domain_mode_is_carried(entry->mode) &&
 	    strcmp(entry->answer, wanted) != 0)
 		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
-		    doctor_text(doctor,
-			"$EDITOR %s # transport_maps: sqlite:" CONFDIR
-			"/transport.cf first",
-			doctor->main_cf),
+		    doctor_text(doctor, "$EDITOR %s # transport_maps: %s first",
+			doctor->main_cf, doctor->conf->domain_table),
 		    "%s: transport_maps has \"%s\" for it, not \"%s\"",
 		    entry->name, entry->answer, wanted);
 }
@@ -115,7 +113,8 @@ check_domains(struct doctor *doctor)
 		"virtual_mailbox_domains", "virtual_alias_domains" };
 	struct roster roster = { 0 };
 
-	if (doctor->store == NULL || doctor->postfix == NULL)
+	if (doctor->store == NULL || doctor->postfix == NULL ||
+	    !doctor->tables_agree)
 		return;
 	if (roster_load(&roster, doctor->store) == STORE_OK) {
 		roster_add_spellings(&roster);
@@ -160,7 +159,7 @@ on_account(const struct account *account, void *arg)
 	if (store_grants(doctor->store, account->id, on_grant, accounts) ==
 		STORE_OK &&
 	    !accounts->granted && accounts->active)
-		doctor_find(doctor, NO_DOMAIN, doctor->conf->state_database,
+		doctor_find(doctor, NO_DOMAIN, doctor->conf->database,
 		    doctor_odmrctl(doctor, "account grant %s DOMAIN",
 			doctor_word(doctor, account->login)),
 		    "account %s: has no domain", account->login);
@@ -181,7 +180,7 @@ check_accounts(struct doctor *doctor)
 			entry = &accounts.roster.entries[i];
 			if (entry->mode == MODE_ODMR && !entry->listed)
 				doctor_find(doctor, NO_ACCOUNT,
-				    doctor->conf->state_database,
+				    doctor->conf->database,
 				    doctor_odmrctl(doctor,
 					"account grant LOGIN %s", entry->name),
 				    "domain %s: no account that may log in "

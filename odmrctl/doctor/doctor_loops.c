@@ -180,7 +180,7 @@ check_entry(struct search *search, const struct entry *entry)
 		search->left_out += is_late(search);
 		return;
 	}
-	doctor_find(doctor, LOOP, doctor->conf->relay_database,
+	doctor_find(doctor, LOOP, doctor->conf->database,
 	    doctor_odmrctl(
 		doctor, "domain set %s --nexthop '[HOST]'", entry->name),
 	    hop != NULL ? "domain %s: its next hop %s is this host"

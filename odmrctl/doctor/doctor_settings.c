@@ -90,8 +90,9 @@ static const struct setting waiting[] = {
 	    "qmqpd_authorized_clients, smtpd_access_maps" },
 	{ FLUSH_REFRESH, "fast_flush_refresh_time", is_shorter, "1h", "12h" },
 	{ PROXIED_FLUSH, "fast_flush_domains", contains, "proxy:",
-	    "sqlite:" CONFDIR "/fast_flush_domains.cf" },
-	{ ODMR_DEFERRED, "defer_transports", lists, "odmr", "etrn-hold" },
+	    "lmdb:/var/lib/odmr/domains, lmdb:/var/lib/odmr/etrn_names, "
+	    "regexp:{{ /^_(at|ip)\\./ etrn }}" },
+	{ ODMR_DEFERRED, "defer_transports", lists, "odmr", "" },
 };
 
 /* Of the transport in main.cf. */
@@ -242,10 +243,6 @@ check_settings(struct doctor *doctor)
 {
 	if (doctor->postfix == NULL)
 		return;
-	if (!postfix_has_table(doctor->postfix, "sqlite"))
-		doctor_find(doctor, POSTFIX_SQLITE, doctor->conf->postconf_path,
-		    "apt-get install postfix-sqlite",
-		    "postconf -m does not list sqlite");
 	check_table(doctor, NULL, TABLE(waiting));
 	check_users(doctor, "authorized_flush_users");
 	check_users(doctor, "authorized_mailq_users");

@@ -132,7 +132,7 @@ compare(struct doctor *doctor, const struct count *count)
 		domains++;
 	}
 	if (domains > 0)
-		doctor_find(doctor, TAGS_DISAGREE, doctor->conf->state_database,
+		doctor_find(doctor, TAGS_DISAGREE, doctor->conf->database,
 		    doctor_odmrctl(doctor, "reconcile"),
 		    "%" PRId64 " messages without a tag, %" PRId64
 		    " tags without a message, in %" PRId64 " domains",
@@ -152,7 +152,7 @@ check_reconciled(struct doctor *doctor, const struct roster *roster)
 	if (old == 0 || store_reconciled(doctor->store, &began) != STORE_OK ||
 	    began >= late)
 		return;
-	doctor_find(doctor, RECONCILE_LATE, doctor->conf->state_database,
+	doctor_find(doctor, RECONCILE_LATE, doctor->conf->database,
 	    "systemctl enable --now odmr-reconcile.timer # or postfix-conf/"
 	    "odmr.cron",
 	    began == 0 ? "odmrctl reconcile has never come to its end"

@@ -193,11 +193,12 @@ without_proxy(const char *table)
 }
 
 /* The operator's own tables and files may be such that only root can read them.
- * relay.db is its user's, whatever may be planted beside it. */
+ * Ours are of conf->user, whatever may be planted beside them. */
 static void
-take_up_rights(const char *table)
+take_up_rights(const struct conf *conf, const char *table)
 {
-	if (strncmp(table, "sqlite:", 7) != 0)
+	if (strcmp(table, conf->domain_table) != 0 &&
+	    strcmp(table, conf->etrn_table) != 0)
 		rights_take_up();
 }
 
@@ -222,7 +223,7 @@ ask_table(struct answers *answers, const struct postfix *postfix,
 	answers->line = open_memstream(&answers->text, &answers->len);
 	if (answers->line == NULL)
 		err(EX_OSERR, "out of memory");
-	take_up_rights(name);
+	take_up_rights(conf, name);
 	ok = program_run(&query, error, POSTFIX_ERROR_SIZE);
 	rights_lay_off_again(conf);
 	fclose(answers->line);
@@ -308,7 +309,7 @@ match_file(struct matching *m, const char *path, int depth)
 	FILE *file;
 	bool ok;
 
-	take_up_rights(path);
+	take_up_rights(m->conf, path);
 	file = fopen(path, "re");
 	rights_lay_off_again(m->conf);
 	ok = file != NULL && depth < NESTING_MAX;

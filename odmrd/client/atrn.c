@@ -56,12 +56,17 @@ want(struct atrn *atrn, const char *name)
 	for (size_t i = 0; i < atrn->count; i++)
 		if (strcmp(atrn->wanted[i].name, name) == 0)
 			return true;
-	wanted = reallocarray(atrn->wanted, atrn->count + 1, sizeof(*wanted));
-	if (wanted == NULL)
-		return false;
-	atrn->wanted = wanted;
-	memset(&wanted[atrn->count], 0, sizeof(*wanted));
-	strcpy(wanted[atrn->count++].name, name);
+	/* Grows at each power of two. */
+	if ((atrn->count & (atrn->count - 1)) == 0) {
+		wanted = reallocarray(atrn->wanted,
+		    atrn->count == 0 ? 1 : 2 * atrn->count, sizeof(*wanted));
+		if (wanted == NULL)
+			return false;
+		atrn->wanted = wanted;
+	}
+	wanted = &atrn->wanted[atrn->count++];
+	memset(wanted, 0, sizeof(*wanted));
+	strcpy(wanted->name, name);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the operator sees of a customer's session: its row in state.db. It is
- * written when the state changes, and each second as long as its figures do.
+ * What the operator sees of a customer's session: its row in the database. It
+ * is written when the state changes, and each second as long as its figures do.
  */
 #ifndef LIVE_H
 #define LIVE_H

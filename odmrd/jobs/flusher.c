@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "lib/postfix/postqueue.h"
 
-enum { AT_ONCE = 4, SAID_SIZE = 512, REST_MS = 1000 };
+enum { AT_ONCE = 4, SAID_SIZE = 512 };
 
 struct flush {
 	struct later grave;
@@ -21,8 +21,6 @@ struct flush {
 	struct flusher *flusher;
 	struct flush_line *line; /* NULL: it has ended */
 	pid_t pid;               /* 0: waits for its turn */
-	bool again;              /* it has failed once */
-	bool rests;              /* before it is tried again */
 	int output; /* what the child says, read when it has ended */
 	struct timer *timer;
 	const char *option; /* of postqueue */
@@ -85,14 +83,11 @@ tell(struct flush_line *line)
 }
 
 static void
-enter(struct flush_line *line, struct flush *flush, bool first)
+enter(struct flush_line *line, struct flush *flush)
 {
 	if (TAILQ_EMPTY(&line->waiting))
 		TAILQ_INSERT_TAIL(&line->flusher->lines, line, entry);
-	if (first)
-		TAILQ_INSERT_HEAD(&line->waiting, flush, entry);
-	else
-		TAILQ_INSERT_TAIL(&line->waiting, flush, entry);
+	TAILQ_INSERT_TAIL(&line->waiting, flush, entry);
 }
 
 static void
@@ -135,14 +130,14 @@ finish(struct flush *flush)
 }
 
 /* Did it fail? */
-static bool
+static void
 report(const struct flush *flush, int status)
 {
 	char said[SAID_SIZE];
 	ssize_t n;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return false;
+		return;
 	/* Non-blocking: a grandchild may still hold the other end. */
 	n = read(flush->output, said, sizeof(said) - 1);
 	if (n < 0)
@@ -152,35 +147,18 @@ report(const struct flush *flush, int status)
 	log_warning(flush->id, "postqueue %s %s: %s %d: %s", flush->option,
 	    flush->operand, WIFEXITED(status) ? "exit status" : "signal",
 	    WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), said);
-	return true;
-}
-
-/* postqueue fails where another process has relay.db locked for a moment. */
-static void
-rest(struct flush *flush)
-{
-	close(flush->output);
-	flush->output = -1;
-	flush->pid = 0;
-	flush->again = flush->rests = true;
-	enter(flush->line, flush, true);
-	timer_set(flush->timer, REST_MS);
 }
 
 static void
 end(struct flush *flush, int status)
 {
-	bool failed = report(flush, status);
-
+	report(flush, status);
 	timer_stop(flush->timer);
 	TAILQ_REMOVE(&flush->flusher->flushes, flush, entry);
 	flush->flusher->running--;
 	if (flush->line != NULL)
 		flush->line->running--;
-	if (failed && WIFEXITED(status) && !flush->again && flush->line != NULL)
-		rest(flush);
-	else
-		finish(flush);
+	finish(flush);
 }
 
 static void
@@ -201,11 +179,6 @@ on_timeout(void *arg)
 {
 	struct flush *flush = arg;
 
-	if (flush->rests) {
-		flush->rests = false;
-		start_more(flush->flusher);
-		return;
-	}
 	log_warning(flush->id, "postqueue %s %s: no end after %lds, killed",
 	    flush->option, flush->operand, flush->flusher->conf->flush_timeout);
 	kill(flush->pid, SIGKILL);
@@ -251,7 +224,7 @@ start(struct flush *flush)
 static bool
 may_start(const struct flush *flush)
 {
-	return !flush->rests && flush->flusher->running < AT_ONCE &&
+	return flush->flusher->running < AT_ONCE &&
 	    !among(&flush->flusher->flushes, flush->option, flush->operand);
 }
 
@@ -322,7 +295,7 @@ add(struct flush_line *line, const char *option, const char *operand,
 		tell(line);
 		return false;
 	}
-	enter(line, flush, false);
+	enter(line, flush);
 	return may_start(flush) ? start(flush) : true;
 }
 

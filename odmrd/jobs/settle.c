@@ -7,7 +7,7 @@
 #include "lib/log.h"
 #include "settle_note.h"
 
-enum { ANSWER_MS = 30000, COMPLAIN_MS = 60000, STOP_MS = 3000 };
+enum { ANSWER_MS = 30000, STOP_MS = 3000 };
 
 struct settle {
 	const struct conf *conf;
@@ -15,10 +15,8 @@ struct settle {
 	struct wakeup *wakeup;
 	settle_doubt *doubt;
 	void *doubt_arg;
-	/* The writer's thread alone. */
-	bool cleared;       /* of what a dead odmrd left */
-	int64_t complained; /* 0: no tags wait */
-	atomic_bool full;   /* something found no room, since the last commit */
+	bool cleared; /* of what a dead odmrd left: the writer's thread alone */
+	atomic_bool full; /* something found no room, since the last commit */
 	pthread_mutex_t lock; /* over all below */
 	struct writer_note *done;
 	const char *doubted; /* why, or NULL */
@@ -36,9 +34,8 @@ clear(struct settle *settle, struct store *store)
 }
 
 static void
-on_start(struct store *store, const struct conf *conf, void *arg)
+on_start(struct store *store, void *arg)
 {
-	(void)conf;
 	if (!clear(arg, store))
 		log_warning(NULL, "%s", store_error(store));
 }
@@ -107,32 +104,6 @@ give_back(struct writer_note *notes, void *arg)
 	wakeup_ring(settle->wakeup);
 }
 
-static void
-on_waiting(size_t count, int64_t since, const char *why,
-    const struct conf *conf, void *arg)
-{
-	struct settle *settle = arg;
-
-	(void)count;
-	(void)since;
-	(void)conf;
-	if (settle->complained != 0 &&
-	    clock_ms() - settle->complained < COMPLAIN_MS)
-		return;
-	log_warning(NULL, "tags wait: %s", why);
-	settle->complained = clock_ms();
-}
-
-static void
-on_over(void *arg)
-{
-	struct settle *settle = arg;
-
-	if (settle->complained != 0)
-		log_info(NULL, "tags are settled again");
-	settle->complained = 0;
-}
-
 static const struct writer_role role = {
 	.busy_ms = 500,
 	.gather_ms = 100,
@@ -141,8 +112,6 @@ static const struct writer_role role = {
 	.write = write_notes,
 	.expired = has_expired,
 	.done = give_back,
-	.waiting = on_waiting,
-	.over = on_over,
 };
 
 /* ---- the loop ------------------------------------------------------------ */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Settling: what became of messages and sessions is written to state.db by a
- * thread of its own, in the order in which it was told and many at a time, so
+ * Settling: what became of messages and sessions is written to the database by
+ * a thread of its own, in the order in which it was told and many at a time, so
  * that no message waits for a disk. While the database cannot be used, notes
  * wait, up to SETTLE_ROOM bytes of them. Tags are an index: what finds no room,
  * or cannot be written when odmrd ends, is given up with a line in the log, and

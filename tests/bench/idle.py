@@ -43,26 +43,24 @@ def fill(template, sessions):
     may have sessions."""
     accounts = -(-sessions // PER_ACCOUNT)
     now = int(time.time())
-    with sqlite3.connect(template / "relay.db") as relay:
-        relay.executemany(
+    with sqlite3.connect(template / "odmr.db") as db:
+        db.executemany(
             "INSERT INTO domain (name, mode, socket, created)"
             " VALUES (?1, 'odmr', ?1, ?2)",
             ((f"d{i}.idle.test", now) for i in range(sessions)))
-    relay.close()
-    with sqlite3.connect(template / "state.db") as state:
-        scram, password = state.execute(
+        scram, password = db.execute(
             "SELECT scram, password FROM account WHERE login = 'alice'"
         ).fetchone()
-        state.executemany(
+        db.executemany(
             "INSERT INTO account (id, login, scram, password, linger, created)"
             " VALUES (?, ?, ?, ?, 86400, ?)",
             ((1000 + i, f"u{i}", scram, password, now)
              for i in range(accounts)))
-        state.executemany(
+        db.executemany(
             "INSERT INTO access (account, domain) VALUES (?, ?)",
             ((1000 + i // PER_ACCOUNT, f"d{i}.idle.test")
              for i in range(sessions)))
-    state.close()
+    db.close()
 
 
 class Client:

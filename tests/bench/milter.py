@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 """What the milter costs: messages a second that Postfix accepts from
 smtp-source(1) without it, with a milter of libmilter's that does nothing
-("idle"), with ours, and with ours while someone else holds state.db's lock;
+("idle"), with ours, and with ours while someone else holds odmr.db's lock;
 over 1, 4 and 20 sessions, each with one message ("short") or with many
 ("kept"). Each kind has an smtpd of its own that differs in nothing else. The
 kinds take turns in many short runs, since other work on the machine comes and
@@ -65,7 +65,7 @@ class Rig:
     def __init__(self):
         self.sandbox = Sandbox()
         self.spool = self.sandbox.directory / "spool"
-        self.state = self.sandbox.env["STATE_DB"]
+        self.database = self.sandbox.env["DATABASE"]
         self.sandbox.add_domain(DOMAIN)
         idle = self.spool / "odmr/idle"
         self.idle = subprocess.Popen([BUILD / "bench/idle_milter",
@@ -116,7 +116,7 @@ class Rig:
 
     @contextlib.contextmanager
     def _locked(self):
-        with contextlib.closing(sqlite3.connect(self.state)) as other:
+        with contextlib.closing(sqlite3.connect(self.database)) as other:
             other.isolation_level = None
             other.execute("BEGIN IMMEDIATE")
             yield
@@ -143,7 +143,7 @@ class Rig:
                        check=True, stderr=subprocess.DEVNULL)
 
     def _tags(self):
-        with contextlib.closing(sqlite3.connect(self.state)) as database:
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
             return database.execute("SELECT count(*) FROM tag").fetchone()[0]
 
 

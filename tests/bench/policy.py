@@ -21,15 +21,17 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from odmr.sandbox import BUILD, temporary_directory  # noqa: E402
+from odmr.sandbox import BUILD, no_postfix, temporary_directory  # noqa: E402
 
 DOMAINS = 10_000
 BOUND_MS = 2.0
 
 CONF = """\
 log = stderr
-relay_database = {dir}/relay.db
-state_database = {dir}/state.db
+database = {dir}/odmr.db
+domain_table = lmdb:{dir}/domains
+etrn_table = lmdb:{dir}/etrn_names
+postfix_config_directory = {dir}/postfix
 user = {user}
 postfix_user = {user}
 flush_group = {group}
@@ -58,16 +60,17 @@ def prepare(directory):
     (directory / "odmr.conf").write_text(CONF.format(
         dir=directory, user=getpass.getuser(),
         group=grp.getgrgid(os.getgid()).gr_name))
+    no_postfix(directory / "postfix")
     subprocess.run([str(BUILD / "odmrctl"), "-c",
                     str(directory / "odmr.conf"), "init"], check=True)
     names = [f"d{number}.test" for number in range(DOMAINS)]
-    with contextlib.closing(sqlite3.connect(directory / "relay.db")) as relay:
-        with relay:
-            relay.executemany(
+    with contextlib.closing(sqlite3.connect(directory / "odmr.db")) as db:
+        with db:
+            db.executemany(
                 "INSERT INTO domain (name, mode, socket, created) "
                 "VALUES (?1, 'backup', ?1, 0)", ((name,) for name in names))
             for network in (own_network, other_network):
-                relay.executemany(
+                db.executemany(
                     "INSERT INTO etrn (domain, who) VALUES (?, ?)",
                     ((name, network(number))
                      for number, name in enumerate(names)))

@@ -36,12 +36,11 @@ def hold(sandbox, messages):
     """As the milter would have written them."""
     now = int(time.time())
     names = [f"d{number}.test" for number in range(DOMAINS)]
-    with database(sandbox.env["RELAY_DB"]) as relay, relay:
-        relay.executemany(
+    with database(sandbox.env["DATABASE"]) as db, db:
+        db.executemany(
             "INSERT INTO domain (name, mode, socket, created) "
             "VALUES (?1, 'odmr', ?1, 0)", ((name,) for name in names))
-    with database(sandbox.env["STATE_DB"]) as state, state:
-        state.executemany(
+        db.executemany(
             "INSERT INTO tag (queue_id, domain, sender, recipients, size, "
             "client, arrived, open) VALUES (?, ?, 's@bench.test', ?, 4096, "
             "'192.0.2.1', ?, 1)",
@@ -87,12 +86,9 @@ def atrn_ms(sandbox):
 
 
 def measure(sandbox, messages):
-    for name in ("asked.test", "rate.test"):
-        sandbox.add_domain(name)
+    sandbox.add_domain("asked.test")
     # Taken and thrown away, so that only accepting it costs.
-    with database(sandbox.env["RELAY_DB"]) as relay, relay:
-        relay.execute("UPDATE domain SET mode = 'backup' "
-                      "WHERE name = 'rate.test'")
+    sandbox.add_domain("rate.test", "backup")
     sandbox.add_account(LOGIN, PASSWORD, ["asked.test"])
     transport = Path(sandbox.config) / "discard"
     transport.write_text("/@rate\\.test$/ discard:\n")

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from odmr.probe import free_ports
-from odmr.sandbox import BUILD, FAULT, temporary_directory
+from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from odmr.wait import wait_for
 from scripted_line import Line
 from scripted_postfix import Postfix
@@ -48,8 +48,9 @@ MODES = {"backup.test": "backup", "branch.test": "backup",
 CONF = """\
 myhostname = relay.test
 log = stderr
-relay_database = {dir}/relay.db
-state_database = {dir}/state.db
+database = {dir}/odmr.db
+domain_table = lmdb:{dir}/domains
+etrn_table = lmdb:{dir}/etrn_names
 socket_directory = {dir}/odmr
 pid_file = {dir}/odmrd.pid
 control_socket = {dir}/odmrd.sock
@@ -104,8 +105,9 @@ def write_conf(directory, port=0, tls_port=0, **settings):
 
 
 def make_template(directory, accounts=ACCOUNTS):
-    """Databases and a certificate, from which every odmrd gets a copy."""
+    """A database and a certificate, from which every odmrd gets a copy."""
     write_conf(directory)
+    no_postfix(Path(directory, "postfix"))
     odmrctl = [BUILD / "odmrctl", "-c", directory / "odmr.conf"]
     run(*odmrctl, "init")
     for name in sorted({name for names in accounts.values() for name in names}):
@@ -129,10 +131,10 @@ class Odmrd:
         """`settings` are those of odmr.conf that differ."""
         self.environment = dict(os.environ, **(environment or {}))
         self.dir = temporary_directory()
-        for name in ("relay.db", "state.db", "server.pem", "server.key"):
+        for name in ("odmr.db", "server.pem", "server.key"):
             shutil.copy(template / name, self.dir / name)
-        for name in ("odmr", "postfix"):
-            (self.dir / name).mkdir()
+        (self.dir / "odmr").mkdir()
+        no_postfix(self.dir / "postfix")
         self.postqueue(POSTQUEUE)
         self.queue()
         self.script("postconf", POSTCONF)
@@ -258,7 +260,7 @@ class Odmrd:
         wait_for(lambda: sorted(self.flushed()) == sorted(domains), 10,
                  f"flushed: {domains}")
 
-    def sql(self, statement, *values, database="state.db"):
+    def sql(self, statement, *values, database="odmr.db"):
         db = sqlite3.connect(self.dir / database, timeout=20)
         try:
             with db:

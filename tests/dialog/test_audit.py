@@ -84,7 +84,7 @@ def age(daemon, seconds):
 
 def mark(daemon, seconds):
     """So long ago mail passed without a tag, as the milter says."""
-    path = daemon.dir / "state.db.untagged"
+    path = daemon.dir / "odmr.db.untagged"
     path.touch()
     when = time.time() - seconds
     os.utime(path, (when, when))
@@ -318,7 +318,7 @@ def test_locked_database_is_never_no_mail(provider):
     slow(provider)
     line = atrn(provider)
     wait_for(lambda: listings(provider), 5, "a listing")
-    lock = sqlite3.connect(provider.dir / "state.db", isolation_level=None)
+    lock = sqlite3.connect(provider.dir / "odmr.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     threading.Timer(0.05, slow, (provider, False)).start()
     line.expect(LATER)

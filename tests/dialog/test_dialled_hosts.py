@@ -42,7 +42,7 @@ class SecludedOdmrd(Odmrd):
     def dial(self, nexthop=None):
         if nexthop:
             self.sql("UPDATE domain SET nexthop = ? WHERE name = ?", nexthop,
-                     NAME, database="relay.db")
+                     NAME)
         assert self.control().ask(f"dial {NAME}") == ["ok"]
 
     def dialled(self, address):

@@ -31,8 +31,7 @@ class Held:
         self.port = self.listener.getsockname()[1]
         daemon.sql("INSERT INTO domain (name, mode, nexthop, socket, created)"
                    " VALUES (?, 'hold', ?, ?, 0)", self.name,
-                   nexthop or f"[127.0.0.1]:{self.port}", self.name,
-                   database="relay.db")
+                   nexthop or f"[127.0.0.1]:{self.port}", self.name)
         self.id = self.name.replace(".", "")
         if mail:
             daemon.tag(self.id, self.name)

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from odmr.network import inside, may_unshare
-from odmr.sandbox import BUILD
+from odmr.sandbox import BUILD, no_postfix
 
 pytestmark = pytest.mark.skipif(not may_unshare(),
                                 reason="needs namespaces, that is root")
@@ -52,11 +52,12 @@ class Clinic:
         self.zone = dict(HOSTS)
         user = getpass.getuser()
         self.conf.write_text(f"""\
-relay_database = {directory}/relay.db
-state_database = {directory}/state.db
+database = {directory}/odmr.db
+domain_table = lmdb:{directory}/domains
+etrn_table = lmdb:{directory}/etrn_names
 postqueue_path = {directory}/none
 postconf_path = {directory}/postconf
-postfix_config_directory = {directory}
+postfix_config_directory = {directory}/postfix
 socket_directory = {directory}
 milter_socket = unix:{directory}/milter
 listen = 127.0.0.1:366
@@ -64,6 +65,7 @@ user = {user}
 postfix_user = {user}
 """)
         self.postconf()
+        no_postfix(directory / "postfix")
         self.odmrctl("init")
 
     def postconf(self, relayhost=""):

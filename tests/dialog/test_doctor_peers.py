@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import flooding
-from odmr.sandbox import BUILD
+from odmr.sandbox import BUILD, no_postfix
 from odmrd_alone import run
 
 NOT_GREETED = "connects, but does not greet"
@@ -31,16 +31,18 @@ def consult(tmp_path):
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         settings = {"listen": "", "listen_tls": "", setting: address}
         conf.write_text(f"""\
-relay_database = {tmp_path}/relay.db
-state_database = {tmp_path}/state.db
+database = {tmp_path}/odmr.db
+domain_table = lmdb:{tmp_path}/domains
+etrn_table = lmdb:{tmp_path}/etrn_names
 postqueue_path = {tmp_path}/none
 postconf_path = {tmp_path}/postconf
-postfix_config_directory = {tmp_path}
+postfix_config_directory = {tmp_path}/postfix
 socket_directory = {tmp_path}
 milter_socket = unix:{tmp_path}/milter
 user = {getpass.getuser()}
 postfix_user = {getpass.getuser()}
 """ + "".join(f"{name} = {value}\n" for name, value in settings.items()))
+        no_postfix(tmp_path / "postfix")
         run(BUILD / "odmrctl", "-c", conf, "init")
 
         def serve():

@@ -34,8 +34,8 @@ class Provider:
         for name in ("flushed", "listed", "stop", "stop-listing"):
             (odmrd.dir / name).unlink(missing_ok=True)
         self.queue()
-        odmrd.sql("DELETE FROM etrn", database="relay.db")
-        odmrd.sql("DELETE FROM queue_name", database="relay.db")
+        odmrd.sql("DELETE FROM etrn")
+        odmrd.sql("DELETE FROM queue_name")
 
     def queue(self, *messages, status=0):
         """What postqueue -j shows: each message is a list of recipients."""
@@ -50,13 +50,12 @@ class Provider:
         (self.odmrd.dir / "status").write_text(str(status))
 
     def allow(self, domain, who):
-        self.odmrd.sql("INSERT INTO etrn VALUES (?, ?)", domain, who,
-                       database="relay.db")
+        self.odmrd.sql("INSERT INTO etrn VALUES (?, ?)", domain, who)
 
     def add_domain(self, name, mode):
         self.odmrd.sql(
             "INSERT OR IGNORE INTO domain (name, mode, socket, created)"
-            " VALUES (?, ?, ?, 0)", name, mode, name, database="relay.db")
+            " VALUES (?, ?, ?, 0)", name, mode, name)
 
     def client(self, address=ALLOWED, ehlo=True):
         sock = socket.create_connection(
@@ -146,7 +145,7 @@ def test_permission_that_is_taken_back_ends_at_once(provider):
     provider.allow("backup.test", f"{ALLOWED}/32")
     line = provider.client()
     ask(line, "backup.test", "251 OK, ...")
-    provider.odmrd.sql("DELETE FROM etrn", database="relay.db")
+    provider.odmrd.sql("DELETE FROM etrn")
     ask(line, "backup.test", "459 ...")
 
 
@@ -342,8 +341,7 @@ def test_some_pending_but_the_number_unknown_is_252(family):
 
 def test_queue_name_starts_those_of_its_domains_that_are_allowed(family):
     for name in ("top.test", "a.top.test", "c.top.test", "backup.test"):
-        family.odmrd.sql("INSERT INTO queue_name VALUES ('mine', ?)", name,
-                         database="relay.db")
+        family.odmrd.sql("INSERT INTO queue_name VALUES ('mine', ?)", name)
         family.odmrd.tag(f"Q-{name}", name)
     family.queue(["r@a.top.test"], ["r@a.top.test", "r@backup.test"],
                  ["r@c.top.test"])
@@ -358,7 +356,7 @@ def test_queue_name_starts_those_of_its_domains_that_are_allowed(family):
 
 def test_address_is_a_queue_name_with_and_without_brackets(family):
     family.odmrd.sql("INSERT INTO queue_name VALUES ('[192.0.2.1]',"
-                     " 'a.top.test')", database="relay.db")
+                     " 'a.top.test')")
     line = family.client()
     for node in ("192.0.2.1", "[192.0.2.1]"):
         ask(line, node, "251 OK, no messages waiting for node [192.0.2.1]")
@@ -369,31 +367,29 @@ def test_address_is_a_queue_name_with_and_without_brackets(family):
 
 
 def test_missing_database_is_458(provider):
-    relay = provider.odmrd.dir / "relay.db"
+    database = provider.odmrd.dir / "odmr.db"
     line = provider.odmrd.known("carol")
-    relay.rename(relay.with_suffix(".away"))
+    database.rename(database.with_suffix(".away"))
     try:
         ask(line, "backup.test",
             "458 Unable to queue messages for node backup.test")
         assert offers(line)
         assert not offers(provider.client())
     finally:
-        relay.with_suffix(".away").rename(relay)
-    provider.odmrd.wait_for_log("ETRN: ", "relay.db: missing")
+        database.with_suffix(".away").rename(database)
+    provider.odmrd.wait_for_log("ETRN: ", "odmr.db: missing")
     ask(line, "backup.test", "251 OK, ...")
 
 
-def test_ehlo_does_not_wait_for_a_locked_database(provider):
+def test_nobody_waits_for_another_who_writes_to_the_database(provider):
     provider.allow("backup.test", f"{ALLOWED}/32")
-    locked = sqlite3.connect(provider.odmrd.dir / "relay.db",
+    locked = sqlite3.connect(provider.odmrd.dir / "odmr.db",
                              isolation_level=None)
     locked.execute("BEGIN EXCLUSIVE")
     line = provider.client()
-    assert not offers(line)
-    line.say("ETRN backup.test")
-    line.expect("458 ...")
-    locked.close()
     assert offers(line)
+    ask(line, "backup.test", "251 OK, ...")
+    locked.close()
 
 
 def test_postqueue_that_cannot_be_started_is_458(provider):
@@ -403,24 +399,6 @@ def test_postqueue_that_cannot_be_started_is_458(provider):
     ask(line, "backup.test",
         "458 Unable to queue messages for node backup.test")
     ask(line, "own.test", "251 OK, ...")
-
-
-def test_flush_that_fails_is_tried_once_more(provider):
-    provider.odmrd.postqueue(POSTQUEUE + "test $3 = -j || exit 69\n")
-    provider.odmrd.tag("Q0", "backup.test")
-    provider.queue(["r@backup.test"])
-    ask(provider.odmrd.known("carol"), "backup.test", "253 OK, 1 ...")
-    wait_for(lambda: len(provider.odmrd.logged(
-        "postqueue -s backup.test: exit status 69")) == 2, 10, "both fail")
-    # Had it been tried a third time, that would have been before the second
-    # time of a later one.
-    provider.odmrd.tag("Q1", "branch.test")
-    provider.queue(["r@branch.test"])
-    ask(provider.odmrd.known("carol"), "branch.test", "253 OK, 1 ...")
-    wait_for(lambda: len(provider.odmrd.logged(
-        "postqueue -s branch.test: exit status 69")) == 2, 10, "both fail")
-    assert provider.odmrd.flushed() == [
-        "backup.test", "backup.test", "branch.test", "branch.test"]
 
 
 def test_client_that_does_not_wait_for_the_answer_is_served(provider):

@@ -155,10 +155,10 @@ def test_client_that_goes_while_its_certificate_is_looked_up_does_no_harm(
 def test_database_fault_costs_only_the_offer(make_daemon, certificates):
     daemon = make_daemon(**SETTINGS)
     odmrctl(daemon, "account", "cert", "add", "alice", certificates["one"][0])
-    (daemon.dir / "state.db").rename(daemon.dir / "away")
+    (daemon.dir / "odmr.db").rename(daemon.dir / "away")
     line = shows(daemon, certificates["one"])
     assert offered(line) == SECURE
-    daemon.wait_for_log("error: client certificate: ", "state.db: missing")
+    daemon.wait_for_log("error: client certificate: ", "odmr.db: missing")
     line.play(f"""
         C: AUTH PLAIN {plain("alice")}
         P: 451 4.3.0 Cannot authenticate now, try again later

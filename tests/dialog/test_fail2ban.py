@@ -94,7 +94,7 @@ def test_limits_that_others_fill_do_not_match(make_daemon, banned):
 
 def test_fault_of_the_database_does_not_match(make_daemon, banned):
     odmrd = make_daemon()
-    (odmrd.dir / "state.db").write_bytes(b"no database")
+    (odmrd.dir / "odmr.db").write_bytes(b"no database")
     line = odmrd.greeted()
     line.say("AUTH CRAM-MD5")
     line.say(cram_md5(line.expect("334 ..."), "alice"))

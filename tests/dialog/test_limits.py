@@ -321,12 +321,12 @@ def test_what_is_no_wrong_password_does_not_bar(make_daemon, script):
 def test_fault_of_the_database_does_not_bar(make_daemon):
     odmrd = make_daemon(auth_failure_limit=1)
     hidden = odmrd.dir / "hidden.db"
-    (odmrd.dir / "state.db").rename(hidden)
+    (odmrd.dir / "odmr.db").rename(hidden)
     line = odmrd.greeted()
     line.say("AUTH CRAM-MD5")
     line.say(cram_md5(line.expect("334 ..."), "alice"))
     line.expect("451 ...")
-    hidden.rename(odmrd.dir / "state.db")
+    hidden.rename(odmrd.dir / "odmr.db")
     odmrd.known()
     assert odmrd.logged("error: refused: AUTH CRAM-MD5 client=127.0.0.1")
 
@@ -400,7 +400,7 @@ def test_shortage_of_descriptors_is_outlived(make_daemon):
     odmrd = make_daemon()
     directory = f"/proc/{odmrd.process.pid}/fd"
     # A thread opens it, and keeps it, when odmrd has started already.
-    wait_for(lambda: any(name.endswith("state.db-shm") for name in
+    wait_for(lambda: any(name.endswith("odmr.db-shm") for name in
                          map(os.path.realpath, Path(directory).iterdir())),
              20, "the database is open")
     used = len(os.listdir(directory))

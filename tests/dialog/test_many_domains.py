@@ -23,7 +23,7 @@ def give(daemon, login, names):
     """Domains that only `login` has."""
     for name in names:
         daemon.sql("INSERT OR IGNORE INTO domain (name, mode, socket, created)"
-                   " VALUES (?1, 'odmr', ?1, 1)", name, database="relay.db")
+                   " VALUES (?1, 'odmr', ?1, 1)", name)
         daemon.sql("INSERT OR IGNORE INTO access SELECT id, ? FROM account "
                    "WHERE login = ?", name, login)
 

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from odmr.sandbox import BUILD, FAULT, temporary_directory
+from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from odmr.wait import wait_for
 from odmrd_alone import run, write_conf
 from probed_host import HELLO, Host, Silent, closed_port
@@ -42,6 +42,7 @@ class Provider:
         self.hosts = []
         self.watcher = None
         write_conf(self.dir)
+        no_postfix(self.dir / "postfix")
         (self.dir / "postqueue").write_text(POSTQUEUE.format(dir=self.dir))
         (self.dir / "postqueue").chmod(0o755)
         self.queue()
@@ -74,8 +75,8 @@ class Provider:
     def flush_status(self, status=0):
         (self.dir / "flush-status").write_text(str(status))
 
-    def sql(self, statement, database="state.db"):
-        db = sqlite3.connect(self.dir / database, timeout=20)
+    def sql(self, statement):
+        db = sqlite3.connect(self.dir / "odmr.db", timeout=20)
         try:
             with db:
                 return db.execute(statement).fetchall()
@@ -181,7 +182,7 @@ def come_up(provider, *answers):
     """The host of backup.test, somewhere."""
     host = provider.host(*answers)
     provider.sql(f"UPDATE domain SET nexthop = '{host.hop}' "
-                 "WHERE name = 'backup.test'", "relay.db")
+                 "WHERE name = 'backup.test'")
     return host
 
 
@@ -320,7 +321,7 @@ def test_slow_hosts_do_not_delay_the_release_of_a_fast_one(provider):
 def test_more_hosts_than_threads_are_all_probed(provider):
     host = provider.host()
     names = [f"a{number}.test" for number in range(600)]
-    db = sqlite3.connect(provider.dir / "relay.db")
+    db = sqlite3.connect(provider.dir / "odmr.db")
     with db:
         db.executemany(
             "INSERT INTO domain (name, mode, nexthop, socket, created)"
@@ -355,13 +356,13 @@ def test_host_of_a_domain_without_mail_is_left_alone(waiting):
                                  "[127.0.0.1]25", "[127.0.0.1]:65536",
                                  "[127.0.0.1]:x", "x" * 300])
 def test_bad_next_hop_is_down_and_named(waiting, hop):
-    waiting.sql(f"UPDATE domain SET nexthop = '{hop}'", "relay.db")
+    waiting.sql(f"UPDATE domain SET nexthop = '{hop}'")
     assert waiting.released() == []
     assert waiting.logged(f'reason="{hop[:255]}: is no next hop"')
 
 
 def test_port_25_of_this_host_is_not_asked(waiting):
-    waiting.sql("UPDATE domain SET nexthop = '[127.0.0.1]'", "relay.db")
+    waiting.sql("UPDATE domain SET nexthop = '[127.0.0.1]'")
     assert waiting.released() == []
     assert waiting.logged("127.0.0.1: its best mail server is this host")
 
@@ -378,24 +379,23 @@ def test_queue_that_cannot_be_read_changes_nothing(waiting):
     assert host.said == []
 
 
-@pytest.mark.parametrize("database", ["relay.db", "state.db"])
-def test_missing_database_is_named_and_nothing_is_released(waiting, database):
+def test_missing_database_is_named_and_nothing_is_released(waiting):
     come_up(waiting)
-    (waiting.dir / database).rename(waiting.dir / "elsewhere")
+    (waiting.dir / "odmr.db").rename(waiting.dir / "elsewhere")
     done = waiting.probe()
     assert done.returncode == os.EX_TEMPFAIL
-    assert f"probe: {waiting.dir}/{database}: missing" in done.stderr
+    assert f"probe: {waiting.dir}/odmr.db: missing" in done.stderr
     assert waiting.flushed() == []
 
 
 def test_what_cannot_be_written_down_is_released_again(waiting):
     come_up(waiting)
-    db = sqlite3.connect(waiting.dir / "state.db", isolation_level=None)
+    db = sqlite3.connect(waiting.dir / "odmr.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     done = waiting.probe()
     db.close()
     assert done.returncode == os.EX_TEMPFAIL
-    assert "state.db: database is locked" in done.stderr
+    assert "odmr.db: database is locked" in done.stderr
     assert waiting.known() == {}
     assert waiting.released() == ["backup.test"]
 
@@ -478,10 +478,10 @@ def test_probe_that_is_not_due_is_left_out_for_a_minute_at_most(waiting):
 
 def test_watch_goes_on_when_a_database_is_back(waiting):
     come_up(waiting)
-    (waiting.dir / "relay.db").rename(waiting.dir / "elsewhere")
+    (waiting.dir / "odmr.db").rename(waiting.dir / "elsewhere")
     waiting.watch(1)
-    waiting.wait_for_log("relay.db: missing")
-    (waiting.dir / "elsewhere").rename(waiting.dir / "relay.db")
+    waiting.wait_for_log("odmr.db: missing")
+    (waiting.dir / "elsewhere").rename(waiting.dir / "odmr.db")
     wait_for(waiting.flushed, 10, "the release")
 
 
@@ -524,7 +524,7 @@ def test_probe_beside_a_watch_leaves_the_work_to_it(waiting):
 
 @pytest.mark.skipif(getpass.getuser() != "root", reason="needs root")
 def test_lock_that_cannot_be_made_is_named(waiting):
-    (waiting.dir / "state.db-probe.lock").mkdir()
+    (waiting.dir / "odmr.db-probe.lock").mkdir()
     done = waiting.probe()
     assert done.returncode == os.EX_CANTCREAT
-    assert f"{waiting.dir}/state.db-probe.lock: " in done.stderr
+    assert f"{waiting.dir}/odmr.db-probe.lock: " in done.stderr

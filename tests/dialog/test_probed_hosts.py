@@ -25,7 +25,7 @@ def probe(show):
 
     def run(zone, hosts, hop=None):
         value = f"'{hop}'" if hop else "NULL"
-        provider.sql(f"UPDATE domain SET nexthop = {value}", "relay.db")
+        provider.sql(f"UPDATE domain SET nexthop = {value}")
         world = {"zone": zone, "hosts": hosts, "own": [OWN]}
         done = inside(provider.dir, world, *provider.command("-n"))
         show("it said", done.stdout + done.stderr)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from odmr.sandbox import BUILD
+from odmr.sandbox import BUILD, no_postfix
 from odmr.wait import wait_for
 
 EX_OK, EX_TEMPFAIL = 0, 75
@@ -37,7 +37,7 @@ def listed(queue_id, *addresses, queue="deferred", size=330, reason=None,
 
 
 class World:
-    """Databases, and a postqueue that prints the file `queue`."""
+    """A database, and a postqueue that prints the file `queue`."""
 
     def __init__(self, directory):
         self.dir = directory
@@ -45,16 +45,18 @@ class World:
         self.conf = directory / "odmr.conf"
         user = getpass.getuser()
         self.conf.write_text(f"""\
-relay_database = {directory}/relay.db
-state_database = {directory}/state.db
+database = {directory}/odmr.db
+domain_table = lmdb:{directory}/domains
+etrn_table = lmdb:{directory}/etrn_names
 postqueue_path = {directory}/postqueue
 postconf_path = {directory}/postconf
-postfix_config_directory = {directory}
+postfix_config_directory = {directory}/postfix
 user = {user}
 postfix_user = {user}
 """)
         self.program("postqueue", f"cat {directory}/queue")
         self.program("postconf", "echo 5d; echo 1d")
+        no_postfix(directory / "postfix")
         self.run("init", status=EX_OK)
         for name, mode in (("odmr.test", "odmr"), ("other.test", "odmr"),
                            ("backup.test", "backup")):
@@ -88,7 +90,7 @@ postfix_user = {user}
         return {name: count for name, count in report.items() if count}
 
     def sql(self, text, *values):
-        with sqlite3.connect(self.dir / "state.db", timeout=20) as db:
+        with sqlite3.connect(self.dir / "odmr.db", timeout=20) as db:
             return db.execute(text, values).fetchall()
 
     def tag(self, queue_id, domain="odmr.test", names=("r",), age=3600,
@@ -426,7 +428,7 @@ wc -l <begun >>ended""")
     first = world.begin("reconcile", "--json")
     wait_for((world.dir / "begun").exists, 20, "the first listing")
     second = world.begin("reconcile", "--json")
-    wait_for(lambda: opens(second, "state.db.reconcile"), 20, "the second")
+    wait_for(lambda: opens(second, "odmr.db.reconcile"), 20, "the second")
     pauses = pauses_of(second)
     wait_for(lambda: pauses_of(second) > pauses + 5, 20, "that it waits")
     (world.dir / "go").touch()
@@ -478,7 +480,7 @@ def test_others_write_while_it_changes_thousands_of_tags(many):
     seen, stop = set(), threading.Event()
 
     def write():
-        with sqlite3.connect(many.dir / "state.db", timeout=20,
+        with sqlite3.connect(many.dir / "odmr.db", timeout=20,
                              isolation_level=None) as db:
             while not stop.is_set():
                 db.execute("UPDATE reconciled SET began = began")

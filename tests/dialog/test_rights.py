@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What odmrctl does as root in a directory of a user who wants to be root.
 
-The user is nobody, which owns the directory of the databases and may plant
+The user is nobody, which owns the directory of the database and may plant
 there what it likes."""
 
 import os
@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from odmr.sandbox import BUILD, temporary_directory
+from odmr.sandbox import BUILD, no_postfix, temporary_directory
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -26,16 +26,17 @@ class Relay:
     def __init__(self, directory):
         self.top = directory
         self.dir = directory / "db"
-        self.relay = self.dir / "relay.db"
-        self.state = self.dir / "state.db"
+        self.database = self.dir / "odmr.db"
         self.pid_file = self.dir / "odmrd.pid"
         self.conf = directory / "odmr.conf"
         self.configure("nobody")
 
     def configure(self, user):
         self.conf.write_text(f"""\
-relay_database = {self.relay}
-state_database = {self.state}
+database = {self.database}
+domain_table = lmdb:{self.dir}/domains
+etrn_table = lmdb:{self.dir}/etrn_names
+postfix_config_directory = {self.top}/postfix
 pid_file = {self.pid_file}
 milter_pid_file = {self.pid_file}
 control_socket = {self.dir}/control
@@ -79,6 +80,7 @@ flush_group = nogroup
 def make_relay():
     directory = temporary_directory()
     relay = Relay(directory)
+    no_postfix(directory / "postfix")
     relay.ok("init")
     relay.ok("domain", "add", "a.example")
     yield relay
@@ -87,7 +89,7 @@ def make_relay():
 
 @pytest.fixture(name="roots")
 def make_roots(relay):
-    """The same databases, but root's: no business of nobody."""
+    """The same files, but root's: no business of nobody."""
     directory = relay.top / "root"
     shutil.copytree(relay.dir, directory)
     directory.chmod(0o700)
@@ -95,24 +97,20 @@ def make_roots(relay):
 
 
 def test_root_writes_into_no_other_database_by_a_link(relay, roots):
-    for name in "relay.db", "state.db":
-        (relay.dir / name).unlink()
-        (relay.dir / name).symlink_to(roots / name)
+    relay.database.unlink()
+    relay.database.symlink_to(roots / "odmr.db")
     before = {path.name: path.read_bytes() for path in roots.iterdir()}
-    assert "relay.db: is no plain file" in relay.refused(
+    assert "odmr.db: is no plain file" in relay.refused(
         "domain", "add", "b.example")
-    assert "relay.db: is no plain file" in relay.refused("status")
-    assert "state.db: is no plain file" in relay.refused("account", "list")
+    assert "odmr.db: is no plain file" in relay.refused("status")
+    assert "odmr.db: is no plain file" in relay.refused("account", "list")
     assert {path.name: path.read_bytes() for path in roots.iterdir()} == before
 
 
-@pytest.mark.parametrize("suffix, operand", [
-    ("-wal", "account"), ("-shm", "account"), ("-journal", "domain")])
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
 @pytest.mark.parametrize("what", ["link", "pipe"])
-def test_what_lies_beside_a_database_is_a_plain_file(
-        relay, suffix, operand, what):
-    name = "relay.db" if operand == "domain" else "state.db"
-    path = relay.dir / (name + suffix)
+def test_what_lies_beside_the_database_is_a_plain_file(relay, suffix, what):
+    path = relay.dir / f"odmr.db{suffix}"
     path.unlink(missing_ok=True)
     target = relay.top / "target"
     target.write_bytes(b"root's")
@@ -120,16 +118,16 @@ def test_what_lies_beside_a_database_is_a_plain_file(
         path.symlink_to(target)
     else:
         os.mkfifo(path)
-    assert f"{name}: {suffix[1:]} beside it is no plain file" in relay.refused(
-        operand, "list")
+    assert f"odmr.db: {suffix[1:]} beside it is no plain file" in \
+        relay.refused("domain", "list")
     assert target.read_bytes() == b"root's"
 
 
-def test_pipe_in_the_place_of_a_database_is_not_waited_at(relay):
-    relay.state.unlink()
-    os.mkfifo(relay.state, 0o400)
-    relay.give(relay.state)
-    assert "state.db: is no plain file" in relay.refused("account", "list")
+def test_pipe_in_the_place_of_the_database_is_not_waited_at(relay):
+    relay.database.unlink()
+    os.mkfifo(relay.database, 0o400)
+    relay.give(relay.database)
+    assert "odmr.db: is no plain file" in relay.refused("account", "list")
 
 
 def test_directory_may_be_reached_by_a_link_of_the_operator(relay):
@@ -150,14 +148,14 @@ def test_directory_may_be_reached_by_a_link_of_the_operator(relay):
     "UPDATE sqlite_schema SET type = 'index' WHERE name = 'planted'",
 ])
 def test_what_is_planted_in_the_schema_is_not_run(relay, planted):
-    relay.sql(relay.state, planted)
-    assert re.search(r"state.db: .*schema", relay.refused("account", "list"))
-    assert re.search(r"state.db: .*schema", relay.refused("status"))
+    relay.sql(relay.database, planted)
+    assert re.search(r"odmr.db: .*schema", relay.refused("account", "list"))
+    assert re.search(r"odmr.db: .*schema", relay.refused("status"))
 
 
 def test_what_analyze_leaves_is_no_stranger(relay):
-    relay.sql(relay.relay, "ANALYZE")
-    relay.sql(relay.state, "ANALYZE")
+    relay.sql(relay.database, "ANALYZE")
+    relay.sql(relay.database, "ANALYZE")
     relay.ok("status")
 
 
@@ -166,19 +164,19 @@ def test_no_hot_journal_has_root_delete_a_file(relay):
     victim = relay.top / "victim"
     victim.write_text("root's")
     name = str(victim).encode()
-    page = relay.relay.read_bytes()[:4096]
+    page = relay.database.read_bytes()[:4096]
     size = int.from_bytes(page[16:18], "big")
-    pages = relay.relay.stat().st_size // size
+    pages = relay.database.stat().st_size // size
     head = (bytes.fromhex("d9d505f920a163d7") + bytes(4)
             + bytes(4) + pages.to_bytes(4, "big")
             + (512).to_bytes(4, "big") + size.to_bytes(4, "big"))
     checksum = sum(c if c < 128 else c - 256 for c in name) & 0xffffffff
     lock = (1 << 30) // size + 1
-    (relay.dir / "relay.db-journal").write_bytes(
+    (relay.dir / "odmr.db-journal").write_bytes(
         head.ljust(512, b"\0") + lock.to_bytes(4, "big") + name
         + len(name).to_bytes(4, "big") + checksum.to_bytes(4, "big")
         + bytes.fromhex("d9d505f920a163d7"))
-    relay.give(relay.dir / "relay.db-journal")
+    relay.give(relay.dir / "odmr.db-journal")
     for command in ["domain", "list"], ["doctor"], ["init"]:
         relay.run(*command)
         assert victim.exists(), command
@@ -230,7 +228,7 @@ def test_daemon_takes_no_other_file_for_its_pid_file(relay, program, plant):
 
 def test_pipe_in_the_place_of_a_lock_is_not_waited_at(relay):
     for suffix in ".reconcile", "-probe.lock":
-        path = relay.dir / f"state.db{suffix}"
+        path = relay.dir / f"odmr.db{suffix}"
         os.mkfifo(path)
         relay.give(path)
     done = relay.run("reconcile")

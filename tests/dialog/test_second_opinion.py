@@ -149,9 +149,9 @@ def test_unusable_database_means_later_never_no(make_daemon):
                "doubted_by = 'OLD'")
     customer = Customer(daemon.turned(), RCPT=NO)
     postfix = daemon.postfix()
-    (daemon.dir / "state.db").rename(daemon.dir / "moved.db")
+    (daemon.dir / "odmr.db").rename(daemon.dir / "moved.db")
     assert postfix.deliver("Q1", ["r0@example.org"]) == SOFT
-    (daemon.dir / "moved.db").rename(daemon.dir / "state.db")
+    (daemon.dir / "moved.db").rename(daemon.dir / "odmr.db")
     customer.join(40)
 
 

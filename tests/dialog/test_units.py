@@ -163,8 +163,9 @@ def start_milter(tmp_path):
     conf.write_text(f"""\
 milter_socket = unix:{tmp_path}/milter
 milter_pid_file = {tmp_path}/pid
-relay_database = {tmp_path}/relay.db
-state_database = {tmp_path}/state.db
+database = {tmp_path}/odmr.db
+domain_table = lmdb:{tmp_path}/domains
+etrn_table = lmdb:{tmp_path}/etrn_names
 user = {getpass.getuser()}
 postfix_user = {getpass.getuser()}
 """)

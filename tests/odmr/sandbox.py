@@ -28,6 +28,12 @@ def temporary_directory():
     return directory
 
 
+def no_postfix(directory):
+    """A configuration that is enough for postmap, and for nothing else."""
+    directory.mkdir()
+    (directory / "main.cf").write_text("compatibility_level = 3.6\n")
+
+
 class Sandbox(Postfix):
     def __init__(self, directory=None, environment=None):
         self.directory = Path(directory or temporary_directory())

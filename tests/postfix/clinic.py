@@ -37,30 +37,31 @@ class Patient:
         self.etc = self.directory / "etc" / "odmr"
         self.postfix = self.directory / "etc" / "postfix"
         self.conf = self.etc / "odmr.conf"
-        self.relay = self.directory / "lib" / "relay.db"
-        self.state = self.directory / "lib" / "state.db"
+        self.lib = self.directory / "lib"
+        self.database = self.lib / "odmr.db"
         self.spool = self.original / "spool"
         subprocess.run(["cp", "-a", self.original / "etc", self.directory],
                        check=True, timeout=60)
-        self._copy_databases()
+        self._copy_data()
         for path in [*self.etc.iterdir(), *self.postfix.iterdir()]:
             self.edit(path, lambda text: text.replace(
                 f"{self.original}/etc", f"{self.directory}/etc").replace(
                     f"{self.original}/lib", f"{self.directory}/lib"))
 
-    def _copy_databases(self):
+    def _copy_data(self):
         subprocess.run(["cp", "-a", "--attributes-only",
                         self.original / "lib", self.directory],
                        check=True, timeout=60)
-        for path, mode in (self.relay, "delete"), (self.state, "wal"):
-            source = sqlite3.connect(self.original / "lib" / path.name)
-            target = sqlite3.connect(path)
-            source.backup(target)
-            target.execute(f"PRAGMA journal_mode = {mode}")
-            target.close()
-            source.close()
-        for path in self.state.parent.glob("state.db-*"):
+        source = sqlite3.connect(self.original / "lib" / "odmr.db")
+        target = sqlite3.connect(self.database)
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = wal")
+        target.close()
+        source.close()
+        for path in self.lib.glob("odmr.db-*"):
             path.unlink()
+        for table in "domains.lmdb", "etrn_names.lmdb":
+            shutil.copy(self.original / "lib" / table, self.lib / table)
 
     def remove(self):
         shutil.rmtree(self.directory)
@@ -89,6 +90,11 @@ class Patient:
         line = f"{name} = {value}\n"
         self.edit(self.conf, lambda text: re.sub(
             rf"^{name} = .*\n", "", text, flags=re.MULTILINE) + line)
+
+    def ctl(self, *arguments):
+        subprocess.run([str(BUILD / "odmrctl"), "-c", str(self.conf),
+                        *arguments], check=True, timeout=60,
+                       stdin=subprocess.DEVNULL)
 
     def sql(self, path, *statements):
         with sqlite3.connect(path) as db:

@@ -89,7 +89,7 @@ def make_sluice(sandbox):
 
 @pytest.fixture
 def stopped():
-    """A milter with databases of its own, not started yet."""
+    """A milter with a database of its own, not started yet."""
     lone = Milter()
     yield lone
     lone.end()

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 
-from odmr.sandbox import BUILD, FAULT, temporary_directory
+from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from odmr.wait import wait_for
 
 MILTER = BUILD / "odmr-milter"
@@ -18,7 +18,7 @@ EX_OK = 0
 CONTINUE = "c"
 LAST = "last.test"  # the domain of what tells that all else is written
 # What may stand in the log about tags that are not written.
-COMPLAINT = re.compile(r"passe[sd] untagged|tags of \d+ messages wait")
+COMPLAINT = re.compile(r"passe[sd] untagged|\d+ tags wait")
 
 def lua(text):
     return '"' + "".join(f"\\{byte:03d}" for byte in text.encode()) + '"'
@@ -48,13 +48,12 @@ ok(mt.conninfo(c, "client.test", {address}))
 
 
 class Milter:
-    """A milter with databases of its own in a temporary directory."""
+    """A milter with a database of its own in a temporary directory."""
 
     def __init__(self):
         self.directory = temporary_directory()
         self.conf = self.directory / "odmr.conf"
-        self.relay = self.directory / "relay.db"
-        self.state = self.directory / "state.db"
+        self.database = self.directory / "odmr.db"
         self.socket_path = self.directory / "milter"
         self.socket = f"unix:{self.socket_path}"
         self.pid_file = self.directory / "pid"
@@ -66,10 +65,17 @@ class Milter:
         if me == "root":
             shutil.chown(self.directory, user)
         self.settings = {
-            "relay_database": self.relay, "state_database": self.state,
+            "database": self.database,
+            "domain_table": f"lmdb:{self.directory}/domains",
+            "etrn_table": f"lmdb:{self.directory}/etrn_names",
+            "postfix_config_directory": self.directory / "postfix",
             "milter_socket": self.socket, "milter_pid_file": self.pid_file,
             "user": user, "postfix_user": user, "log": "stderr"}
         self.configure()
+        no_postfix(self.directory / "postfix")
+        self.make_database()
+
+    def make_database(self):
         self.odmrctl("init")
         for domain in ("example.org", "example.net", LAST):
             self.odmrctl("domain", "add", domain)
@@ -157,7 +163,7 @@ class Milter:
             f"the last tag\n{self.log}")
 
     def query(self, sql, *values):
-        with contextlib.closing(sqlite3.connect(self.state)) as database:
+        with contextlib.closing(sqlite3.connect(self.database)) as database:
             return database.execute(sql, values).fetchall()
 
     def tags(self):

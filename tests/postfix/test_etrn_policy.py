@@ -50,7 +50,7 @@ def customer(provider, make_customer):
 
 def forget_starts(provider, besides="SELECT 1"):
     """As if etrn_min_interval had passed."""
-    with contextlib.closing(sqlite3.connect(provider.env["STATE_DB"])) as state:
+    with contextlib.closing(sqlite3.connect(provider.env["DATABASE"])) as state:
         with state:
             state.execute("UPDATE started SET last = last - 11")
             state.execute(besides)
@@ -123,7 +123,7 @@ def test_each_decision_is_logged_once(provider):
 
 
 def test_fault_of_a_database_is_458_and_passes(provider):
-    state = provider.directory / "lib/state.db"
+    state = provider.directory / "lib/odmr.db"
     state.rename(state.with_suffix(".away"))
     try:
         answers = etrn(provider, "backup.test", "@hold.test")
@@ -150,10 +150,7 @@ def test_without_the_service_nobody_may(provider):
 
 
 def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
-    with contextlib.closing(sqlite3.connect(provider.env["RELAY_DB"])) as relay:
-        with relay:
-            relay.execute("INSERT INTO queue_name VALUES "
-                          "('sales_dept', 'hold.test')")
+    provider.odmrctl("queue-name", "add", "sales_dept", "hold.test")
     for name in ("sales_dept", "Sales_Dept", "_at.example.org",
                  "_ip.24.248.49.26", "_ip.2001_db8__1", "_ip.__"):
         provider.flush(name)
@@ -172,7 +169,7 @@ def test_every_form_of_a_name_passes_smtpd_and_flush(provider):
     "::1", "2001:DB8::1", "1:2:3::", "1::4:5", "1:2::4:5", "1:2:3:4:5::",
     "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::ffff:192.0.2.1"])
 def test_address_with_colons_passes_with_underscores(provider, address):
-    node = "_ip." + address.replace(":", "_").lower()
+    node = "_ip." + address.replace(":", "_")
     assert etrn(provider, f"[IPv6:{address}]", f"#[ipv6:{address}] ") == [
         refused(node)] * 2
     provider.wait_for_log(

@@ -265,7 +265,7 @@ def test_mail_is_taken_and_kept_while_the_milter_is_gone(party):
 def test_a_missing_database_refuses_no_mail_and_nobody_for_good(party):
     party.send(text(1))
     party.wait_until_held(1)
-    with away(party.provider.env["STATE_DB"]):
+    with away(party.provider.env["DATABASE"]):
         party.send(text(2))
         party.wait_until_tried(2)
         result = party.finish(party.begin())
@@ -282,7 +282,7 @@ def test_a_locked_database_delays_no_mail_and_loses_no_tag(party):
     provider = party.provider
     party.send(text(1), text(2))
     party.wait_until_held(2)
-    with locked(provider.env["STATE_DB"]):
+    with locked(provider.env["DATABASE"]):
         start = time.monotonic()
         party.send(text(3))
         assert time.monotonic() - start < 20

@@ -44,7 +44,7 @@ def down(provider):
 
 
 def rows(provider, condition):
-    with sqlite3.connect(provider.env["STATE_DB"], timeout=30) as db:
+    with sqlite3.connect(provider.env["DATABASE"], timeout=30) as db:
         db.row_factory = sqlite3.Row
         found = db.execute(f"SELECT * FROM tag WHERE {condition} "
                            "ORDER BY id").fetchall()
@@ -107,8 +107,8 @@ def test_mail_that_postfix_delivers_is_settled_as_delivered(
 
 @contextlib.contextmanager
 def locked(provider):
-    """Nobody else writes state.db."""
-    db = sqlite3.connect(provider.env["STATE_DB"], timeout=30,
+    """Nobody else writes odmr.db."""
+    db = sqlite3.connect(provider.env["DATABASE"], timeout=30,
                          isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     try:

@@ -36,7 +36,7 @@ def provider(sandbox):
 
 
 def change(provider, *statements):
-    with sqlite3.connect(provider.env["STATE_DB"], timeout=30) as db:
+    with sqlite3.connect(provider.env["DATABASE"], timeout=30) as db:
         for statement in statements:
             db.execute(statement)
     db.close()
@@ -163,10 +163,8 @@ def test_the_service_is_told_in_figures(provider):
     provider.odmrctl("reconcile")
     assert 0 <= time.time() - metrics(provider)[
         "odmr_reconciled_timestamp_seconds"][""] < 60
-    assert samples["odmr_database_size_bytes"]['database="relay"'] == \
-        os.stat(provider.env["RELAY_DB"]).st_size
-    assert samples["odmr_database_size_bytes"]['database="state"'] >= \
-        os.stat(provider.env["STATE_DB"]).st_size
+    assert samples["odmr_database_size_bytes"][""] >= \
+        os.stat(provider.env["DATABASE"]).st_size
 
 
 def test_a_daemon_that_does_not_run_is_down(provider, tmp_path):
@@ -218,8 +216,7 @@ def test_a_failure_leaves_the_old_file(provider, tmp_path):
     path = tmp_path / "odmr.prom"
     path.write_text("old\n")
     conf = tmp_path / "odmr.conf"
-    conf.write_text(f"state_database = {tmp_path}/none.db\nuser = root\n"
-                    f"relay_database = {provider.env['RELAY_DB']}\n")
+    conf.write_text(f"database = {tmp_path}/none.db\nuser = root\n")
     done = subprocess.run(
         [str(BUILD / "odmrctl"), "-c", str(conf), "metrics", "--output",
          str(path)], stderr=subprocess.PIPE, text=True, check=False, timeout=60)
@@ -270,12 +267,10 @@ def test_what_is_no_file_stays_what_it_is(provider, tmp_path):
 
 def test_a_thousand_domains_take_half_a_second_at_most(provider):
     """Of the processor: other programs may run."""
-    with sqlite3.connect(provider.env["RELAY_DB"], timeout=30) as db:
+    with sqlite3.connect(provider.env["DATABASE"], timeout=30) as db:
         db.executemany("INSERT INTO domain (name, mode, socket, created) "
                        "VALUES (?1, 'odmr', ?1, 0)",
                        ((f"d{n}.many.test",) for n in range(1000)))
-    db.close()
-    with sqlite3.connect(provider.env["STATE_DB"], timeout=30) as db:
         db.executemany(
             "INSERT INTO tag (queue_id, domain, sender, recipients, size, "
             "client, arrived, open) VALUES (?1, 'd' || (?1 % 1000) || "

@@ -237,7 +237,7 @@ def test_no_message_waits_for_its_tag(milter):
 
 def test_messages_of_the_same_milliseconds_share_a_commit(milter):
     """The log ahead of the database grows with every commit."""
-    log = milter.state.with_name(milter.state.name + "-wal")
+    log = milter.database.with_name(milter.database.name + "-wal")
     exchange(milter, 1)
     milter.settle()
     before = log.stat().st_size

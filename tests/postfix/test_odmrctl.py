@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 """odmrctl as a program: what it prints, what it refuses and with which code.
 
-Needs neither root nor Postfix: two databases in a temporary directory.
+Needs neither root nor Postfix: a database and Postfix's tables in a
+temporary directory.
 """
 
 import json
@@ -18,7 +19,7 @@ import time
 
 import pytest
 
-from odmr.sandbox import temporary_directory
+from odmr.sandbox import no_postfix, temporary_directory
 
 BUILD = pathlib.Path(
     os.environ.get("ODMR_BUILD", pathlib.Path(__file__).parents[2] / "build")
@@ -32,14 +33,16 @@ class Odmrctl:
     def __init__(self, directory):
         self.dir = directory / "db"
         self.conf = directory / "odmr.conf"
-        self.relay = self.dir / "relay.db"
-        self.state = self.dir / "state.db"
+        self.database = self.dir / "odmr.db"
         self.conf.write_text(
-            f"relay_database = {self.relay}\n"
-            f"state_database = {self.state}\n"
+            f"database = {self.database}\n"
+            f"domain_table = lmdb:{self.dir}/domains\n"
+            f"etrn_table = lmdb:{self.dir}/etrn_names\n"
+            f"postfix_config_directory = {directory}/postfix\n"
             "user = nobody\n"
             "postfix_user = daemon\n"
         )
+        no_postfix(directory / "postfix")
 
     def run(self, *args, stdin=b""):
         if isinstance(stdin, str):
@@ -87,14 +90,14 @@ class Odmrctl:
         names = ", ".join(row)
         marks = ", ".join("?" * len(row))
         self.sql(
-            self.state,
+            self.database,
             f"INSERT INTO tag ({names}) VALUES ({marks})",
             *row.values(),
         )
 
     def add_session(self, session_id, pid):
         self.sql(
-            self.state,
+            self.database,
             "INSERT INTO session (id, pid, account, client, domains, state, "
             "delivered, bytes, since, noted) VALUES (?, ?, 'tessa', "
             "'2001:db8::1', 'a.example' || char(10) || 'b.example', "
@@ -203,14 +206,11 @@ def test_init_can_be_repeated_and_keeps_everything(customer):
 
 
 def test_files_keep_owner_and_mode_after_changes(customer):
-    for path, mode in ((customer.relay, 0o640), (customer.state, 0o600)):
+    table = customer.dir / "domains.lmdb"
+    for path, mode in ((customer.database, 0o600), (table, 0o644)):
         assert stat.S_IMODE(path.stat().st_mode) == mode
-    if os.geteuid() == 0:
-        nobody, daemon = pwd.getpwnam("nobody"), pwd.getpwnam("daemon")
-        assert customer.dir.stat().st_uid == nobody.pw_uid
-        assert customer.relay.stat().st_uid == nobody.pw_uid
-        assert customer.relay.stat().st_gid == daemon.pw_gid
-        assert customer.state.stat().st_uid == nobody.pw_uid
+        if os.geteuid() == 0:
+            assert path.stat().st_uid == pwd.getpwnam("nobody").pw_uid
 
 
 def test_init_that_cannot_make_its_directory_says_which(bare):
@@ -257,7 +257,7 @@ def test_what_is_no_domain_is_refused(ctl, name):
     assert done.returncode == os.EX_DATAERR
     shown = re.sub(r"[\0-\x1f\x7f]", "?", name)
     assert f'odmrctl: "{shown}" is no domain name: it ' in done.stderr.decode()
-    assert ctl.sql(ctl.relay, "SELECT * FROM domain") == []
+    assert ctl.sql(ctl.database, "SELECT * FROM domain") == []
 
 
 def test_duplicate_domain_is_refused_in_any_spelling(ctl):
@@ -278,12 +278,12 @@ def test_domain_set_changes_only_what_is_given(ctl):
     ctl.ok("domain", "set", "a.example", "--nexthop", "[192.0.2.9]:2525")
     ctl.ok("domain", "set", "a.example", "--mode", "hold")
     row = "SELECT mode, nexthop FROM domain"
-    assert ctl.sql(ctl.relay, row) == [("hold", "[192.0.2.9]:2525")]
+    assert ctl.sql(ctl.database, row) == [("hold", "[192.0.2.9]:2525")]
     ctl.ok("domain", "set", "a.example", "--nexthop", "")
-    assert ctl.sql(ctl.relay, row) == [("hold", None)]
+    assert ctl.sql(ctl.database, row) == [("hold", None)]
     ctl.ok("domain", "set", "a.example", "--nexthop", "mail.example")
     ctl.ok("domain", "set", "a.example", "--mode", "odmr")
-    assert ctl.sql(ctl.relay, row) == [("odmr", None)]
+    assert ctl.sql(ctl.database, row) == [("odmr", None)]
     ctl.refused(os.EX_USAGE, "domain", "set", "a.example")
 
 
@@ -356,13 +356,13 @@ def test_what_is_no_next_hop_is_refused(ctl, nexthop):
     )
     assert "next hop" in text
     assert ("brackets" in text) == (nexthop == "2001:db8::1")
-    assert ctl.sql(ctl.relay, "SELECT * FROM domain") == []
+    assert ctl.sql(ctl.database, "SELECT * FROM domain") == []
 
 
 def test_next_hop_may_be_typed_as_it_is_spelled(ctl):
     ctl.ok("domain", "add", "a.example", "--mode", "backup",
            "--nexthop", "Mäil.example:25")
-    assert ctl.sql(ctl.relay, "SELECT nexthop FROM domain") == \
+    assert ctl.sql(ctl.database, "SELECT nexthop FROM domain") == \
         [("xn--mil-qla.example:25",)]
 
 
@@ -370,7 +370,7 @@ def test_next_hop_may_be_typed_as_it_is_spelled(ctl):
 def test_bare_ipv4_next_hop_gets_its_brackets(ctl, port):
     ctl.ok("domain", "add", "a.example", "--mode", "backup",
            "--nexthop", "192.0.2.1" + port)
-    assert ctl.sql(ctl.relay, "SELECT nexthop FROM domain") == \
+    assert ctl.sql(ctl.database, "SELECT nexthop FROM domain") == \
         [("[192.0.2.1]" + port,)]
 
 
@@ -406,14 +406,14 @@ def test_removed_domain_leaves_grants_and_says_what_mail_stays(customer):
 def test_account_keeps_no_readable_password_unless_asked(ctl):
     ctl.ok("account", "add", "tessa", stdin="pencil\n")
     ctl.ok("account", "add", "--cram-md5", "fetchmail", stdin="eraser")
-    rows = ctl.sql(ctl.state, "SELECT login, scram, password FROM account")
+    rows = ctl.sql(ctl.database, "SELECT login, scram, password FROM account")
     assert [row[::2] for row in rows] == [
         ("tessa", None),
         ("fetchmail", "eraser"),
     ]
     for _, scram, _ in rows:
         assert re.fullmatch(r"SCRAM-SHA-256\$4096:[^$]+\$[^:]+:.+", scram)
-    assert b"pencil" not in ctl.state.read_bytes()
+    assert b"pencil" not in ctl.database.read_bytes()
     assert re.search("cram-md5 +no", ctl.ok("account", "show", "tessa"))
     assert re.search("cram-md5 +yes", ctl.ok("account", "show", "fetchmail"))
 
@@ -444,13 +444,13 @@ def test_bad_password_is_refused_with_its_reason(ctl, password, why):
         os.EX_DATAERR, "account", "add", "tessa", stdin=password
     )
     assert why in text
-    assert ctl.sql(ctl.state, "SELECT * FROM account") == []
+    assert ctl.sql(ctl.database, "SELECT * FROM account") == []
 
 
 def test_password_of_255_octets_is_taken_whole(ctl):
     password = "p" * 255
     ctl.ok("account", "add", "tessa", "--cram-md5", stdin=password + "\n")
-    rows = ctl.sql(ctl.state, "SELECT password FROM account")
+    rows = ctl.sql(ctl.database, "SELECT password FROM account")
     assert rows == [(password,)]
 
 
@@ -482,7 +482,7 @@ def test_password_typed_at_a_terminal_is_not_echoed(ctl):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, rest
     os.close(fd)
     assert b"pencil" not in rest
-    assert ctl.sql(ctl.state, "SELECT password FROM account") == [("pencil",)]
+    assert ctl.sql(ctl.database, "SELECT password FROM account") == [("pencil",)]
 
 
 @pytest.mark.parametrize(
@@ -516,7 +516,7 @@ def test_duplicate_account_is_refused_and_unchanged(ctl):
         os.EX_DATAERR, "account", "add", "tessa", stdin="other\n"
     )
     assert "tessa" in text and "already" in text
-    assert ctl.sql(ctl.state, "SELECT password FROM account") == [("pencil",)]
+    assert ctl.sql(ctl.database, "SELECT password FROM account") == [("pencil",)]
 
 
 @pytest.mark.parametrize("seconds", ["-1", "1h", "", "99999999999"])
@@ -548,15 +548,15 @@ def test_unknown_account_is_named(ctl, verb):
 
 def test_passwd_says_what_becomes_of_cram_md5(ctl):
     ctl.ok("account", "add", "tessa", "--cram-md5", stdin="pencil\n")
-    before = ctl.sql(ctl.state, "SELECT scram FROM account")
+    before = ctl.sql(ctl.database, "SELECT scram FROM account")
     said = ctl.ok("account", "passwd", "tessa", stdin="eraser\n")
     assert "CRAM-MD5 is off" in said and "--cram-md5" in said
-    rows = ctl.sql(ctl.state, "SELECT password FROM account")
+    rows = ctl.sql(ctl.database, "SELECT password FROM account")
     assert rows == [(None,)]
-    assert ctl.sql(ctl.state, "SELECT scram FROM account") != before
+    assert ctl.sql(ctl.database, "SELECT scram FROM account") != before
     said = ctl.ok("account", "passwd", "tessa", "--cram-md5", stdin="nib\n")
     assert "CRAM-MD5 is on" in said
-    rows = ctl.sql(ctl.state, "SELECT password FROM account")
+    rows = ctl.sql(ctl.database, "SELECT password FROM account")
     assert rows == [("nib",)]
 
 
@@ -567,7 +567,7 @@ def test_account_is_disabled_enabled_and_removed(customer):
     assert re.search("state +enabled", customer.ok("account", "show", "tessa"))
     customer.ok("account", "remove", "tessa")
     assert "tessa" not in customer.ok("account", "list")
-    assert customer.sql(customer.state, "SELECT * FROM access") == []
+    assert customer.sql(customer.database, "SELECT * FROM access") == []
 
 
 def test_domain_may_be_granted_to_several_accounts(customer):
@@ -718,7 +718,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
     customer.add_tag("4Q2", "a.example", size=200, arrived=1700000000)
     customer.add_tag("4Q3", "a.example", state="delivered", open=0)
     customer.sql(
-        customer.state,
+        customer.database,
         "INSERT INTO collected VALUES ('a.example', 1700000200, 7, 900)",
     )
     customer.ok("domain", "add", "b.example", "--mode", "hold")
@@ -771,7 +771,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
     }
 
 
-def test_status_of_empty_databases_is_empty_lists(ctl):
+def test_status_of_an_empty_database_is_empty_lists(ctl):
     assert json.loads(ctl.ok("status", "--json")) == {
         "domains": [],
         "sessions": [],
@@ -799,7 +799,7 @@ def test_tables_fit_80_columns(ctl):
         last_answer="450 4.2.1 the mailbox is busy, come again",
     )
     ctl.sql(
-        ctl.state,
+        ctl.database,
         "INSERT INTO collected VALUES "
         "('quite-a-long-domain-name.example', 1, 999999999, 9)",
     )
@@ -887,7 +887,7 @@ def test_what_a_peer_sent_cannot_break_json_or_a_terminal(customer):
     nasty = 'q"b\\c\x1b[2J\x7f\u00e9\U0001f4e7'
     customer.add_tag("4Q1", "a.example", sender=nasty, last_answer=nasty)
     customer.sql(
-        customer.state,
+        customer.database,
         "UPDATE tag SET recipients = CAST(? AS TEXT)",
         b"bad\xff\xed\xa0\x80\xc0\xaf\xf4\x90\x80\x80\xe2\x82",
     )
@@ -900,23 +900,23 @@ def test_what_a_peer_sent_cannot_break_json_or_a_terminal(customer):
     assert all(" " <= c <= "~" or c == "\n" for c in table)
 
 
-# ---- databases that cannot be used
+# ---- a database that cannot be used
 
 
 def test_missing_database_is_named_and_nothing_is_created(bare):
     text = bare.refused(os.EX_TEMPFAIL, "status", "--json")
-    assert f"{bare.relay}: missing" in text
+    assert f"{bare.database}: missing" in text
     assert not bare.dir.exists()
 
 
 def test_damaged_database_gives_no_half_json(customer):
-    customer.state.write_bytes(b"garbage " * 1000)
+    customer.database.write_bytes(b"garbage " * 1000)
     text = customer.refused(os.EX_TEMPFAIL, "status", "--json")
-    assert str(customer.state) in text
+    assert str(customer.database) in text
 
 
 def test_newer_database_is_refused_by_every_command(customer):
-    customer.sql(customer.state, "PRAGMA user_version = 99")
+    customer.sql(customer.database, "PRAGMA user_version = 99")
     text = customer.refused(os.EX_TEMPFAIL, "account", "list")
     assert "version 99" in text
     text = customer.refused(os.EX_CANTCREAT, "init")
@@ -925,23 +925,27 @@ def test_newer_database_is_refused_by_every_command(customer):
 
 def test_lock_is_waited_for(customer):
     """It is released once odmrctl has run into it."""
-    db = sqlite3.connect(customer.relay, isolation_level=None)
+    db = sqlite3.connect(customer.database, isolation_level=None)
     db.execute("BEGIN EXCLUSIVE")
     child = subprocess.Popen(
-        [BUILD / "odmrctl", "-c", customer.conf, "domain", "list"],
-        stdout=subprocess.PIPE,
-        text=True,
+        [BUILD / "odmrctl", "-c", customer.conf, "domain", "add", "b.example"],
     )
     deadline = time.monotonic() + 20
-    while not has_open(child.pid, customer.relay):
+    while not has_open(child.pid, customer.database):
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     assert child.poll() is None
     db.execute("ROLLBACK")
     db.close()
-    out, _ = child.communicate(timeout=30)
-    assert child.returncode == 0
-    assert "a.example" in out
+    assert child.wait(timeout=30) == 0
+    assert "b.example" in customer.ok("domain", "list")
+
+
+def test_reader_does_not_wait_for_a_writer(customer):
+    db = sqlite3.connect(customer.database, isolation_level=None)
+    db.execute("BEGIN EXCLUSIVE")
+    assert "a.example" in customer.ok("domain", "list")
+    db.close()
 
 
 def has_open(pid, path):

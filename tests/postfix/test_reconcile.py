@@ -39,7 +39,7 @@ def reconcile(sandbox):
 @pytest.fixture
 def sql(sandbox):
     def run(statement, *values):
-        with sqlite3.connect(sandbox.env["STATE_DB"], timeout=20) as db:
+        with sqlite3.connect(sandbox.env["DATABASE"], timeout=20) as db:
             return db.execute(statement, values).fetchall()
     return run
 
@@ -359,7 +359,7 @@ def test_shipped_commands_run_it_as_the_user_of_the_daemons(
     party.wait_until_held(1)
     reconcile()  # as root, whose files it must be able to use
     sql("DELETE FROM tag WHERE domain = ?", party.domain)
-    user = pwd.getpwuid(os.stat(sandbox.env["STATE_DB"]).st_uid)
+    user = pwd.getpwuid(os.stat(sandbox.env["DATABASE"]).st_uid)
     here = [word.replace("/etc/odmr/odmr.conf", sandbox.conf).replace(
         "/usr/local/sbin/odmrctl", str(copy)) for word in command()]
     done = subprocess.run(

@@ -86,7 +86,7 @@ def test_env_names_ports_that_answer_and_files_that_exist(sandbox):
     assert probe.greets(int(env.pop("ODMRS_PORT")), env["TLS_CA"])
     assert set(env) == {
         "POSTFIX_CONFIG", "ODMR_CONF", "TLS_CA", "MAIL_LOG", "ODMRD_PID_FILE",
-        "MILTER_PID_FILE", "RELAY_DB", "STATE_DB"}
+        "MILTER_PID_FILE", "DATABASE"}
     for name, path in env.items():
         assert Path(path).exists(), name
         assert path.startswith(f"{sandbox.directory}/"), name
@@ -129,7 +129,7 @@ def test_no_other_domain_is_relayed(domains, domain):
 
 
 def test_odmrds_user_may_flush_without_set_gid_rights(domains):
-    user = pwd.getpwuid(os.stat(domains.env["STATE_DB"]).st_uid)
+    user = pwd.getpwuid(os.stat(domains.env["DATABASE"]).st_uid)
     postdrop = grp.getgrnam("postdrop").gr_gid
 
     def flush(domain):

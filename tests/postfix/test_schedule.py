@@ -34,7 +34,7 @@ def nothing_is_left(provider, server):
     yield
     subprocess.run(["/usr/sbin/postsuper", "-c", provider.config, "-d", "ALL"],
                    stderr=subprocess.DEVNULL, check=True, timeout=60)
-    with sqlite3.connect(provider.env["STATE_DB"], timeout=20) as state:
+    with sqlite3.connect(provider.env["DATABASE"], timeout=20) as state:
         state.execute("DELETE FROM tag")
     state.close()
     for path in server.maildir.glob("new/*"):
@@ -78,7 +78,7 @@ def here(provider, command, domain):
 
 def daemon_user(provider):
     """Who stands for the user odmr in the sandbox."""
-    status = os.stat(provider.env["STATE_DB"])
+    status = os.stat(provider.env["DATABASE"])
     return pwd.getpwuid(status.st_uid)
 
 

@@ -30,14 +30,13 @@ def give(party, count):
     """So many domains more; those with mail are the party's first ones."""
     env = party.provider.env
     names = [(f"{number}.{party.domain}",) for number in range(count)]
-    with sqlite3.connect(env["RELAY_DB"], timeout=20) as relay:
-        relay.executemany("INSERT INTO domain (name, mode, socket, created) "
-                          "VALUES (?1, 'odmr', ?1, 1)", names)
-    relay.close()
-    with sqlite3.connect(env["STATE_DB"], timeout=20) as state:
-        state.executemany("INSERT INTO access SELECT id, ? FROM account WHERE "
-                          f"login = '{party.login}'", names)
-    state.close()
+    with sqlite3.connect(env["DATABASE"], timeout=20) as db:
+        db.executemany("INSERT INTO domain (name, mode, socket, created) "
+                       "VALUES (?1, 'odmr', ?1, 1)", names)
+        db.executemany("INSERT INTO access SELECT id, ? FROM account WHERE "
+                       f"login = '{party.login}'", names)
+    db.close()
+    party.provider.odmrctl("table")
     return [name for name, in names]
 
 

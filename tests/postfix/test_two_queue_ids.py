@@ -137,7 +137,7 @@ def wait_until_filtered(party, told, count=MESSAGES):
 def figures(sandbox, domain):
     """What usage says of all days: messages that came, that were delivered,
     and that had another end."""
-    with sqlite3.connect(sandbox.env["STATE_DB"], timeout=30) as db:
+    with sqlite3.connect(sandbox.env["DATABASE"], timeout=30) as db:
         [row] = db.execute(
             "SELECT sum(messages), sum(delivered), sum(refused + expired + "
             "vanished) FROM usage WHERE domain = ?", [domain]).fetchall()
@@ -164,7 +164,7 @@ def expect_held(party):
 
 def age(party):
     """What is not in the queue counts as missing only after a minute."""
-    with sqlite3.connect(party.provider.env["STATE_DB"], timeout=30) as db:
+    with sqlite3.connect(party.provider.env["DATABASE"], timeout=30) as db:
         db.execute("UPDATE tag SET arrived = arrived - 100 WHERE domain = ?",
                    [party.domain])
     db.close()

@@ -28,7 +28,7 @@ def impatient(sandbox):
 
 def sql(provider, statement, *values):
     with contextlib.closing(
-            sqlite3.connect(provider.env["STATE_DB"], timeout=20)) as db, db:
+            sqlite3.connect(provider.env["DATABASE"], timeout=20)) as db, db:
         return db.execute(statement, values).fetchall()
 
 
@@ -36,7 +36,7 @@ def outdate(provider):
     """Nobody has compared the tags with the queue for a long time, and longer
     ago the milter was started."""
     sql(provider, "UPDATE reconciled SET began = ?", int(time.time()) - AGO)
-    os.utime(provider.env["STATE_DB"] + ".untagged", (1, 1))
+    os.utime(provider.env["DATABASE"] + ".untagged", (1, 1))
 
 
 @contextlib.contextmanager

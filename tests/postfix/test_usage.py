@@ -29,7 +29,7 @@ NASTY = "\x1b[2J\r\n\"'<b>\x7f\u00e9"
 
 def add_usage(ctl, day, account, domain, **figures):
     names = ["day", "account", "domain", *figures]
-    ctl.sql(ctl.state,
+    ctl.sql(ctl.database,
             f"INSERT INTO usage ({', '.join(names)}) "
             f"VALUES ({', '.join('?' * len(names))})",
             day, account, domain, *figures.values())
@@ -90,21 +90,21 @@ def test_every_table_fits_80_columns_whatever_the_figures(ctl):
     domain = "quite-a-long-domain-name-for-a-column.example"
     for name in (domain, LONG_DOMAIN):
         ctl.ok("domain", "add", name)
-        ctl.sql(ctl.state, "INSERT OR REPLACE INTO collected "
+        ctl.sql(ctl.database, "INSERT OR REPLACE INTO collected "
                 "VALUES (?, 1, ?, 9)", name, HUGE)
         add_usage(ctl, time.strftime("%Y-%m-%d"), "an-account-of@some.example",
                   name, **{figure: HUGE // 3 for figure in (
                       "messages", "bytes", "delivered", "delivered_bytes",
                       "refused", "expired", "vanished", "peak", "sessions",
                       "seconds")})
-    ctl.sql(ctl.state, "INSERT INTO waiting VALUES (?, ?, ?)", domain, HUGE,
+    ctl.sql(ctl.database, "INSERT INTO waiting VALUES (?, ?, ?)", domain, HUGE,
             HUGE)
     ctl.add_tag("4dJ3Xz1QwLz2K9bT4567", domain, attempts=10**9,
                 last_answer="450 " + "the mailbox is busy, come again " * 9 +
                 "x" * 300 + NASTY * 20,
                 sender="a-sender-with-a-name-that-is-long@sender.example")
     ctl.add_session("0123456789ABCDEF", os.getpid())
-    ctl.sql(ctl.state, "UPDATE session SET delivered = ?1, bytes = ?1, "
+    ctl.sql(ctl.database, "UPDATE session SET delivered = ?1, bytes = ?1, "
             "in_flight = ?1, rate = ?1, domains = ?2", HUGE, domain)
     for command in (["status"], ["sessions"], ["usage"], ["queue"],
                     ["message", "4dJ3Xz1QwLz2K9bT4567"]):
@@ -207,7 +207,7 @@ def test_csv_has_no_formulas(ctl, login):
 
 def test_hostile_text_is_harmless_in_all_forms(ctl):
     add_usage(ctl, "2026-10-01", NASTY, NASTY)
-    ctl.sql(ctl.state, "INSERT INTO usage (day, account, domain) VALUES "
+    ctl.sql(ctl.database, "INSERT INTO usage (day, account, domain) VALUES "
             "('2026-10-02', CAST(? AS TEXT), 'x')", b"bad\xff\xc0\xaf")
     for form in ([], ["--csv"]):
         said = ctl.ok("usage", *form, "--from", "2026-10-01",
@@ -334,31 +334,29 @@ def test_account_set_says_what_is_wrong(customer, arguments, code, word):
     ["account", "set", "tessa", "--linger", "1"],
     ["account", "list", "--json"]])
 def test_database_that_cannot_be_used_means_later(history, command):
-    history.sql(history.state, "PRAGMA user_version = 99")
+    history.sql(history.database, "PRAGMA user_version = 99")
     assert "newer than this program's" in history.refused(
         os.EX_TEMPFAIL, *command)
     for suffix in ("", "-wal", "-shm"):
-        history.state.with_name("state.db" + suffix).unlink(missing_ok=True)
-    assert "state.db: missing" in history.refused(os.EX_TEMPFAIL, *command)
+        history.database.with_name("odmr.db" + suffix).unlink(missing_ok=True)
+    assert "odmr.db: missing" in history.refused(os.EX_TEMPFAIL, *command)
 
 
 @pytest.fixture
 def crowd(ctl):
     """100,000 messages for 1,000 domains."""
-    with sqlite3.connect(ctl.relay) as relay:
-        relay.executemany(
+    with sqlite3.connect(ctl.database) as db:
+        db.executemany(
             "INSERT INTO domain (name, mode, socket, created) "
             "VALUES (?1, 'odmr', ?1, 1)",
             [(f"d{number}.example",) for number in range(1000)])
-    relay.close()
-    with sqlite3.connect(ctl.state) as state:
-        state.executemany(
+        db.executemany(
             "INSERT INTO tag (queue_id, domain, sender, recipients, size, "
             "client, arrived, open) VALUES (?, ?, 's@sender.example', "
             "'r@d.example', 4096, '192.0.2.1', ?, 1)",
             [(f"4A{number:06}", f"d{number % 1000}.example",
               1700000000 + number) for number in range(100_000)])
-    state.close()
+    db.close()
     return ctl
 
 

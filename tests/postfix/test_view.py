@@ -63,7 +63,7 @@ def as_odmr(sandbox, *arguments):
     postqueue believes him where the configuration is."""
     program = sandbox.directory / "sbin" / "odmrctl"
     shutil.copy(BUILD / "odmrctl", program)
-    odmr = pwd.getpwuid(os.stat(sandbox.env["STATE_DB"]).st_uid)
+    odmr = pwd.getpwuid(os.stat(sandbox.env["DATABASE"]).st_uid)
     return subprocess.run(
         [program, "-c", sandbox.conf, *arguments],
         user=odmr.pw_uid, group="postdrop", extra_groups=[],
@@ -194,7 +194,7 @@ def test_delete_shows_all_recipients_that_the_message_still_has(
     wait_for(lambda: party.held() == 2, 30, "two tags")
     party.wait_until_tried(1)
     queue_id, = queue_ids(sandbox, "one.test")
-    with sqlite3.connect(sandbox.env["STATE_DB"]) as state:
+    with sqlite3.connect(sandbox.env["DATABASE"]) as state:
         state.execute("DELETE FROM tag WHERE domain = 'two.test'")
     state.close()
     said = sandbox.odmrctl("delete", queue_id, "--yes")
@@ -208,7 +208,7 @@ def test_message_without_a_tag_can_be_deleted(sandbox, party):
     party.send(text(1))
     party.wait_until_held(1)
     queue_id, = queue_ids(sandbox, party.domain)
-    with sqlite3.connect(sandbox.env["STATE_DB"]) as state:
+    with sqlite3.connect(sandbox.env["DATABASE"]) as state:
         state.execute("DELETE FROM tag WHERE queue_id = ?", (queue_id,))
     state.close()
     assert "nothing is known" in refused(
@@ -307,7 +307,7 @@ def test_delete_refuses_while_the_database_cannot_be_read(sandbox, party):
     queue_id, = queue_ids(sandbox, party.domain)
     conf = sandbox.directory / "elsewhere.conf"
     conf.write_text(open(sandbox.conf, encoding="ascii").read().replace(
-        sandbox.env["STATE_DB"], f"{sandbox.directory}/none/state.db"))
+        sandbox.env["DATABASE"], f"{sandbox.directory}/none/odmr.db"))
     done = subprocess.run(
         [BUILD / "odmrctl", "-c", conf, "delete", queue_id, "--yes"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,

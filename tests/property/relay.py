@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""An odmrd for many runs at once, and its state.db."""
+"""An odmrd for many runs at once, and its odmr.db."""
 
 import re
 import sqlite3
@@ -22,7 +22,7 @@ class Relay:
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(self.odmrd.dir / "server.pem",
                                  self.odmrd.dir / "server.key")
-        self.db = sqlite3.connect(self.odmrd.dir / "state.db", timeout=20,
+        self.db = sqlite3.connect(self.odmrd.dir / "odmr.db", timeout=20,
                                   isolation_level=None)
 
     def begin(self, login, linger):

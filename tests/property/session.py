@@ -115,7 +115,7 @@ class Session:
 
     def _wrong_tags(self, domains):
         if self.relay.in_session(domains):
-            return "the session is still in state.db"
+            return "the session is still in odmr.db"
         for message in self.messages:
             if message.late:
                 continue

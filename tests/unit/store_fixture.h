@@ -22,7 +22,7 @@
 enum { BUSY_MS = 50 };
 
 struct fixture {
-	char top[64], dir[96], relay[128], state[128];
+	char top[64], dir[96], database[128];
 	char user[16], postfix_user[16];
 	struct conf conf;
 	struct store *store;
@@ -43,12 +43,10 @@ fixture_make(void **arg)
 	if (mkdtemp(f->top) == NULL)
 		return -1;
 	snprintf(f->dir, sizeof(f->dir), "%s/db", f->top);
-	snprintf(f->relay, sizeof(f->relay), "%s/relay.db", f->dir);
-	snprintf(f->state, sizeof(f->state), "%s/state.db", f->dir);
+	snprintf(f->database, sizeof(f->database), "%s/odmr.db", f->dir);
 	strcpy(f->user, "nobody");
 	strcpy(f->postfix_user, "daemon");
-	f->conf.relay_database = f->relay;
-	f->conf.state_database = f->state;
+	f->conf.database = f->database;
 	f->conf.user = f->user;
 	f->conf.postfix_user = f->postfix_user;
 	f->store = store_new(&f->conf, BUSY_MS);
@@ -79,7 +77,7 @@ fixture_remove(void **arg)
 	return system(command);
 }
 
-/* A test with a store in which the databases are. */
+/* A test with a store in which the database is. */
 #define STORE_TEST(name)                                                       \
 	cmocka_unit_test_setup_teardown(                                       \
 	    name, fixture_make_initialised, fixture_remove)

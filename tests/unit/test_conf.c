@@ -65,7 +65,7 @@ an_empty_file_gives_the_defaults(void **state)
 	(void)state;
 	load(&conf, "");
 	assert_string_equal(conf.user, "odmr");
-	assert_string_equal(conf.relay_database, "/var/lib/odmr/relay.db");
+	assert_string_equal(conf.database, "/var/lib/odmr/odmr.db");
 	assert_string_equal(conf.tls_cert_file, "");
 	assert_int_equal(conf.auth_time_limit, 120);
 	assert_int_equal(conf.line_length_limit, 16 * 1024);

@@ -104,7 +104,7 @@ assert_tag(struct fixture *f, const char *id, const char *expected)
 	sqlite3 *db;
 	char text[256] = "no tag";
 
-	assert_int_equal(sqlite3_open(f->state, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(f->database, &db), SQLITE_OK);
 	assert_int_equal(
 	    sqlite3_prepare_v2(db,
 		"SELECT state || ' ' || open || ' ' || delivered || ' ' || "
@@ -215,7 +215,7 @@ what_is_logged_before_the_tag_settles_it_when_it_comes(void **arg)
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 2 a@b.test");
 	assert_int_equal(settled.delivered, 1);
-	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM early", "0");
 }
 
 /* a@b.test became x@b.test, and the tag came between the two lines. */
@@ -262,7 +262,7 @@ nothing_is_kept_that_no_tag_will_come_for(void **arg)
 		 "B1: removed\n" ODMR "B2: to=<a@o.test>" SOCKET_TIMES SENT);
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
-	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM early", "0");
 }
 
 static void
@@ -276,14 +276,14 @@ what_is_kept_is_bounded_in_age_and_number(void **arg)
 		append(SMTP "A2: to=<a@b.test>" RELAY_TIMES DEFERRED);
 	follow(f);
 	follow(f);
-	assert_answer(f->state, "SELECT count(*) FROM early", "10000");
-	assert_answer(
-	    f->state, "SELECT count(*) FROM early WHERE queue_id = 'A1'", "0");
-	db = open_beside(f->state);
+	assert_answer(f->database, "SELECT count(*) FROM early", "10000");
+	assert_answer(f->database,
+	    "SELECT count(*) FROM early WHERE queue_id = 'A1'", "0");
+	db = open_beside(f->database);
 	execute(db, "UPDATE early SET kept = kept - 3700");
 	sqlite3_close(db);
 	follow(f);
-	assert_answer(f->state, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM early", "0");
 }
 
 static void
@@ -411,7 +411,7 @@ logs_that_came_after_it_are_read_in_their_order(void **arg)
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 5 b@b.test");
 	follow(f);
-	assert_answer(f->state, "SELECT group_concat(last_answer) FROM tag",
+	assert_answer(f->database, "SELECT group_concat(last_answer) FROM tag",
 	    "250 2.0.0 Ok");
 }
 
@@ -489,7 +489,7 @@ what_cannot_be_saved_is_read_again(void **arg)
 
 	tag(f, "A1", "b.test", "a@b.test\nb@b.test", 2);
 	append(SMTP "A1: to=<a@b.test>" RELAY_TIMES SENT);
-	assert_int_equal(sqlite3_open(f->state, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(f->database, &db), SQLITE_OK);
 	sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	assert_false(mail_log_follow(
 	    &f->conf, f->store, &settled, error, sizeof(error)));

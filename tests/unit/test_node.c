@@ -284,7 +284,7 @@ domain_hides_the_queue_of_its_name_even_if_not_allowed(void **arg)
 static void
 damage(struct fixture *f, const char *sql)
 {
-	sqlite3 *db = open_beside(f->relay);
+	sqlite3 *db = open_beside(f->database);
 
 	execute(db, sql);
 	sqlite3_close(db);
@@ -306,7 +306,7 @@ database_that_cannot_be_used_is_no_answer(void **arg)
 	assert_int_equal(find_for(f, NULL, "mine", text), STORE_OK);
 	damage(f, "DROP TABLE queue_name");
 	assert_int_equal(find_for(f, NULL, "mine", text), STORE_FAILED);
-	assert_int_equal(unlink(f->state), 0);
+	assert_int_equal(unlink(f->database), 0);
 	assert_int_equal(find_for(f, NULL, "a.org", text), STORE_FAILED);
 }
 

@@ -117,7 +117,7 @@ unattempted(struct settle *settle, int64_t ago_ms)
 static sqlite3 *
 lock(struct fixture *f)
 {
-	sqlite3 *other = open_beside(f->state);
+	sqlite3 *other = open_beside(f->database);
 
 	execute(other, "BEGIN IMMEDIATE");
 	return other;
@@ -203,12 +203,12 @@ notes_wait_until_the_database_can_be_written(void **arg)
 	settle_tx(settle, &delivery);
 	settle_end(settle, &session);
 	assert_int_equal(unattempted(settle, TOO_LONG_MS), -1);
-	assert_answer(f->state, TAG_STATE, "held");
+	assert_answer(f->database, TAG_STATE, "held");
 	unlock(other);
 	assert_int_equal(unattempted(settle, 0), 0);
-	assert_answer(f->state, TAG_STATE, "delivered");
-	assert_answer(f->state, SESSIONS, "0");
-	assert_answer(f->state, ENDED, "1/5");
+	assert_answer(f->database, TAG_STATE, "delivered");
+	assert_answer(f->database, SESSIONS, "0");
+	assert_answer(f->database, ENDED, "1/5");
 	assert_null(doubted);
 	settle_free(&settle);
 }
@@ -224,11 +224,11 @@ a_row_yields_its_room_to_what_counts(void **arg)
 	settle_session(settle, &session);
 	unlock(other);
 	assert_int_equal(unattempted(settle, 0), 0);
-	assert_answer(f->state, SESSIONS, "0");
+	assert_answer(f->database, SESSIONS, "0");
 	/* The end brings what the row would have told. */
 	settle_end(settle, &session);
 	settle_free(&settle);
-	assert_answer(f->state, ENDED, "1/5");
+	assert_answer(f->database, ENDED, "1/5");
 }
 
 static void
@@ -244,8 +244,8 @@ a_dead_odmrd_s_sessions_end_however_long_that_takes(void **arg)
 	assert_int_equal(unattempted(settle, TOO_LONG_MS), -1);
 	unlock(other);
 	assert_int_equal(unattempted(settle, 0), 0);
-	assert_answer(f->state, SESSIONS, "0");
-	assert_answer(f->state, ENDED, "1/5");
+	assert_answer(f->database, SESSIONS, "0");
+	assert_answer(f->database, ENDED, "1/5");
 	settle_free(&settle);
 }
 
@@ -277,7 +277,7 @@ what_cannot_be_written_at_the_end_is_given_up(void **arg)
 	settle_tx(settle, &delivery);
 	settle_free(&settle);
 	unlock(other);
-	assert_answer(f->state, TAG_STATE, "held");
+	assert_answer(f->database, TAG_STATE, "held");
 }
 
 int

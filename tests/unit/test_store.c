@@ -39,26 +39,11 @@ held(struct fixture *f)
 /* ---- files ----------------------------------------------------------- */
 
 static void
-relay_keeps_a_rollback_journal_and_state_a_wal(void **arg)
+journal_is_a_wal(void **arg)
 {
 	struct fixture *f = *arg;
 
-	assert_answer(f->relay, "PRAGMA journal_mode", "delete");
-	assert_answer(f->state, "PRAGMA journal_mode", "wal");
-}
-
-static void
-relay_that_was_put_into_wal_mode_is_put_back(void **arg)
-{
-	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->relay);
-
-	base_close(&f->store->bases[RELAY]);
-	execute(db, "PRAGMA journal_mode = WAL");
-	sqlite3_close(db);
-	assert_int_equal(
-	    store_domain_get(f->store, "example.org", NULL, NULL), STORE_NONE);
-	assert_answer(f->relay, "PRAGMA journal_mode", "delete");
+	assert_answer(f->database, "PRAGMA journal_mode", "wal");
 }
 
 static void
@@ -73,7 +58,7 @@ init_again_keeps_what_is_there(void **arg)
 }
 
 static void
-assert_owner(const char *path, mode_t mode, const char *user, gid_t gid)
+assert_owner(const char *path, mode_t mode, const char *user)
 {
 	struct stat st;
 
@@ -82,29 +67,24 @@ assert_owner(const char *path, mode_t mode, const char *user, gid_t gid)
 	if (geteuid() != 0)
 		return;
 	assert_int_equal(st.st_uid, getpwnam(user)->pw_uid);
-	if (gid != (gid_t)-1)
-		assert_int_equal(st.st_gid, gid);
 }
 
 static void
 files_have_their_owner_and_mode_also_after_writes(void **arg)
 {
 	struct fixture *f = *arg;
-	gid_t postfix = getpwnam(f->postfix_user)->pw_gid;
 	struct tag tag = a_tag("1");
 	char wal[160];
 
-	assert_int_equal(chmod(f->state, 0666), 0);
-	assert_int_equal(chmod(f->relay, 0666), 0);
+	assert_int_equal(chmod(f->database, 0666), 0);
 	assert_ok(f, store_init(f->store));
 	assert_ok(
 	    f, store_domain_add(f->store, "example.org", MODE_ODMR, NULL));
 	assert_ok(f, store_tag_add(f->store, &tag));
-	snprintf(wal, sizeof(wal), "%s-wal", f->state);
-	assert_owner(f->dir, 0755, f->user, (gid_t)-1);
-	assert_owner(f->relay, 0640, f->user, postfix);
-	assert_owner(f->state, 0600, f->user, (gid_t)-1);
-	assert_owner(wal, 0600, f->user, (gid_t)-1);
+	snprintf(wal, sizeof(wal), "%s-wal", f->database);
+	assert_owner(f->dir, 0755, f->user);
+	assert_owner(f->database, 0600, f->user);
+	assert_owner(wal, 0600, f->user);
 }
 
 static void
@@ -115,15 +95,15 @@ init_does_not_follow_a_link(void **arg)
 
 	snprintf(target, sizeof(target), "%s/target", f->top);
 	assert_int_equal(close(open(target, O_CREAT | O_WRONLY, 0644)), 0);
-	assert_int_equal(unlink(f->state), 0);
-	assert_int_equal(symlink(target, f->state), 0);
+	assert_int_equal(unlink(f->database), 0);
+	assert_int_equal(symlink(target, f->database), 0);
 	assert_int_equal(store_init(f->store), STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), f->state));
-	assert_owner(target, 0644, "root", (gid_t)-1);
-	assert_int_equal(unlink(f->state), 0);
-	assert_int_equal(link(target, f->state), 0);
+	assert_non_null(strstr(store_error(f->store), f->database));
+	assert_owner(target, 0644, "root");
+	assert_int_equal(unlink(f->database), 0);
+	assert_int_equal(link(target, f->database), 0);
 	assert_int_equal(store_init(f->store), STORE_FAILED);
-	assert_owner(target, 0644, "root", (gid_t)-1);
+	assert_owner(target, 0644, "root");
 }
 
 static void
@@ -136,7 +116,7 @@ init_as_root_refuses_a_directory_that_the_user_cannot_write(void **arg)
 	assert_int_equal(mkdir(f->dir, 0755), 0);
 	assert_int_equal(store_init(f->store), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "must belong to user"));
-	assert_int_equal(access(f->relay, F_OK), -1);
+	assert_int_equal(access(f->database, F_OK), -1);
 	strcpy(f->user, "no-such-user");
 	assert_int_equal(store_init(f->store), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "no-such-user"));
@@ -149,16 +129,16 @@ upgrade_applies_the_steps_that_are_missing(void **arg)
 {
 	struct fixture *f = *arg;
 
-	f->store->bases[STATE].schema = one_step;
+	f->store->schema = one_step;
 	assert_ok(f, store_init(f->store));
-	assert_answer(f->state, "PRAGMA user_version", "1");
-	assert_answer(f->state, "SELECT count(*) FROM a", "0");
-	f->store->bases[STATE].schema = three_steps;
+	assert_answer(f->database, "PRAGMA user_version", "1");
+	assert_answer(f->database, "SELECT count(*) FROM a", "0");
+	f->store->schema = three_steps;
 	assert_ok(f, store_init(f->store));
 	assert_ok(f, store_init(f->store));
-	assert_answer(f->state, "PRAGMA user_version", "3");
-	assert_answer(f->state, "SELECT count(*) FROM a", "1");
-	assert_answer(f->state, "SELECT count(*) FROM c", "0");
+	assert_answer(f->database, "PRAGMA user_version", "3");
+	assert_answer(f->database, "SELECT count(*) FROM a", "1");
+	assert_answer(f->database, "SELECT count(*) FROM c", "0");
 }
 
 static void
@@ -166,20 +146,20 @@ upgrade_that_fails_changes_nothing(void **arg)
 {
 	struct fixture *f = *arg;
 
-	f->store->bases[STATE].schema = one_step;
+	f->store->schema = one_step;
 	assert_ok(f, store_init(f->store));
-	f->store->bases[STATE].schema = bad_third_step;
+	f->store->schema = bad_third_step;
 	assert_int_equal(store_init(f->store), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "schema version 3"));
-	assert_answer(f->state, "PRAGMA user_version", "1");
-	assert_answer(f->state, "SELECT count(*) FROM a", "0");
+	assert_answer(f->database, "PRAGMA user_version", "1");
+	assert_answer(f->database, "SELECT count(*) FROM a", "0");
 }
 
 static void
 newer_schema_is_refused(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	execute(db, "PRAGMA user_version = 99");
 	sqlite3_close(db);
@@ -189,7 +169,7 @@ newer_schema_is_refused(void **arg)
 	assert_non_null(
 	    strstr(store_error(f->store), "schema version 99, newer"));
 	assert_int_equal(store_init(f->store), STORE_FAILED);
-	assert_answer(f->state, "PRAGMA user_version", "99");
+	assert_answer(f->database, "PRAGMA user_version", "99");
 }
 
 static void
@@ -197,13 +177,13 @@ older_schema_is_upgraded_by_init_alone(void **arg)
 {
 	struct fixture *f = *arg;
 
-	f->store->bases[STATE].schema = one_step;
+	f->store->schema = one_step;
 	assert_ok(f, store_init(f->store));
-	base_close(&f->store->bases[STATE]);
-	f->store->bases[STATE].schema = three_steps;
+	base_close(f->store);
+	f->store->schema = three_steps;
 	assert_int_equal(store_session_clear(f->store), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "odmrctl init"));
-	assert_answer(f->state, "PRAGMA user_version", "1");
+	assert_answer(f->database, "PRAGMA user_version", "1");
 }
 
 /* ---- faults ---------------------------------------------------------- */
@@ -214,15 +194,14 @@ missing_database_is_not_created_and_not_no(void **arg)
 	struct fixture *f = *arg;
 
 	store_free(&f->store);
-	assert_int_equal(unlink(f->relay) | unlink(f->state), 0);
+	assert_int_equal(unlink(f->database), 0);
 	f->store = store_new(&f->conf, BUSY_MS);
 	assert_int_equal(store_granted(f->store, 1, "a.org"), STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), "state.db: missing"));
+	assert_non_null(strstr(store_error(f->store), "odmr.db: missing"));
 	assert_int_equal(
 	    store_domain_get(f->store, "a.org", NULL, NULL), STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), "relay.db: missing"));
-	assert_int_equal(access(f->state, F_OK), -1);
-	assert_int_equal(access(f->relay, F_OK), -1);
+	assert_non_null(strstr(store_error(f->store), "odmr.db: missing"));
+	assert_int_equal(access(f->database, F_OK), -1);
 	assert_ok(f, store_init(f->store));
 	assert_int_equal(store_granted(f->store, 1, "a.org"), STORE_NONE);
 }
@@ -236,11 +215,11 @@ deleted_database_is_noticed_and_used_again_when_back(void **arg)
 
 	assert_ok(f, store_tag_add(f->store, &tag));
 	snprintf(away, sizeof(away), "%s/away", f->dir);
-	assert_int_equal(rename(f->state, away), 0);
+	assert_int_equal(rename(f->database, away), 0);
 	assert_int_equal(store_tag_add(f->store, &tag), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "missing"));
 	assert_int_equal(store_begin(f->store), STORE_FAILED);
-	assert_int_equal(rename(away, f->state), 0);
+	assert_int_equal(rename(away, f->database), 0);
 	assert_int_equal(held(f), 1);
 }
 
@@ -252,7 +231,7 @@ replaced_database_is_the_one_that_is_used(void **arg)
 	assert_ok(
 	    f, store_domain_add(f->store, "example.org", MODE_ODMR, NULL));
 	assert_int_equal(fixture_make_initialised((void **)&other), 0);
-	assert_int_equal(rename(other->relay, f->relay), 0);
+	assert_int_equal(rename(other->database, f->database), 0);
 	assert_int_equal(
 	    store_domain_get(f->store, "example.org", NULL, NULL), STORE_NONE);
 	fixture_remove((void **)&other);
@@ -278,19 +257,20 @@ damaged_database_fails_until_it_is_repaired(void **arg)
 
 	assert_ok(
 	    f, store_domain_add(f->store, "example.org", MODE_ODMR, NULL));
-	file = fopen(f->relay, "re");
+	base_close(f->store); /* all of it is in the file then */
+	file = fopen(f->database, "re");
 	assert_non_null(file);
 	len = fread(good, 1, sizeof(good), file);
 	fclose(file);
 	memset(bad, 'x', sizeof(bad));
-	write_file(f->relay, bad, sizeof(bad));
+	write_file(f->database, bad, sizeof(bad));
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
 		    store_domain_get(f->store, "example.org", NULL, NULL),
 		    STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "not a database"));
 	assert_int_equal(store_init(f->store), STORE_FAILED);
-	write_file(f->relay, good, len);
+	write_file(f->database, good, len);
 	assert_ok(f, store_domain_get(f->store, "example.org", NULL, NULL));
 }
 
@@ -298,25 +278,23 @@ static void
 locked_database_fails_in_time_and_works_afterwards(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *relay = open_beside(f->relay), *state = open_beside(f->state);
+	sqlite3 *beside = open_beside(f->database);
 	struct tag tag = a_tag("1");
 	struct timespec before, after;
 
 	clock_gettime(CLOCK_MONOTONIC, &before);
-	execute(relay, "BEGIN EXCLUSIVE");
-	execute(state, "BEGIN IMMEDIATE");
-	assert_int_equal(store_domain_get(f->store, "example.org", NULL, NULL),
-	    STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), "locked"));
+	execute(beside, "BEGIN IMMEDIATE");
+	assert_int_equal(
+	    store_domain_get(f->store, "example.org", NULL, NULL), STORE_NONE);
 	assert_int_equal(store_tag_add(f->store, &tag), STORE_FAILED);
+	assert_non_null(strstr(store_error(f->store), "locked"));
 	assert_int_equal(store_begin(f->store), STORE_FAILED);
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	assert_true((after.tv_sec - before.tv_sec) * 1000 +
 		(after.tv_nsec - before.tv_nsec) / 1000000 >=
 	    2 * BUSY_MS);
 	assert_int_equal(held(f), 0);
-	sqlite3_close(relay);
-	sqlite3_close(state);
+	sqlite3_close(beside);
 	assert_int_equal(
 	    store_domain_get(f->store, "example.org", NULL, NULL), STORE_NONE);
 	assert_ok(f, store_tag_add(f->store, &tag));
@@ -332,7 +310,7 @@ full_disk_fails_and_spoils_the_transaction(void **arg)
 	memset(recipients, 'r', sizeof(recipients) - 1);
 	large.recipients = recipients;
 	assert_int_equal(held(f), 0);
-	execute(f->store->bases[STATE].db, "PRAGMA max_page_count = 20");
+	execute(f->store->db, "PRAGMA max_page_count = 20");
 	assert_ok(f, store_begin(f->store));
 	assert_ok(f, store_tag_add(f->store, &tag));
 	assert_int_equal(store_tag_add(f->store, &large), STORE_FAILED);
@@ -340,7 +318,7 @@ full_disk_fails_and_spoils_the_transaction(void **arg)
 	assert_int_equal(store_tag_add(f->store, &tag), STORE_FAILED);
 	assert_int_equal(store_commit(f->store), STORE_FAILED);
 	assert_int_equal(held(f), 0);
-	execute(f->store->bases[STATE].db, "PRAGMA max_page_count = 10000");
+	execute(f->store->db, "PRAGMA max_page_count = 10000");
 	assert_ok(f, store_tag_add(f->store, &large));
 }
 
@@ -348,7 +326,7 @@ static void
 missing_table_fails_and_is_not_none(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	assert_int_equal(store_granted(f->store, 1, "a.org"), STORE_NONE);
 	execute(db, "DROP TABLE access");
@@ -361,17 +339,17 @@ missing_table_fails_and_is_not_none(void **arg)
 static bool
 has_mark(struct fixture *f)
 {
-	return sqlite3_exec(f->store->bases[STATE].db, "SELECT * FROM mark",
-		   NULL, NULL, NULL) == SQLITE_OK;
+	return sqlite3_exec(f->store->db, "SELECT * FROM mark", NULL, NULL,
+		   NULL) == SQLITE_OK;
 }
 
 static void
 fault_makes_a_new_connection_and_a_lock_does_not(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
-	execute(f->store->bases[STATE].db, "CREATE TEMP TABLE mark (x)");
+	execute(f->store->db, "CREATE TEMP TABLE mark (x)");
 	execute(db, "BEGIN IMMEDIATE");
 	assert_int_equal(store_session_clear(f->store), STORE_FAILED);
 	execute(db, "ROLLBACK");
@@ -399,9 +377,9 @@ transaction_is_all_or_nothing(void **arg)
 	assert_ok(f, store_begin(f->store));
 	assert_ok(f, store_tag_add(f->store, &one));
 	assert_ok(f, store_tag_add(f->store, &two));
-	assert_answer(f->state, "SELECT count(*) FROM tag", "0");
+	assert_answer(f->database, "SELECT count(*) FROM tag", "0");
 	assert_ok(f, store_commit(f->store));
-	assert_answer(f->state, "SELECT count(*) FROM tag", "2");
+	assert_answer(f->database, "SELECT count(*) FROM tag", "2");
 }
 
 /* A sender of NULL breaks a constraint: that statement fails, SQLite's
@@ -465,8 +443,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(relay_keeps_a_rollback_journal_and_state_a_wal),
-		STORE_TEST(relay_that_was_put_into_wal_mode_is_put_back),
+		STORE_TEST(journal_is_a_wal),
 		STORE_TEST(init_again_keeps_what_is_there),
 		STORE_TEST(files_have_their_owner_and_mode_also_after_writes),
 		STORE_TEST(init_does_not_follow_a_link),

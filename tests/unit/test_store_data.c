@@ -148,6 +148,9 @@ grants_are_of_one_account_and_listed_by_name(void **arg)
 	int64_t a = add_account(f, "a"), b = add_account(f, "b");
 	char names[64] = "";
 
+	assert_ok(f, store_domain_add(f->store, "c.org", MODE_ODMR, NULL));
+	assert_ok(f, store_domain_add(f->store, "z.org", MODE_ODMR, NULL));
+	assert_int_equal(store_grant(f->store, a, "x.org"), STORE_NONE);
 	assert_ok(f, store_grant(f->store, a, "z.org"));
 	assert_ok(f, store_grant(f->store, a, "c.org"));
 	assert_ok(f, store_grant(f->store, b, "c.org"));
@@ -239,7 +242,7 @@ count_held(struct fixture *f, const char *session)
 }
 
 #define assert_tag(f, expected)                                                \
-	assert_answer((f)->state,                                              \
+	assert_answer((f)->database,                                           \
 	    "SELECT state || ' open ' || open || ' delivered ' || delivered "  \
 	    "|| ' attempts ' || attempts || ' tried ' || tried "               \
 	    "|| ' settled ' || ifnull(settled, '-') FROM tag",                 \
@@ -311,7 +314,7 @@ message_that_no_recipient_took_is_refused(void **arg)
 	settle(f, "1", "s", 0, 2, 0);
 	assert_tag(
 	    f, "refused open 0 delivered 0 attempts 1 tried 0 settled 5000");
-	assert_answer(f->state, "SELECT count(*) FROM collected", "0");
+	assert_answer(f->database, "SELECT count(*) FROM collected", "0");
 }
 
 static void
@@ -370,7 +373,7 @@ static void
 size_that_was_not_told_is_that_of_what_was_transferred(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	add_tag(f, "1", 1, 10);
 	add_tag(f, "2", 1, 10);
@@ -381,14 +384,14 @@ size_that_was_not_told_is_that_of_what_was_transferred(void **arg)
 	settle(f, "1", "s", 1, 0, 0);
 	settle(f, "2", "s", 0, 0, 1);
 	settle(f, "3", "s", 1, 0, 0);
-	assert_answer(f->state,
+	assert_answer(f->database,
 	    "SELECT group_concat(size) FROM (SELECT size FROM tag "
 	    "ORDER BY queue_id)",
 	    "100,0,77");
 	assert_answer(
-	    f->state, "SELECT sum(delivered_bytes) FROM usage", "177");
-	assert_answer(f->state, "SELECT sum(bytes) FROM usage", "177");
-	assert_answer(f->state, "SELECT bytes FROM waiting", "0");
+	    f->database, "SELECT sum(delivered_bytes) FROM usage", "177");
+	assert_answer(f->database, "SELECT sum(bytes) FROM usage", "177");
+	assert_answer(f->database, "SELECT bytes FROM waiting", "0");
 }
 
 static void
@@ -398,7 +401,7 @@ late_tag_completes_what_settled_the_message_before(void **arg)
 
 	settle_unknown(f, "1", "s", 1, 0, 0);
 	add_tag(f, "1", 2, 10);
-	assert_answer(f->state,
+	assert_answer(f->database,
 	    "SELECT client || ' ' || sender || ' ' || length(recipients) "
 	    "|| ' ' || state || ' ' || arrived FROM tag",
 	    "192.0.2.1 s@b.org 15 delivered 5000");
@@ -409,7 +412,7 @@ static void
 kept_answer_does_not_change_a_finished_tag(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	add_tag(f, "1", 1, 10);
 	execute(db, "UPDATE tag SET state = 'left', open = 0, settled = 7");
@@ -436,8 +439,8 @@ unknown_message_that_is_kept_gets_no_tag(void **arg)
 	struct fixture *f = *arg;
 
 	settle_unknown(f, "1", "s", 1, 0, 1);
-	assert_answer(f->state, "SELECT count(*) FROM tag", "0");
-	assert_answer(f->state, "SELECT delivered FROM collected", "1");
+	assert_answer(f->database, "SELECT count(*) FROM tag", "0");
+	assert_answer(f->database, "SELECT delivered FROM collected", "1");
 }
 
 static void
@@ -452,7 +455,7 @@ collected_counts_messages_and_their_bytes(void **arg)
 	assert_ok(f, store_begin(f->store));
 	settle(f, "2", "s", 1, 1, 0);
 	assert_ok(f, store_commit(f->store));
-	assert_answer(f->state,
+	assert_answer(f->database,
 	    "SELECT domain || ' ' || last || ' ' || delivered || ' ' || bytes "
 	    "FROM collected",
 	    "a.org 5000 2 200");
@@ -464,7 +467,7 @@ static void
 looking_up_one_domain_does_not_read_the_others(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 	int steps = 0, scanned = 0;
 
 	execute(db,
@@ -479,7 +482,7 @@ looking_up_one_domain_does_not_read_the_others(void **arg)
 	assert_int_equal(count_held(f, "s"), 1);
 	assert_int_equal(store_granted(f->store, 1, "a.org"), STORE_NONE);
 	settle(f, "mine", "s", 1, 0, 0);
-	for (struct statement *s = f->store->bases[STATE].statements; s != NULL;
+	for (struct statement *s = f->store->statements; s != NULL;
 	     s = s->next) {
 		steps += sqlite3_stmt_status(
 		    s->handle, SQLITE_STMTSTATUS_VM_STEP, 0);

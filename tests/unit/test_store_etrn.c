@@ -196,9 +196,9 @@ database_that_cannot_be_used_is_no_permission_and_no_refusal(void **arg)
 
 	add_domain(f, "a.org");
 	assert_ok(f, store_etrn_allow(f->store, "a.org", "0.0.0.0/0"));
-	assert_int_equal(unlink(f->relay), 0);
+	assert_int_equal(unlink(f->database), 0);
 	assert_int_equal(address_may(f, "192.0.2.1", "a.org"), STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), f->relay));
+	assert_non_null(strstr(store_error(f->store), f->database));
 	assert_int_equal(may_any(f, "192.0.2.1", NULL, 0), STORE_FAILED);
 }
 
@@ -248,7 +248,7 @@ static void
 look_up_among_10000_domains_and_networks_takes_2_ms_at_most(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->relay);
+	sqlite3 *db = open_beside(f->database);
 	double took[101], begin;
 
 	execute(db,

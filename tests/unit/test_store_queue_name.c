@@ -76,16 +76,16 @@ change_that_fails_is_taken_back_whole(void **arg)
 	struct fixture *f = *arg;
 
 	make_names(f);
-	execute(f->store->bases[RELAY].db,
+	execute(f->store->db,
 	    "CREATE TEMP TRIGGER fault BEFORE DELETE ON queue_name "
 	    "WHEN old.domain = 'b.org' "
 	    "BEGIN SELECT RAISE(ABORT, 'such a fault'); END");
-	assert_ok(f, store_queue_name_begin(f->store));
+	assert_ok(f, store_begin(f->store));
 	assert_ok(f, store_queue_name_remove(f->store, "two", "a.org"));
 	assert_int_equal(
 	    store_queue_name_remove(f->store, "two", "b.org"), STORE_FAILED);
 	assert_non_null(strstr(store_error(f->store), "such a fault"));
-	store_queue_name_rollback(f->store);
+	store_rollback(f->store);
 	assert_names(f, "two", "two=a.org two=b.org ");
 }
 
@@ -108,14 +108,14 @@ database_that_cannot_be_used_is_not_empty(void **arg)
 	char text[256] = "";
 
 	make_names(f);
-	assert_int_equal(unlink(f->relay), 0);
+	assert_int_equal(unlink(f->database), 0);
 	assert_int_equal(
 	    store_queue_name_each(f->store, "one", join, text), STORE_FAILED);
 	assert_int_equal(
 	    store_queue_name_add(f->store, "one", "a.org"), STORE_FAILED);
 	assert_int_equal(
 	    store_queue_name_remove(f->store, "one", NULL), STORE_FAILED);
-	assert_non_null(strstr(store_error(f->store), f->relay));
+	assert_non_null(strstr(store_error(f->store), f->database));
 }
 
 int

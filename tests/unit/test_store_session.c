@@ -87,7 +87,7 @@ expect_usage(struct fixture *f, const char *account, const char *expected)
 	    "SELECT sum(sessions) || ' ' || sum(seconds) FROM usage "
 	    "WHERE domain = '' AND account = '%s'",
 	    account);
-	assert_answer(f->state, sql, expected);
+	assert_answer(f->database, sql, expected);
 }
 
 static void

@@ -124,7 +124,7 @@ database_that_cannot_be_used_is_no_answer(void **arg)
 	struct fixture *f = *arg;
 	struct standing a = add_account(f, "a");
 
-	assert_int_equal(rename(f->state, f->relay), 0);
+	assert_int_equal(unlink(f->database), 0);
 	assert_int_equal(stands(f, &a), STORE_FAILED);
 }
 

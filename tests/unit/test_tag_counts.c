@@ -12,7 +12,7 @@
 static void
 change(struct fixture *f, const char *sql)
 {
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	execute(db, sql);
 	sqlite3_close(db);
@@ -38,7 +38,7 @@ static void
 expect_waiting(struct fixture *f, const char *expected)
 {
 	assert_answer(
-	    f->state, "SELECT held || ' ' || bytes FROM waiting", expected);
+	    f->database, "SELECT held || ' ' || bytes FROM waiting", expected);
 }
 
 /* "messages bytes delivered/their bytes refused expired vanished" of one day
@@ -56,7 +56,7 @@ expect_usage(struct fixture *f, const char *day, const char *account,
 	    "WHERE day = date(%s, 'unixepoch', 'localtime') "
 	    "AND domain = 'a.org' AND account = '%s'",
 	    day, account);
-	assert_answer(f->state, sql, expected);
+	assert_answer(f->database, sql, expected);
 }
 
 static void
@@ -75,7 +75,7 @@ message_that_comes_waits_and_is_counted(void **arg)
 static void
 expect_peak(struct fixture *f, const char *expected)
 {
-	assert_answer(f->state,
+	assert_answer(f->database,
 	    "SELECT group_concat(account || ':' || peak) FROM usage "
 	    "WHERE domain = 'a.org' AND day > '2023-12-31'",
 	    expected);
@@ -97,7 +97,7 @@ peak_is_the_most_that_was_held_at_a_time(void **arg)
 	expect_peak(f, ":2");
 	change(f, "UPDATE tag SET state = 'held', settled = NULL");
 	expect_peak(f, ":3");
-	assert_answer(f->state,
+	assert_answer(f->database,
 	    "SELECT max(peak) FROM usage WHERE day < '2023-12-31'", "0");
 }
 
@@ -141,7 +141,7 @@ peak_of_a_day_on_which_mail_just_waits_is_noted(void **arg)
 	assert_ok(f, store_peaks_note(f->store));
 	assert_ok(f, store_peaks_note(f->store));
 	expect_peak(f, "owner:2");
-	assert_answer(f->state, "SELECT count(*) FROM usage", "1");
+	assert_answer(f->database, "SELECT count(*) FROM usage", "1");
 }
 
 static void

@@ -203,7 +203,7 @@ operator(struct fixture *f)
 			fail_msg("%s", store_error(f->store));
 		return;
 	}
-	db = open_beside(f->state);
+	db = open_beside(f->database);
 	execute(db, changes[any(5)]);
 	sqlite3_close(db);
 }
@@ -239,7 +239,7 @@ reconcile(struct fixture *f)
 static void
 look(struct fixture *f, unsigned life, int step)
 {
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 	sqlite3_stmt *stmt;
 
 	for (size_t i = 0; i < sizeof(laws) / sizeof(laws[0]); i++) {
@@ -276,7 +276,7 @@ counts_agree_with_the_tags_through_a_random_life(void **arg)
 	static unsigned lives;
 	const char *again = getenv("SEED");
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->state);
+	sqlite3 *db = open_beside(f->database);
 
 	execute(db, beside);
 	sqlite3_close(db);

@@ -6,23 +6,24 @@ from faults import main
 
 def make_old(p):
     """The domains are no new ones any more, and a timer reconciles."""
-    p.sql(p.relay, "UPDATE domain SET created = 1")
-    p.sql(p.state, "UPDATE reconciled SET began = strftime('%s', 'now')")
+    p.sql(p.database, "UPDATE domain SET created = 1")
+    p.sql(p.database, "UPDATE reconciled SET began = strftime('%s', 'now')")
 
 
 def local(name):
     return lambda p: p.main(name, "localhost, a.test")
 
 
-def without_spelling(table):
-    return lambda p: p.edit(
-        p.etc / f"{table}.cf", lambda text: text.replace(
-            " OR\n    name = (SELECT name FROM spelling WHERE utf8 = '%s')", ""))
+def without_spelling(setting):
+    """Only the names in A-labels."""
+    return main(setting, "inline:{a.test=odmr:unix:odmr/a.test, b.test=relay:, "
+                "h.test=odmr:unix:odmr/h.test, "
+                "xn--b-xka.test=odmr:unix:odmr/xn--b-xka.test}")
 
 
 def loop(p):
-    p.sql(p.relay, "UPDATE domain SET nexthop = "
-          f"'[127.0.0.1]:{p.sandbox.port}' WHERE name = 'b.test'")
+    p.ctl("domain", "set", "b.test", "--nexthop",
+          f"[127.0.0.1]:{p.sandbox.port}")
 
 
 def relayhost(p):
@@ -37,7 +38,7 @@ FAULTS = [
     ("not_relayed_in_utf8", "not-relayed", without_spelling("relay_domains")),
     ("not_flushed_in_utf8", "not-flushed",
      without_spelling("fast_flush_domains")),
-    ("no_transport_in_utf8", "no-transport", without_spelling("transport")),
+    ("no_transport_in_utf8", "no-transport", without_spelling("transport_maps")),
     ("mydestination_in_utf8", "local-domain",
      main("mydestination", "localhost, bü.test")),
     ("list_in_itself", "map-failed",
@@ -48,37 +49,37 @@ FAULTS = [
      main("transport_maps", "inline:{a.test=odmr:unix:odmr/a.test}")),
     ("wrong_transport", "wrong-transport",
      lambda p: p.main("transport_maps", "inline:{a.test=smtp:[127.0.0.1]}, "
-                      f"sqlite:{p.etc}/transport.cf")),
+                      f"lmdb:{p.lib}/domains")),
     ("hold_leaks", "wrong-transport",
      lambda p: p.main("transport_maps", "inline:{h.test=smtp:[127.0.0.1]}, "
-                      f"sqlite:{p.etc}/transport.cf")),
+                      f"lmdb:{p.lib}/domains")),
     ("mydestination", "local-domain", local("mydestination")),
     ("mailboxes", "local-domain", local("virtual_mailbox_domains")),
     ("aliases", "local-domain", local("virtual_alias_domains")),
     ("no_table", "map-failed",
      lambda p: p.main("relay_domains", f"hash:{p.directory}/none, "
-                      f"sqlite:{p.etc}/relay_domains.cf")),
+                      f"lmdb:{p.lib}/domains")),
     ("disabled", "no-account",
-     lambda p: p.sql(p.state, "UPDATE account SET disabled = 1")),
+     lambda p: p.sql(p.database, "UPDATE account SET disabled = 1")),
     ("nothing_granted", "no-domain",
-     lambda p: p.sql(p.state, "INSERT INTO account (login, scram, created) "
+     lambda p: p.sql(p.database, "INSERT INTO account (login, scram, created) "
                      "VALUES ('ann', 'x', 1)")),
     ("loop", "loop", loop),
     ("relayhost", "relayhost-loop", relayhost),
     ("untagged", "tags-disagree",
-     lambda p: p.sql(p.state, "DELETE FROM tag WHERE id = 1")),
+     lambda p: p.sql(p.database, "DELETE FROM tag WHERE id = 1")),
     ("mail_gone", "tags-disagree",
-     lambda p: p.sql(p.state, "INSERT INTO tag (queue_id, domain, sender, "
+     lambda p: p.sql(p.database, "INSERT INTO tag (queue_id, domain, sender, "
                      "recipients, size, client, arrived, open) VALUES "
                      "('x', 'a.test', '', 'r@a.test', 1, '', 1, 1)")),
     ("set_apart", "set-apart",
-     lambda p: p.sql(p.state, "UPDATE tag SET suspect = 3, faults = 3, "
+     lambda p: p.sql(p.database, "UPDATE tag SET suspect = 3, faults = 3, "
                      "faulted = unixepoch() WHERE id = 1")),
     ("never_reconciled", "reconcile-late",
-     lambda p: p.sql(p.relay, "UPDATE domain SET created = created - 3600")),
+     lambda p: p.sql(p.database, "UPDATE domain SET created = created - 3600")),
     ("reconciled_long_ago", "reconcile-late",
      lambda p: (make_old(p), p.sql(
-         p.state, "UPDATE reconciled SET began = began - 1810"))),
+         p.database, "UPDATE reconciled SET began = began - 1810"))),
     ("set_twice", "postqueue-warns",
      lambda p: p.edit(p.postfix / "main.cf", lambda text: text +
                       "\nrelayhost = [a.example]\nrelayhost =\n")),

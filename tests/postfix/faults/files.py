@@ -4,6 +4,7 @@
 import os
 import re
 import shutil
+import subprocess
 
 
 def no_user(p):
@@ -45,12 +46,11 @@ def other_place(p):
     p.odmr_conf("socket_directory", path)
 
 
-def other_database(p):
-    old = p.directory / "lib" / "old.db"
-    shutil.copy2(p.relay, old)
-    shutil.chown(old, p.relay.owner(), p.relay.group())
-    p.edit(p.etc / "transport.cf",
-           lambda text: text.replace("relay.db", "old.db"))
+def postmap(p, option, *, table="domains", text=""):
+    user = p.database.owner()
+    subprocess.run(["/usr/sbin/runuser", "-u", user, "--", "/usr/sbin/postmap",
+                    "-c", p.postfix, *option.split(), f"lmdb:{p.lib}/{table}"],
+                   input=text, text=True, check=True, timeout=60)
 
 
 FAULTS = [
@@ -72,16 +72,27 @@ FAULTS = [
     ("key_of_root", "key-unreadable",
      lambda p: os.chown(p.etc / "server.key", 0, 0)),
     ("no_key", "key-unreadable", lambda p: (p.etc / "server.key").unlink()),
-    ("other_database", "map-database", other_database),
-    ("no_state_db", "database-unusable", lambda p: p.state.unlink()),
+    ("no_file", "database-unusable", lambda p: p.database.unlink()),
     ("newer_schema", "database-unusable",
-     lambda p: p.sql(p.state, "PRAGMA user_version = 99")),
+     lambda p: p.sql(p.database, "PRAGMA user_version = 99")),
     ("no_database", "database-unusable",
-     lambda p: p.state.write_bytes(b"this is no database" * 100)),
-    ("owner", "database-owner", lambda p: os.chown(p.state, 0, 0)),
-    ("wal", "relay-wal",
-     lambda p: p.sql(p.relay, "PRAGMA journal_mode = wal")),
-    ("unreadable_relay", "relay-unreadable", lambda p: p.relay.chmod(0o600)),
-    ("writable_relay", "relay-writable", lambda p: p.relay.chmod(0o660)),
-    ("exposed_state", "state-exposed", lambda p: p.state.chmod(0o640)),
+     lambda p: p.database.write_bytes(b"this is no database" * 100)),
+    ("owner", "database-owner", lambda p: os.chown(p.database, 0, 0)),
+    ("exposed", "database-exposed", lambda p: p.database.chmod(0o640)),
+    ("no_lmdb", "table-type", lambda p: p.programs(
+        postconf='case "$*" in *-m) echo hash ;; '
+        '*) exec /usr/sbin/postconf "$@" ;; esac')),
+    ("table_of_root", "table-owner",
+     lambda p: os.chown(p.lib / "domains.lmdb", 0, 0)),
+    ("writable_table", "table-owner",
+     lambda p: (p.lib / "etrn_names.lmdb").chmod(0o666)),
+    ("entry_missing", "table-stale",
+     lambda p: postmap(p, "-d a.test")),
+    ("entry_too_many", "table-stale",
+     lambda p: postmap(p, "-i", table="etrn_names", text="x y\n")),
+    ("no_table_file", "table-stale",
+     lambda p: (p.lib / "domains.lmdb").unlink()),
+    ("changed_in_the_database", "table-stale", lambda p: p.sql(
+        p.database, "UPDATE domain SET mode = 'backup', nexthop = '[192.0.2.9]'"
+        " WHERE name = 'a.test'")),
 ]

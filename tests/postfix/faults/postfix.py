@@ -22,9 +22,6 @@ FAULTS = [
      lambda p: (p.postfix / "main.cf").unlink()),
     ("postconf_fails", "postfix-unreadable",
      lambda p: p.programs(postconf="exit 1")),
-    ("no_sqlite", "postfix-sqlite", lambda p: p.programs(
-        postconf='case "$*" in *-m) echo hash ;; '
-        '*) exec /usr/sbin/postconf "$@" ;; esac')),
     ("short_ids", "short-queue-ids", main("enable_long_queue_ids", "no")),
     ("lifetime_5d", "queue-lifetime", main("maximal_queue_lifetime", "5d")),
     ("lifetime_in_hours", "queue-lifetime",
@@ -37,8 +34,7 @@ FAULTS = [
     ("flush_users", "queue-users", main("authorized_flush_users", "root")),
     ("mailq_users", "queue-users", main("authorized_mailq_users", "")),
     ("proxied", "proxied-flush",
-     lambda p: p.main("fast_flush_domains", "proxy:sqlite:"
-                      f"{p.original}/etc/odmr/relay_domains.cf")),
+     lambda p: p.main("fast_flush_domains", f"proxy:lmdb:{p.lib}/domains")),
     ("no_odmr", "odmr-missing", lambda p: p.postconf("-MX", "odmr/unix")),
     ("odmr_smtp", "odmr-command",
      lambda p: p.field("odmr/unix", "command", "smtp")),

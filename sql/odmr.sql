@@ -1,4 +1,34 @@
--- state.db, version 1: what only the toolkit reads (owner odmr, 0600, WAL).
+-- The database, version 1 (owner odmr, 0600, WAL). Only the toolkit reads it;
+-- Postfix has tables of its own, which odmrctl writes from it.
+
+-- A long domain's socket is named by the id, and a session may listen there
+-- longer than the domain lives: an id is given only once.
+CREATE TABLE domain (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	name    TEXT NOT NULL UNIQUE,       -- A-label form, lower case
+	mode    TEXT NOT NULL CHECK (mode IN ('odmr', 'backup', 'hold')),
+	nexthop TEXT,                       -- as in transport(5); NULL: its MX
+	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
+	created INTEGER NOT NULL
+);
+
+-- Who may start a domain's deliveries by ETRN, besides the accounts that have
+-- a grant of it: a network in its canonical text (lib/network.h), or
+-- "login:" and a login.
+CREATE TABLE etrn (
+	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+	who    TEXT NOT NULL,
+	PRIMARY KEY (domain, who)
+) WITHOUT ROWID;
+CREATE INDEX etrn_who ON etrn (who);
+
+-- What an ETRN may name instead of a domain: it means all domains of the name.
+CREATE TABLE queue_name (
+	name   TEXT NOT NULL,
+	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
+	PRIMARY KEY (name, domain)
+) WITHOUT ROWID;
+CREATE INDEX queue_name_domain ON queue_name (domain);
 
 -- Sessions keep the id: it is never given to another account.
 CREATE TABLE account (
@@ -15,7 +45,7 @@ CREATE TABLE account (
 -- Who may collect what. A domain may be granted to several accounts.
 CREATE TABLE access (
 	account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
-	domain  TEXT NOT NULL,
+	domain  TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
 	PRIMARY KEY (account, domain)
 ) WITHOUT ROWID;
 CREATE INDEX access_domain ON access (domain);
