@@ -35,7 +35,7 @@ static const struct postmap_type {
 	{ "cdb", ".cdb", false, true },
 };
 
-static bool
+static bool __attribute__((format(printf, 2, 3)))
 complain(struct postmap *map, const char *fmt, ...)
 {
 	va_list ap;
