@@ -6,13 +6,19 @@
     probe.py milter PATH        exit 0 if a milter negotiates on the socket
 """
 
+import fcntl
+import os
 import socket
 import ssl
 import struct
 import sys
+import tempfile
+import time
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 SECONDS = 5
+CLAIM_SECONDS = 120     # in which a server has begun to listen
 
 
 def has_ipv6():
@@ -25,7 +31,24 @@ def has_ipv6():
 
 
 def free_ports(count):
-    """Ports free at this moment on 127.0.0.1 and, where there is one, ::1."""
+    """Ports free at this moment on 127.0.0.1 and, where there is one, ::1, that
+    no test took within CLAIM_SECONDS. The kernel gives a port again until
+    somebody listens, and two masters may listen on it: Postfix sets
+    SO_REUSEPORT, and every other connection goes to the wrong one."""
+    path = Path(tempfile.gettempdir(), f"odmr-test-ports.{os.getuid()}")
+    with open(path, "a+", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        since = time.time() - CLAIM_SECONDS
+        claims = [line for line in file if float(line.split()[1]) > since]
+        ports = _unclaimed({int(line.split()[0]) for line in claims}, count)
+        file.truncate(0)
+        file.writelines(claims + [f"{port} {time.time()}\n"
+                                  for port in ports])
+    return ports
+
+
+def _unclaimed(claimed, count):
     held, ports = [], []
     while len(ports) < count:
         v4 = socket.socket()
@@ -39,7 +62,8 @@ def free_ports(count):
                 v6.bind(("::1", port))
             except OSError:
                 continue
-        ports.append(port)
+        if port not in claimed:
+            ports.append(port)
     for sock in held:
         sock.close()
     return ports
