@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include <assert.h>
+#include <string.h>
+
 #include "lines.h"
 
 size_t
@@ -9,4 +12,18 @@ lines_count(const char *list)
 	for (; *list != '\0'; list++)
 		lines += *list == '\n';
 	return lines;
+}
+
+bool
+lines_next(const char **list, char *line, size_t size)
+{
+	size_t len = strcspn(*list, "\n");
+
+	if (len == 0)
+		return false;
+	assert(len < size);
+	memcpy(line, *list, len);
+	line[len] = '\0';
+	*list += len + ((*list)[len] == '\n');
+	return true;
 }

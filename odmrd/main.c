@@ -35,7 +35,7 @@
 #include "odmrd/client/peers.h"
 #include "lib/pidfile.h"
 #include "lib/privileges.h"
-#include "odmrd/delivery/ration.h"
+#include "odmrd/delivery/memory_queue.h"
 #include "odmrd/delivery/registry.h"
 #include "reload.h"
 #include "odmrd/jobs/server.h"
@@ -292,7 +292,8 @@ start_parts(struct server *server)
 	server->pulse = timer_new(server->loop, beat, server);
 	server->tls_client = tls_new_client();
 	server->budget.limit = (size_t)conf->total_buffer;
-	if (!ration_init(server) || server->tls_client == NULL ||
+	server->memory = memory_queue_new(server->loop);
+	if (server->memory == NULL || server->tls_client == NULL ||
 	    server->worker == NULL || server->hasher == NULL ||
 	    server->audit == NULL || server->settle == NULL ||
 	    server->flusher == NULL || server->census == NULL ||
@@ -327,7 +328,7 @@ free_parts(struct server *server)
 	shares_free(&server->shares);
 	timer_free(&server->stop_timer);
 	timer_free(&server->pulse);
-	ration_free(server);
+	memory_queue_free(&server->memory);
 	gsasl_done(server->sasl);
 	tls_free(&server->tls);
 	tls_free(&server->tls_client);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "odmrd/delivery/customer.h"
+#include "lib/lines.h"
 #include "lib/log.h"
 #include "session.h"
 #include "standing.h"
@@ -97,21 +97,16 @@ ask_about(struct store *store, struct person *person)
 {
 	enum store_result result;
 	long linger = person->who.linger;
-	const char *line = person->domains;
+	const char *domains = person->domains;
 	struct wanted wanted;
-	size_t len;
 
 	if (person->who.account == 0)
 		return find_held(store, person->domains);
 	result = standing_ask(store, &person->who);
 	person->lingers_otherwise = person->who.linger != linger;
-	for (; result == STORE_OK && line != NULL && *line != '\0';
-	     line += len + (line[len] == '\n')) {
-		len = strcspn(line, "\n");
-		snprintf(
-		    wanted.name, sizeof(wanted.name), "%.*s", (int)len, line);
+	while (result == STORE_OK && domains != NULL &&
+	    lines_next(&domains, wanted.name, sizeof(wanted.name)))
 		result = standing_find(store, person->who.account, &wanted);
-	}
 	return result;
 }
 

@@ -4,7 +4,6 @@
 
 #include "blame.h"
 #include "customer.h"
-#include "lmtp.h"
 #include "odmrd/jobs/settle.h"
 
 /* Should the session end now, it is because of this one. */
@@ -13,11 +12,11 @@ blame_later(struct customer *c, const struct transaction *tx)
 {
 	const char *id = tx_id(tx);
 
-	if (tx_count(tx, 2) > 0 || tx->lmtp == NULL || id == NULL ||
+	if (tx_count(tx, 2) > 0 || tx->owner == NULL || id == NULL ||
 	    strlen(id) >= sizeof(c->refused.id))
 		return;
 	strcpy(c->refused.id, id);
-	strcpy(c->refused.domain, tx->lmtp->domain);
+	strcpy(c->refused.domain, tx->domain);
 }
 
 /* Many servers close behind a refusal, or some of them. */
@@ -45,13 +44,11 @@ blame(struct customer *c)
 	bool found = blame_refused(c);
 	struct expected *e;
 
-	for (size_t i = 0; i < c->fifo_count; i++) {
-		e = &c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
-		if (e->tx == NULL || e->tx->fault != FAULT_NONE)
-			continue;
-		e->tx->fault = i == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
-	}
+	for (size_t i = 0; (e = reply_queue_at(&c->owed, i)) != NULL; i++)
+		if (e->tx != NULL && e->tx->fault == FAULT_NONE)
+			e->tx->fault =
+			    i == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
 	if (p->current != NULL && p->current->fault == FAULT_NONE)
 		p->current->fault =
-		    c->fifo_count == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
+		    c->owed.count == 0 && !found ? FAULT_LIKELY : FAULT_NEAR;
 }

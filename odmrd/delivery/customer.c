@@ -1,46 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "blame.h"
 #include "customer.h"
-#include "customer_reply.h"
 #include "ending.h"
-#include "hello.h"
 #include "lmtp.h"
 #include "lib/log.h"
 #include "registry.h"
-
-void
-identity_make_id(char id[SESSION_ID_SIZE])
-{
-	static unsigned count;
-
-	snprintf(id, SESSION_ID_SIZE, "%08llX%04X",
-	    (unsigned long long)time(NULL) & 0xffffffff, count++ & 0xffff);
-}
-
-bool
-identity_copy(struct identity *copy, const struct identity *who)
-{
-	*copy = *who;
-	if (who->login != NULL)
-		copy->login = strdup(who->login);
-	return (copy->login == NULL) == (who->login == NULL);
-}
-
-void
-customer_set_state(struct customer *c, enum customer_state state)
-{
-	/* In the order of the enum. */
-	static const char *const names[] = { "claimed", "greeting", "ehlo",
-		"helo", "securing", "ready", "lingering", "quitting", "ended" };
-
-	log_state(c->who.id, "customer", NULL, names[c->state], names[state]);
-	c->state = state;
-	live_state(c);
-}
+#include "workaround.h"
 
 static void
 bury_customer(void *dead)
@@ -53,12 +22,84 @@ bury_customer(void *dead)
 	progress_free(&c->progress);
 	share_leave(&c->share);
 	live_free(&c->live);
-	timer_free(&c->timer);
+	reply_queue_free(&c->owed);
 	timer_free(&c->stop_timer);
 	free(c->domains);
-	free(c->fifo);
 	free(c->who.login);
 	free(c);
+}
+
+/* ---- what the parts of a session tell --------------------------------------
+ */
+
+/* Memory for a reply, or time. */
+static void
+on_owed(void *owner, const char *reason)
+{
+	customer_broken(owner, reason);
+}
+
+static void
+on_quiet(void *arg)
+{
+	drain_check(arg);
+}
+
+static void
+on_drained(struct customer *c, const char *reason)
+{
+	if (c->who.linger == 0 || c->stopping != NULL)
+		customer_quit(c, reason);
+	else {
+		customer_set_state(c, CUSTOMER_LINGERING);
+		linger_begin(c);
+	}
+}
+
+static void
+on_progress(void *arg)
+{
+	struct customer *c = arg;
+	struct lmtp *lmtp, *next;
+
+	switch (progress_look(c)) {
+	case PROGRESS_MADE:
+		if (share_refill(c))
+			drain_more(c);
+		break;
+	case PROGRESS_STALLS:
+		share_want(c);
+		TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
+			lmtp_turn_away(lmtp);
+		break;
+	case PROGRESS_NONE:
+		customer_broken(c, "no-progress");
+		break;
+	}
+}
+
+/* ---- the beginning ---------------------------------------------------------
+ */
+
+static bool
+init_parts(struct customer *c)
+{
+	struct server *server = c->server;
+
+	c->traffic = (struct traffic) {
+		.budget = { &server->budget,
+		    (size_t)server->conf->session_buffer, 0 },
+		.quiet = on_quiet,
+		.arg = c,
+	};
+	TAILQ_INIT(&c->claims);
+	TAILQ_INIT(&c->lmtps);
+	pipeline_init(&c->pipeline, customer_lost);
+	return reply_queue_init(&c->owed, server, on_owed, c) &&
+	    drain_init(&c->drain, c, on_drained) &&
+	    linger_init(&c->linger, c, customer_quit) &&
+	    progress_init(&c->progress, server->loop, on_progress, c) &&
+	    live_init(&c->live, c);
 }
 
 struct customer *
@@ -69,17 +110,9 @@ customer_new(struct server *server, struct identity *who, const char *domains)
 	if (c == NULL)
 		return NULL;
 	c->server = server;
-	c->budget = (struct budget) { &server->budget,
-		(size_t)server->conf->session_buffer, 0 };
-	TAILQ_INIT(&c->claims);
-	TAILQ_INIT(&c->lmtps);
-	pipeline_init(&c->pipeline);
 	c->domains = strdup(domains);
-	c->timer = timer_new(server->loop, customer_overdue, c);
 	c->share = share_join(server->shares, who->account);
-	if (!drain_init(&c->drain, c) || !linger_init(&c->linger, c) ||
-	    !progress_init(&c->progress, c) || c->share == NULL ||
-	    !live_init(&c->live, c) || c->domains == NULL || c->timer == NULL) {
+	if (!init_parts(c) || c->share == NULL || c->domains == NULL) {
 		bury_customer(c);
 		return NULL;
 	}
@@ -91,67 +124,8 @@ customer_new(struct server *server, struct identity *who, const char *domains)
 	return c;
 }
 
-void
-customer_turn(struct customer *c, struct link *link)
-{
-	c->link = link;
-	link_hand_over(link, &customer_role, c);
-	link_quick_ack(link);
-	customer_set_state(c, CUSTOMER_GREETING);
-	hello_prepare(c);
-	if (customer_expect(c, EXPECT_GREETING, NULL, 0))
-		customer_arm(c);
-}
-
-bool
-customer_takes_mail(const struct customer *c)
-{
-	return c->ready && c->state <= CUSTOMER_LINGERING &&
-	    c->stopping == NULL;
-}
-
-void
-customer_wake(struct customer *c)
-{
-	if (c->state != CUSTOMER_LINGERING)
-		return;
-	linger_end(&c->linger);
-	customer_set_state(c, CUSTOMER_READY);
-}
-
-bool
-customer_noop(struct customer *c)
-{
-	/* One that is still to be answered asks already. */
-	if (c->fifo_count > 0)
-		return true;
-	link_printf(c->link, "NOOP\r\n");
-	if (!customer_expect(c, EXPECT_NOOP, NULL, 0))
-		return false;
-	customer_arm(c);
-	live_note(c);
-	return true;
-}
-
-uint64_t
-customer_pulse(const struct customer *c)
-{
-	return c->replies + (c->link != NULL ? link_taken(c->link) : 0);
-}
-
-void
-customer_count(struct customer *c, const struct transaction *tx)
-{
-	bool delivered = tx_count(tx, 2) > 0, refused = tx_count(tx, 5) > 0;
-
-	c->tally.attempted++;
-	c->tally.delivered += delivered;
-	c->tally.refused += refused;
-	c->tally.kept += tx_count(tx, 4) > 0;
-	c->tally.bytes += delivered ? tx->bytes : 0;
-	if (delivered || refused)
-		drain_progress(c);
-}
+/* ---- the end ---------------------------------------------------------------
+ */
 
 static void
 dismiss_lmtps(struct customer *c, bool lost)
@@ -194,11 +168,10 @@ customer_quit(struct customer *c, const char *reason)
 void
 customer_say_quit(struct customer *c)
 {
-	if (c->state != CUSTOMER_QUITTING || c->fifo_count > 0)
+	if (c->state != CUSTOMER_QUITTING || c->owed.count > 0)
 		return;
 	link_printf(c->link, "QUIT\r\n");
-	if (customer_expect(c, EXPECT_QUIT, NULL, 0))
-		customer_arm(c);
+	reply_queue_put(&c->owed, EXPECT_QUIT, NULL, 0);
 }
 
 static void
@@ -253,7 +226,7 @@ customer_lost(struct customer *c, const char *reason)
 	linger_end(&c->linger);
 	progress_watch(c);
 	history_clear(&c->history);
-	timer_stop(c->timer);
+	reply_queue_stop(&c->owed);
 	if (c->stop_timer != NULL)
 		timer_stop(c->stop_timer);
 	registry_release(server->registry, c);
@@ -268,4 +241,12 @@ customer_lost(struct customer *c, const char *reason)
 	if (c->ended != NULL)
 		c->ended(c);
 	server->one_less(server);
+}
+
+void
+customer_broken(struct customer *c, const char *reason)
+{
+	workaround_of_end(c, reason);
+	blame(c);
+	customer_lost(c, reason);
 }

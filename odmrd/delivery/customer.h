@@ -4,9 +4,10 @@
  * provider, speak to as its client over the connection that it opened; or that
  * we have opened, where its domain is on hold (dial.h).
  *
- * customer.c holds the line from the turn to the end; the greeting and EHLO are
- * hello's, what the customer answers is customer_reply.c's. What goes on the
- * wire for messages is the pipeline's; when the session is done is drain's.
+ * This is what all of a session share. customer_reply.c takes the line over and
+ * hears what the customer answers: the greeting and EHLO are hello's, what goes
+ * on the wire for messages is the pipeline's. When the session is done is
+ * drain's; what ends it is in customer.c, which its parts call back.
  */
 #ifndef CUSTOMER_H
 #define CUSTOMER_H
@@ -19,9 +20,8 @@
 
 #include "lib/domain.h"
 #include "drain.h"
-#include "expect.h"
 #include "odmrd/jobs/history.h"
-#include "lib/fingerprint.h"
+#include "identity.h"
 #include "linger.h"
 #include "odmrd/net/link.h"
 #include "live.h"
@@ -29,14 +29,13 @@
 #include "progress.h"
 #include "lib/queue_id.h"
 #include "lib/reply.h"
+#include "reply_queue.h"
 #include "odmrd/jobs/server.h"
 #include "share.h"
 #include "transaction.h"
 
 struct claim;
 struct lmtp;
-
-enum { SESSION_ID_SIZE = 16, CLIENT_SIZE = 64, MECH_SIZE = 24 };
 
 enum customer_state {
 	CUSTOMER_CLAIMED,   /* the line is not turned yet, or being dialled */
@@ -60,25 +59,6 @@ enum {
 	CAP_SIZE = 1 << 5,
 	CAP_STARTTLS = 1 << 6,
 };
-
-/* Who is at the other end: known before the turn, kept for the log. Where we
- * have dialled, there is no account and the login is "-". */
-struct identity {
-	char id[SESSION_ID_SIZE];
-	char client[CLIENT_SIZE];
-	char mech[MECH_SIZE];
-	char *login;
-	int64_t account;                    /* 0: none */
-	int64_t passwords;                  /* the account's, by then */
-	char certificate[FINGERPRINT_SIZE]; /* of AUTH EXTERNAL, or "" */
-	long linger;
-	long submitted; /* messages */
-};
-
-/* Short, unique for months, and in the order of time. */
-void identity_make_id(char id[SESSION_ID_SIZE]);
-/* With a login of its own. False: out of memory, `copy` holds nothing. */
-bool identity_copy(struct identity *copy, const struct identity *who);
 
 struct tally {
 	long attempted; /* messages; of those: */
@@ -106,10 +86,8 @@ struct customer {
 	bool may_secure;        /* TLS is to be had, and not used */
 	unsigned caps;
 	struct reply reply; /* being put together */
-	struct expected *fifo;
-	size_t fifo_head, fifo_count, fifo_size; /* size: a power of two */
-	struct budget budget; /* for the bodies of its messages */
-	size_t transactions;  /* begun, and not answered */
+	struct reply_queue owed;
+	struct traffic traffic;
 	struct pipeline pipeline;
 	struct drain drain;
 	struct lingering linger;
@@ -117,7 +95,6 @@ struct customer {
 	struct share *share; /* of Postfix's deliveries */
 	bool wants_more;     /* some were turned away */
 	bool told_share;     /* ... and the log knows */
-	struct timer *timer; /* how long the next reply may take */
 	struct {
 		char id[QUEUE_ID_MAX + 1]; /* or "" */
 		char domain[DOMAIN_SIZE];
@@ -148,28 +125,17 @@ void customer_turn(struct customer *customer, struct link *link);
 /* The only writer of the state. */
 void customer_set_state(struct customer *customer, enum customer_state state);
 
-/* A command went out: one more reply to expect. False: out of memory, the
- * line is lost (the caller stops sending). */
-bool customer_expect(struct customer *customer, enum expect what,
-    struct transaction *tx, size_t rcpt);
-
-/* The oldest command without a reply, which is taken off; and what the newest
- * is. There is one. */
-struct expected customer_next_expected(struct customer *customer);
-enum expect customer_last_expected(const struct customer *customer);
-
 /* Is the session open to messages from Postfix? */
 bool customer_takes_mail(const struct customer *customer);
 /* A message comes in: a lingering session delivers again. */
 void customer_wake(struct customer *customer);
-/* Asks whether the line still lives. False: the line is lost. */
-bool customer_noop(struct customer *customer);
 /* Changes as long as the customer takes in or answers anything. */
 uint64_t customer_pulse(const struct customer *customer);
 
 /* All is delivered: gives the domains back and says QUIT, behind the reply to
  * whatever was said before (RFC 2920 3.1). */
 void customer_quit(struct customer *customer, const char *reason);
+/* A reply has come: says it if that was the last one. */
 void customer_say_quit(struct customer *customer);
 /* What is in flight may finish, within stop_timeout; nothing new begins, and
  * then comes QUIT. */
@@ -177,8 +143,8 @@ void customer_stop(struct customer *customer, const char *reason);
 /* The line is dead, or must die: everything unanswered becomes 4xx. Also for
  * a customer whose line was never turned. */
 void customer_lost(struct customer *customer, const char *reason);
-
-/* A message has its answers: counts it. */
-void customer_count(struct customer *customer, const struct transaction *tx);
+/* Likewise, and what the session did is to blame for it, or what was in flight.
+ */
+void customer_broken(struct customer *customer, const char *reason);
 
 #endif

@@ -1,144 +1,38 @@
 /* SPDX-License-Identifier: ISC */
-#include <stdlib.h>
+#include <stddef.h>
 
-#include "blame.h"
-#include "customer_reply.h"
+#include "customer.h"
 #include "hello.h"
 #include "lib/log.h"
 #include "workaround.h"
 
-enum {
-	REPLY_LINE_MAX = 4096,
-	QUIT_MS = 60000,
-	NOOP_MS = 30000,
-	SECURE_MS = 10000, /* fetchmail does not let TLS through at all */
-	FIFO_MIN = 16,
-};
-
-static int64_t
-least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-void
-customer_arm(struct customer *c)
-{
-	const struct conf *conf = c->server->conf;
-	bool waiting = c->fifo_count > 0 || c->pipeline.current != NULL ||
-	    c->state == CUSTOMER_SECURING;
-	enum expect next =
-	    c->fifo_count > 0 ? c->fifo[c->fifo_head].what : EXPECT_CHUNK;
-
-	progress_watch(c);
-	if (c->state == CUSTOMER_ENDED)
-		return;
-	if (!waiting)
-		timer_stop(c->timer);
-	else if (next == EXPECT_QUIT)
-		timer_set(c->timer, QUIT_MS);
-	else if (next == EXPECT_NOOP)
-		timer_set(c->timer, NOOP_MS);
-	else if (next == EXPECT_LAST || next == EXPECT_DOT)
-		timer_set(c->timer, conf->data_done_timeout * 1000);
-	else if (c->state == CUSTOMER_SECURING)
-		timer_set(
-		    c->timer, least(SECURE_MS, conf->customer_timeout * 1000));
-	else
-		timer_set(c->timer, conf->customer_timeout * 1000);
-}
-
-static bool
-grow_fifo(struct customer *c)
-{
-	size_t size = c->fifo_size > 0 ? 2 * c->fifo_size : FIFO_MIN;
-	struct expected *fifo = calloc(size, sizeof(*fifo));
-
-	if (fifo == NULL)
-		return false;
-	for (size_t i = 0; i < c->fifo_count; i++)
-		fifo[i] = c->fifo[(c->fifo_head + i) & (c->fifo_size - 1)];
-	free(c->fifo);
-	c->fifo = fifo;
-	c->fifo_head = 0;
-	c->fifo_size = size;
-	return true;
-}
-
-bool
-customer_expect(
-    struct customer *c, enum expect what, struct transaction *tx, size_t rcpt)
-{
-	size_t at;
-
-	if (c->fifo_count == c->fifo_size && !grow_fifo(c)) {
-		customer_lost(c, "out-of-memory");
-		return false;
-	}
-	at = (c->fifo_head + c->fifo_count++) & (c->fifo_size - 1);
-	c->fifo[at] = (struct expected) { what, tx, rcpt };
-	if (tx != NULL)
-		tx->expected++;
-	if (c->fifo_count == 1)
-		customer_arm(c);
-	return true;
-}
-
-struct expected
-customer_next_expected(struct customer *c)
-{
-	struct expected e = c->fifo[c->fifo_head];
-
-	c->fifo_head = (c->fifo_head + 1) & (c->fifo_size - 1);
-	c->fifo_count--;
-	return e;
-}
-
-enum expect
-customer_last_expected(const struct customer *c)
-{
-	size_t at = c->fifo_head + c->fifo_count - 1;
-
-	return c->fifo[at & (c->fifo_size - 1)].what;
-}
-
-void
-customer_broken(struct customer *c, const char *reason)
-{
-	workaround_of_end(c, reason);
-	blame(c);
-	customer_lost(c, reason);
-}
-
-void
-customer_overdue(void *arg)
-{
-	customer_broken(arg, "timeout");
-}
+enum { REPLY_LINE_MAX = 4096 };
 
 static void
 dispatch(
     struct customer *c, const struct expected *e, const struct reply *reply)
 {
+	const char *why = NULL;
+
 	switch (e->what) {
 	case EXPECT_GREETING:
-		hello_greeting(c, reply);
+		why = hello_greeting(c, reply);
 		break;
 	case EXPECT_EHLO:
-		hello_ehlo(c, reply);
+		why = hello_ehlo(c, reply);
 		break;
 	case EXPECT_HELO:
-		hello_helo(c, reply);
+		why = hello_helo(c, reply);
 		break;
 	case EXPECT_STARTTLS:
-		hello_starttls(c, reply);
+		why = hello_starttls(c, reply);
 		break;
 	case EXPECT_NOOP: /* whatever it is: the line lives */
+	case EXPECT_RSET:
+	case EXPECT_TLS:
 		break;
 	case EXPECT_QUIT:
-		customer_lost(c, "quit");
-		break;
-	case EXPECT_RSET:
+		why = "quit";
 		break;
 	case EXPECT_MAIL:
 	case EXPECT_RCPT:
@@ -149,6 +43,8 @@ dispatch(
 		pipeline_reply(c, e, reply);
 		break;
 	}
+	if (why != NULL)
+		customer_lost(c, why);
 }
 
 /* A server that counts what is no mail says so in reply to it. */
@@ -228,13 +124,14 @@ static void
 on_reply(struct customer *c)
 {
 	struct reply reply = c->reply;
+	const struct expected *first = reply_queue_at(&c->owed, 0);
 	const struct expected e =
-	    c->fifo_count > 0 ? c->fifo[c->fifo_head] : (struct expected) { 0 };
+	    first != NULL ? *first : (struct expected) { 0 };
 	int code = reply.code;
 
 	c->reply = (struct reply) { 0 };
 	c->replies++;
-	if (c->fifo_count == 0)
+	if (first == NULL)
 		on_unasked(c, &reply);
 	else if (code == 421 && e.what != EXPECT_QUIT)
 		on_closing(c, &e, &reply);
@@ -246,7 +143,7 @@ on_reply(struct customer *c)
 		if (!hello_again(c, &e, code))
 			on_barred(c, &e, &reply);
 	} else {
-		customer_next_expected(c);
+		reply_queue_take(&c->owed);
 		if (reply_class(&reply) == 2)
 			c->refused.id[0] = '\0';
 		dispatch(c, &e, &reply);
@@ -257,6 +154,7 @@ on_reply(struct customer *c)
 static void
 on_reply_line(struct customer *c, const char *line, size_t len)
 {
+	const struct expected *owed = reply_queue_at(&c->owed, 0);
 	bool first = c->reply.lines == 0;
 
 	switch (reply_line(&c->reply, line, len)) {
@@ -268,11 +166,18 @@ on_reply_line(struct customer *c, const char *line, size_t len)
 		customer_broken(c, "bad-reply");
 		return;
 	}
-	if (!first && len > 4 && c->fifo_count > 0 &&
-	    c->fifo[c->fifo_head].what == EXPECT_EHLO && c->reply.code == 250)
+	if (!first && len > 4 && owed != NULL && owed->what == EXPECT_EHLO &&
+	    c->reply.code == 250)
 		hello_learn(c, line + 4);
 	if (len < 4 || line[3] == ' ')
 		on_reply(c);
+}
+
+static void
+arm(struct customer *c)
+{
+	if (c->state != CUSTOMER_ENDED)
+		reply_queue_arm(&c->owed, c->pipeline.current != NULL);
 }
 
 static void
@@ -289,7 +194,7 @@ on_input(void *owner)
 			pipeline_run(c);
 			/* A part of a reply buys no time. */
 			if (c->replies != replies)
-				customer_arm(c);
+				arm(c);
 			return;
 		case LINE_OK:
 			on_reply_line(c, line, len);
@@ -307,7 +212,7 @@ on_drained(void *owner)
 	struct customer *c = owner;
 
 	pipeline_run(c);
-	customer_arm(c);
+	arm(c);
 }
 
 static void
@@ -326,9 +231,20 @@ on_secured(void *owner)
 	hello_secured(owner);
 }
 
-const struct link_role customer_role = {
+static const struct link_role customer_role = {
 	.input = on_input,
 	.drained = on_drained,
 	.secured = on_secured,
 	.ended = on_ended,
 };
+
+void
+customer_turn(struct customer *c, struct link *link)
+{
+	c->link = link;
+	link_hand_over(link, &customer_role, c);
+	link_quick_ack(link);
+	customer_set_state(c, CUSTOMER_GREETING);
+	hello_prepare(c);
+	reply_queue_put(&c->owed, EXPECT_GREETING, NULL, 0);
+}

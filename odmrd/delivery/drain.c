@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "odmrd/jobs/audit.h"
 #include "customer.h"
 #include "drain.h"
 #include "odmrd/jobs/flusher.h"
+#include "lib/lines.h"
 #include "lib/log.h"
-#include "registry.h"
 #include "odmrd/jobs/settle.h"
 #include "strays.h"
 
@@ -30,7 +28,7 @@ static const struct tagged unknown;
 static bool
 is_busy(const struct customer *c)
 {
-	return c->transactions > c->pipeline.put_off_count;
+	return traffic_is_busy(&c->traffic);
 }
 
 static int64_t
@@ -71,14 +69,12 @@ on_flushed(void *arg)
 static void
 flush(struct customer *c, const long *counts, bool tagged)
 {
-	struct claim *claim;
-	size_t i = 0;
+	const char *domains = c->domains;
+	char name[DOMAIN_SIZE];
 
-	TAILQ_FOREACH(claim, &c->claims, entry) {
+	for (size_t i = 0; lines_next(&domains, name, sizeof(name)); i++)
 		if ((counts != NULL && counts[i] > 0) == tagged)
-			flush_line_add(c->drain.line, claim->name);
-		i++;
-	}
+			flush_line_add(c->drain.line, name);
 }
 
 /* A session that lingers is there for mail without a tag, too: to ask for its
@@ -101,27 +97,22 @@ begin_unknowing(struct customer *c)
 
 /* All that is left is what was put off, or nothing. */
 static void
-go_on_or_linger(struct customer *c)
+finish(struct customer *c, const char *reason)
 {
-	if (c->pipeline.put_off_count > 0)
+	if (c->traffic.put_off > 0)
 		pipeline_release(c);
 	else
-		linger_begin(c);
+		c->drain.over(c, reason);
 }
+
 static void ask(struct customer *c, bool silent);
 
 static void
 give_up(struct customer *c)
 {
-	if (c->pipeline.put_off_count > 0) {
-		pipeline_release(c);
-		return;
-	}
-	audit_suspect(c->server->audit, "tags without mail");
-	if (c->who.linger > 0)
-		linger_begin(c);
-	else
-		customer_quit(c, "tags-without-mail");
+	if (c->traffic.put_off == 0)
+		audit_suspect(c->server->audit, "tags without mail");
+	finish(c, "tags-without-mail");
 }
 
 /* Postfix has the mail, or may have it: it is slow, as when all its processes
@@ -169,7 +160,7 @@ decide(struct customer *c, const struct strays *strays, bool known)
 {
 	struct drain *d = &c->drain;
 
-	if (known && strays->question.coming > c->pipeline.put_off_count) {
+	if (known && (uint64_t)strays->question.coming > c->traffic.put_off) {
 		if (d->looks++ < LOOKS)
 			strays_flush_messages(strays, d->line);
 		wait_for_postfix(c, "it has mail that it does not send yet");
@@ -239,17 +230,13 @@ flush_more(struct customer *c, const struct tagged *tagged)
 {
 	char id[QUEUE_ID_MAX + 1];
 	const char *ids = tagged->ids;
-	size_t len;
 
 	c->drain.more = false;
 	if (!c->progress.slow || !tagged->known || ids[0] == '\0')
 		flush(c, tagged->counts, true);
 	else
-		for (; *ids != '\0'; ids += len + 1) {
-			len = strcspn(ids, "\n");
-			snprintf(id, sizeof(id), "%.*s", (int)len, ids);
+		while (lines_next(&ids, id, sizeof(id)))
 			flush_line_add_message(c->drain.line, id);
-		}
 }
 
 static void
@@ -274,8 +261,8 @@ on_tags(const struct tagged *tagged, void *arg)
 	if (c->state != CUSTOMER_READY)
 		return;
 	if (tagged->known &&
-	    (unsigned long)tagged->messages <= c->pipeline.put_off_count)
-		go_on_or_linger(c);
+	    (unsigned long)tagged->messages <= c->traffic.put_off)
+		finish(c, "drained");
 	else if (d->silent)
 		on_silence(c, tagged);
 	else
@@ -309,7 +296,7 @@ on_timer(void *arg)
 	if (c->state != CUSTOMER_READY || is_busy(c))
 		return;
 	if (c->stopping != NULL)
-		customer_quit(c, c->stopping);
+		c->drain.over(c, c->stopping);
 	else if (!c->drain.begun)
 		begin_unknowing(c);
 	else
@@ -317,9 +304,9 @@ on_timer(void *arg)
 }
 
 bool
-drain_init(struct drain *d, struct customer *c)
+drain_init(struct drain *d, struct customer *c, drain_over *over)
 {
-	*d = (struct drain) { 0 };
+	*d = (struct drain) { .over = over };
 	d->timer = timer_new(c->server->loop, on_timer, c);
 	d->line = flush_line_new(c->server->flusher, c->who.id, on_flushed, c);
 	return d->timer != NULL && d->line != NULL;

@@ -20,7 +20,12 @@ struct question;
 struct strays;
 struct timer;
 
+/* Nothing is left, or nothing that Postfix would bring, or the session was told
+ * to end and nothing is in flight. */
+typedef void drain_over(struct customer *customer, const char *reason);
+
 struct drain {
+	drain_over *over;
 	struct timer *timer;
 	struct flush_line *line;
 	struct question *question; /* asked, not answered yet */
@@ -38,8 +43,10 @@ struct drain {
 	bool waits;  /* for the line, before its patience begins */
 };
 
-/* False: out of memory. */
-bool drain_init(struct drain *drain, struct customer *customer);
+/* `over` is called, from the loop, when the session is done, and while it
+ * lingers perhaps again. False: out of memory. */
+bool drain_init(
+    struct drain *drain, struct customer *customer, drain_over *over);
 void drain_free(struct drain *drain);
 
 /* The customer is ready for mail. */
@@ -50,7 +57,8 @@ void drain_more(struct customer *customer);
 void drain_progress(struct customer *customer);
 /* Mail may have come since the tags were asked. */
 void drain_doubt(struct customer *customer);
-/* A message was answered: if that was the last in flight, are we done? */
+/* No message is in flight any more, or the session is told to end: is it done?
+ */
 void drain_check(struct customer *customer);
 /* The session lingers: is there mail all the same? Then Postfix is asked. */
 void drain_look(struct customer *customer);

@@ -77,7 +77,7 @@ send_ehlo(struct customer *c)
 	c->caps = 0;
 	customer_set_state(c, CUSTOMER_EHLO);
 	link_printf(c->link, "EHLO %s\r\n", c->server->conf->myhostname);
-	customer_expect(c, EXPECT_EHLO, NULL, 0);
+	reply_queue_put(&c->owed, EXPECT_EHLO, NULL, 0);
 }
 
 /* RFC 5321 3.2: an old server is greeted the old way. */
@@ -88,7 +88,7 @@ send_helo(struct customer *c)
 	c->helo = true;
 	customer_set_state(c, CUSTOMER_HELO);
 	link_printf(c->link, "HELO %s\r\n", c->server->conf->myhostname);
-	customer_expect(c, EXPECT_HELO, NULL, 0);
+	reply_queue_put(&c->owed, EXPECT_HELO, NULL, 0);
 }
 
 static void
@@ -126,29 +126,28 @@ hello_prepare(struct customer *c)
 	    c->server->settle, c->who.account, c->domains, on_past, c);
 }
 
-void
+const char *
 hello_greeting(struct customer *c, const struct reply *reply)
 {
-	if (reply->code != 220) {
-		customer_lost(c, "greeting-refused");
-		return;
-	}
+	if (reply->code != 220)
+		return "greeting-refused";
 	c->helo = is_masked(reply->text);
 	c->greeted = c->history.question != NULL;
 	if (!c->greeted)
 		say_hello(c);
+	return NULL;
 }
 
 /* ---- TLS towards the customer's server ---------------------------------- */
 
 /* Goes on without TLS, if that is allowed. */
-static void
+static const char *
 go_without(struct customer *c)
 {
 	if (c->server->conf->reverse_tls == REVERSE_TLS_REQUIRE)
-		customer_lost(c, "no-reverse-tls");
-	else
-		be_ready(c);
+		return "no-reverse-tls";
+	be_ready(c);
+	return NULL;
 }
 
 static void
@@ -157,10 +156,10 @@ secure(struct customer *c)
 	c->may_secure = false;
 	customer_set_state(c, CUSTOMER_SECURING);
 	link_printf(c->link, "STARTTLS\r\n");
-	customer_expect(c, EXPECT_STARTTLS, NULL, 0);
+	reply_queue_put(&c->owed, EXPECT_STARTTLS, NULL, 0);
 }
 
-static void
+static const char *
 secure_or_go_on(struct customer *c)
 {
 	long policy = c->server->conf->reverse_tls;
@@ -168,37 +167,36 @@ secure_or_go_on(struct customer *c)
 	if (link_tls_version(c->link) != NULL)
 		be_ready(c);
 	else if (!(c->caps & CAP_STARTTLS) || policy == REVERSE_TLS_NONE)
-		go_without(c);
+		return go_without(c);
 	else if (policy == REVERSE_TLS_MAY && avoids(c, AVOID_TLS) &&
 	    !avoids(c, NEED_TLS)) {
 		c->may_secure = true;
-		go_without(c);
+		be_ready(c);
 	} else
 		secure(c);
+	return NULL;
 }
 
-/* Nothing read before the handshake survives it. */
-static void
-refuse_input(struct customer *c)
-{
-	workaround_of_end(c, "input before TLS");
-	customer_lost(c, "input-before-tls");
-}
-
-void
+/* Law: nothing read before the handshake survives it (RFC 3207 4.2). */
+const char *
 hello_starttls(struct customer *c, const struct reply *reply)
 {
 	if (reply->code != 220)
-		go_without(c);
-	else if (link_has_input(c->link))
-		refuse_input(c);
-	else if (!link_start_tls(c->link, c->server->tls_client, TLS_CLIENT))
-		customer_lost(c, "out-of-memory");
+		return go_without(c);
+	if (link_has_input(c->link)) {
+		workaround_of_end(c, "input before TLS");
+		return "input-before-tls";
+	}
+	if (!link_start_tls(c->link, c->server->tls_client, TLS_CLIENT))
+		return "out-of-memory";
+	reply_queue_put(&c->owed, EXPECT_TLS, NULL, 0);
+	return NULL;
 }
 
 void
 hello_secured(struct customer *c)
 {
+	reply_queue_take(&c->owed);
 	send_ehlo(c);
 }
 
@@ -216,27 +214,28 @@ is_of_noop(const struct reply *reply)
 		strncasecmp(reply->text, "ok", word) == 0);
 }
 
-void
+const char *
 hello_ehlo(struct customer *c, const struct reply *reply)
 {
 	c->unasked = is_of_noop(reply);
 	if (reply_class(reply) == 5 || c->unasked)
 		send_helo(c);
 	else if (reply_class(reply) == 2)
-		secure_or_go_on(c);
+		return secure_or_go_on(c);
 	else
-		customer_lost(c, "ehlo-refused");
+		return "ehlo-refused";
+	return NULL;
 }
 
-void
+const char *
 hello_helo(struct customer *c, const struct reply *reply)
 {
 	if (reply_class(reply) != 2)
-		customer_lost(c, "helo-refused");
-	else if (link_tls_version(c->link) != NULL)
-		be_ready(c);
-	else
-		go_without(c);
+		return "helo-refused";
+	if (link_tls_version(c->link) == NULL)
+		return go_without(c);
+	be_ready(c);
+	return NULL;
 }
 
 /* ---- another way --------------------------------------------------------- */

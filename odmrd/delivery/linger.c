@@ -24,6 +24,20 @@ sleep_on(struct customer *c, int64_t now)
 	timer_set(l->timer, next > now ? next - now : 1);
 }
 
+/* Does the line still live? False: it is lost. */
+static bool
+say_noop(struct customer *c)
+{
+	/* A reply that is still owed tells it, too. */
+	if (c->owed.count > 0)
+		return true;
+	link_printf(c->link, "NOOP\r\n");
+	if (!reply_queue_put(&c->owed, EXPECT_NOOP, NULL, 0))
+		return false;
+	live_note(c);
+	return true;
+}
+
 static void
 on_timer(void *arg)
 {
@@ -34,13 +48,13 @@ on_timer(void *arg)
 	if (c->state != CUSTOMER_LINGERING)
 		return;
 	if (now >= l->until_ms) {
-		customer_quit(c, "linger-over");
+		l->over(c, "linger-over");
 		return;
 	}
 	if (now >= l->noop_ms) {
 		l->noop_ms = now + c->server->conf->noop_interval * 1000;
 		/* TCP's own probes find a dead line, too. */
-		if (!avoids(c, AVOID_NOOP) && !customer_noop(c))
+		if (!avoids(c, AVOID_NOOP) && !say_noop(c))
 			return;
 	}
 	drain_look(c);
@@ -48,9 +62,9 @@ on_timer(void *arg)
 }
 
 bool
-linger_init(struct lingering *l, struct customer *c)
+linger_init(struct lingering *l, struct customer *c, linger_over *over)
 {
-	*l = (struct lingering) { 0 };
+	*l = (struct lingering) { .over = over };
 	l->timer = timer_new(c->server->loop, on_timer, c);
 	return l->timer != NULL;
 }
@@ -66,13 +80,8 @@ linger_begin(struct customer *c)
 {
 	int64_t now = loop_now_ms();
 
-	if (c->who.linger == 0) {
-		customer_quit(c, "drained");
-		return;
-	}
 	c->linger.until_ms = now + c->who.linger * 1000;
 	c->linger.noop_ms = now + c->server->conf->noop_interval * 1000;
-	customer_set_state(c, CUSTOMER_LINGERING);
 	sleep_on(c, now);
 }
 

@@ -14,17 +14,22 @@
 struct customer;
 struct timer;
 
+typedef void linger_over(struct customer *customer, const char *reason);
+
 struct lingering {
+	linger_over *over;
 	struct timer *timer;
 	int64_t until_ms; /* then the session ends */
 	int64_t noop_ms;  /* when NOOP is due */
 };
 
-/* False: out of memory. */
-bool linger_init(struct lingering *linger, struct customer *customer);
+/* `over` is called, from the loop, when it has lingered long enough. False: out
+ * of memory. */
+bool linger_init(
+    struct lingering *linger, struct customer *customer, linger_over *over);
 void linger_free(struct lingering *linger);
 
-/* The session is drained: it lingers from now on, or quits. */
+/* The session is drained: it lingers from now on. */
 void linger_begin(struct customer *customer);
 /* The account has another time from now on. */
 void linger_change(struct customer *customer, long linger);

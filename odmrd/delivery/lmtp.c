@@ -3,16 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <time.h>
 
 #include "customer.h"
 #include "lmtp.h"
 #include "lib/log.h"
-#include "ration.h"
 #include "lib/received.h"
-#include "odmrd/jobs/settle.h"
-#include "lib/uptime.h"
-#include "verdict.h"
+#include "outcome.h"
 
 static void take_input(struct lmtp *lmtp);
 
@@ -25,8 +21,8 @@ bury_lmtp(void *dead)
 	free(lmtp);
 }
 
-void
-lmtp_end(struct lmtp *lmtp)
+static void
+end(struct lmtp *lmtp)
 {
 	struct customer *c = lmtp->customer;
 	struct transaction *tx = lmtp->tx;
@@ -38,14 +34,13 @@ lmtp_end(struct lmtp *lmtp)
 	link_close(&lmtp->link);
 	timer_stop(lmtp->timer);
 	lmtp->tx = NULL;
-	verdict_cancel(&lmtp->verdict);
-	ration_leave(lmtp);
+	outcome_forget(&lmtp->opinion);
+	memory_queue_leave(c->server->memory, &lmtp->memory);
 	lmtp_let_go(lmtp);
 	loop_bury(c->server->loop, &lmtp->grave, bury_lmtp, lmtp);
 	if (tx != NULL)
 		pipeline_withdraw(c, tx);
-	ration_share(c->server);
-	drain_check(c);
+	memory_queue_share(c->server->memory);
 }
 
 static void
@@ -71,48 +66,17 @@ on_timeout(void *arg)
 
 	log_warning(lmtp->customer->who.id, "Postfix is silent within %s",
 	    lmtp->queue_id[0] != '\0' ? lmtp->queue_id : "a message");
-	lmtp_end(lmtp);
+	end(lmtp);
 }
 
 /* ---- answers ----------------------------------------------------------- */
 
-static void
-settle(struct lmtp *lmtp, const struct transaction *tx)
-{
-	const struct recipient *r = NULL;
-	char text[REPLY_TEXT_SIZE + 8] = "";
-	struct settlement s = {
-		.queue_id = tx_id(tx),
-		.other_id = tx_other_id(tx),
-		.domain = lmtp->domain,
-		.session = lmtp->customer->who.id,
-		.delivered = (long)tx_count(tx, 2),
-		.refused = (long)tx_count(tx, 5),
-		.kept = (long)tx_count(tx, 4),
-		.doubted = tx->doubted,
-		.fault = tx->fault,
-		.took = lmtp->customer->tally.delivered > 0,
-		.bytes = tx->bytes,
-		.when = time(NULL),
-		.up = uptime(),
-		.answer = text,
-	};
-
-	for (size_t i = 0; i < tx->rcpt_count; i++)
-		if (r == NULL || tx->rcpts[i].code >= 400)
-			r = &tx->rcpts[i];
-	if (r != NULL)
-		snprintf(text, sizeof(text), "%d %s", r->code,
-		    r->text != NULL ? r->text : "");
-	if (s.queue_id != NULL && !tx->unsettled)
-		settle_tx(lmtp->customer->server->settle, &s);
-}
-
 /* One reply for each recipient (RFC 2033 4.2). The customer's 421 speaks of
  * its own connection, not of this one. */
 static void
-answer(struct lmtp *lmtp)
+answer(void *arg)
 {
+	struct lmtp *lmtp = arg;
 	struct transaction *tx = lmtp->tx;
 	struct customer *c = lmtp->customer;
 
@@ -123,49 +87,38 @@ answer(struct lmtp *lmtp)
 		    r->code == 421 ? 451 : r->code,
 		    r->text != NULL ? r->text : "");
 	}
-	settle(lmtp, tx);
-	customer_count(c, tx);
+	outcome_settle(c, tx);
 	tx_free(&lmtp->tx);
-	ration_share(c->server);
+	memory_queue_share(c->server->memory);
+	lmtp->opinion = NULL;
 	lmtp->queue_id[0] = '\0';
 	lmtp_set_state(lmtp, LMTP_IDLE);
 	lmtp_let_go(lmtp);
 	arm(lmtp);
 	if (!customer_takes_mail(c))
-		lmtp_end(lmtp);
-	else {
+		end(lmtp);
+	else
 		take_input(lmtp);
-		drain_check(c);
-	}
 }
 
 static void
 judge(struct lmtp *lmtp)
 {
 	lmtp_set_state(lmtp, LMTP_JUDGING);
-	if (!verdict_needed(lmtp) || !verdict_ask(lmtp))
+	lmtp->opinion = outcome_decide(lmtp->customer, lmtp->tx, answer, lmtp);
+	if (lmtp->opinion == NULL)
 		answer(lmtp);
 }
 
-void
-lmtp_judged(struct lmtp *lmtp)
+static void
+on_answered(void *owner)
 {
-	answer(lmtp);
-}
+	struct lmtp *lmtp = owner;
 
-void
-lmtp_answered(struct lmtp *lmtp)
-{
 	if (lmtp->state == LMTP_ANSWERING)
 		judge(lmtp);
 	else
 		take_input(lmtp); /* reads the rest of the body first */
-}
-
-void
-lmtp_resume(struct lmtp *lmtp)
-{
-	take_input(lmtp);
 }
 
 void
@@ -176,12 +129,14 @@ lmtp_turn_away(struct lmtp *lmtp)
 		    lmtp->customer, lmtp->tx, "4.3.2 The customer stalls");
 }
 
-bool
-lmtp_gone(struct lmtp *lmtp)
+static bool
+is_gone(void *owner)
 {
+	struct lmtp *lmtp = owner;
+
 	if (!link_peer_gone(lmtp->link))
 		return false;
-	lmtp_end(lmtp);
+	end(lmtp);
 	return true;
 }
 
@@ -222,12 +177,12 @@ make_room(struct lmtp *lmtp)
 
 	if (tx->body_size == 0) {
 		log_error(c->who.id, "out of memory for %s", lmtp->queue_id);
-		lmtp_end(lmtp);
+		end(lmtp);
 		return false;
 	}
 	if (tx->starved && tx->state == TX_FILLING &&
 	    !pipeline_wants_more(&c->pipeline)) {
-		ration_wait(lmtp);
+		memory_queue_join(c->server->memory, &lmtp->memory);
 		return false;
 	}
 	offer(lmtp);
@@ -275,6 +230,21 @@ has_much_to_say(const struct lmtp *lmtp)
 	    link_unsent(lmtp->link) > LINK_LOW_WATER;
 }
 
+static bool
+read_command(struct lmtp *lmtp)
+{
+	switch (lmtp_read_command(lmtp)) {
+	case LMTP_NONE:
+		return false;
+	case LMTP_TAKEN:
+		return true;
+	case LMTP_OVER:
+		break;
+	}
+	end(lmtp);
+	return false;
+}
+
 static void
 take_input(struct lmtp *lmtp)
 {
@@ -285,7 +255,7 @@ take_input(struct lmtp *lmtp)
 		case LMTP_GREETED:
 		case LMTP_IDLE:
 		case LMTP_ENVELOPE:
-			more = lmtp_read_command(lmtp);
+			more = read_command(lmtp);
 			break;
 		case LMTP_BODY:
 			more = read_body(lmtp);
@@ -312,8 +282,14 @@ static void
 on_ended(void *owner, const char *why)
 {
 	(void)why;
-	lmtp_end(owner);
+	end(owner);
 }
+
+static const struct tx_owner_role tx_role = {
+	.answered = on_answered,
+	.resume = on_input,
+	.gone = is_gone,
+};
 
 static const struct link_role lmtp_role = {
 	.input = on_input,
@@ -339,6 +315,9 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 		return;
 	}
 	lmtp->customer = c;
+	lmtp->tx_role = &tx_role;
+	lmtp->memory.resume = on_input;
+	lmtp->memory.arg = lmtp;
 	strcpy(lmtp->domain, domain);
 	lmtp->timer = timer_new(c->server->loop, on_timeout, lmtp);
 	lmtp->link = link_new(c->server->loop, fd, &lmtp_role, lmtp);
@@ -354,24 +333,8 @@ lmtp_accept(struct customer *c, const char *domain, int fd)
 	else if (!lmtp_hold(lmtp)) {
 		link_printf(lmtp->link,
 		    "421 4.3.2 Enough mail of this customer is on its way\r\n");
-		lmtp_end(lmtp);
+		end(lmtp);
 	}
-}
-
-/* The session broke before Postfix had said all, and whatever the customer has
- * answered Postfix does not hear: its tag is to know why. */
-static void
-lose(struct lmtp *lmtp)
-{
-	struct transaction *tx = lmtp->tx;
-
-	lmtp->customer->tally.kept++;
-	if (tx->fault == FAULT_NONE || tx->state != TX_DONE)
-		return;
-	for (size_t i = 0; i < tx->rcpt_count; i++)
-		if (tx->rcpts[i].code / 100 != 4)
-			tx->rcpts[i].code = 451;
-	settle(lmtp, tx);
 }
 
 void
@@ -380,14 +343,14 @@ lmtp_dismiss(struct lmtp *lmtp, bool lost)
 	if (lmtp->tx != NULL && !lost)
 		return;
 	if (lmtp->state == LMTP_JUDGING) {
-		verdict_decline(lmtp);
+		outcome_decline(&lmtp->opinion);
 		answer(lmtp);
 		return;
 	}
 	if (lmtp->tx != NULL)
-		lose(lmtp);
+		outcome_lose(lmtp->customer, lmtp->tx);
 	if (lmtp->state != LMTP_IDLE)
 		link_printf(
 		    lmtp->link, "421 4.4.2 The customer's session is over\r\n");
-	lmtp_end(lmtp);
+	end(lmtp);
 }

@@ -18,11 +18,12 @@
 
 #include "lib/domain.h"
 #include "lib/dot.h"
+#include "memory_queue.h"
 #include "odmrd/net/link.h"
+#include "transaction.h"
 
 struct customer;
-struct transaction;
-struct verdict;
+struct second_opinion;
 
 enum lmtp_state {
 	LMTP_HELD,      /* connected, but the customer is not ready yet */
@@ -35,20 +36,18 @@ enum lmtp_state {
 	LMTP_ENDED,     /* waits for its burial */
 };
 
-enum { QUEUE_ID_SIZE = 64 };
-
 struct lmtp {
 	struct later grave;
 	TAILQ_ENTRY(lmtp) entry;
-	TAILQ_ENTRY(lmtp) queue; /* ration.c's */
-	bool hungry;             /* is in it */
+	struct memory_place memory; /* where it waits for some */
 	struct customer *customer;
 	struct link *link;
 	enum lmtp_state state;
 	struct transaction *tx;
-	struct verdict *verdict; /* the second opinion that was asked for */
-	struct timer *timer;     /* how long Postfix may be silent */
-	bool counts;             /* in the account's share */
+	const struct tx_owner_role *tx_role;
+	struct second_opinion *opinion; /* is asked for, or NULL */
+	struct timer *timer;            /* how long Postfix may be silent */
+	bool counts;                    /* in the account's share */
 	struct dot dot;
 	char queue_id[QUEUE_ID_SIZE];
 	char domain[DOMAIN_SIZE];
@@ -58,32 +57,26 @@ struct lmtp {
 void lmtp_accept(struct customer *customer, const char *domain, int fd);
 /* The customer is ready: greets. */
 void lmtp_greet(struct lmtp *lmtp);
-/* The transaction has its answers. */
-void lmtp_answered(struct lmtp *lmtp);
-/* The second opinion is there: the answers are final. */
-void lmtp_judged(struct lmtp *lmtp);
-/* Postfix has hung up: ends the connection, and with it a transaction that
- * has not begun. */
-bool lmtp_gone(struct lmtp *lmtp);
 /* The customer stalls: a message that has not begun goes back to Postfix. */
 void lmtp_turn_away(struct lmtp *lmtp);
-/* There is room in the transaction again. */
-void lmtp_resume(struct lmtp *lmtp);
 /* The customer takes no more: an idle connection is closed, and a busy one
  * too if the customer is lost. */
 void lmtp_dismiss(struct lmtp *lmtp, bool lost);
 
-/* ---- between lmtp.c and lmtp_command.c ---------------------------------- */
+/* ---- lmtp_command.c, for lmtp.c -------------------------------------------
+ */
 
 void lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state);
-/* Ends the connection. A transaction that the pipeline still wants is left to
- * it. */
-void lmtp_end(struct lmtp *lmtp);
 /* Postfix's process is held from now on, or no more. False: that would be more
  * than the account's share. */
 bool lmtp_hold(struct lmtp *lmtp);
 void lmtp_let_go(struct lmtp *lmtp);
-/* Takes one command; false if there is none, or the connection ended. */
-bool lmtp_read_command(struct lmtp *lmtp);
+enum lmtp_read {
+	LMTP_NONE,  /* there is no whole line */
+	LMTP_TAKEN, /* and answered */
+	LMTP_OVER,  /* likewise, and the connection must end */
+};
+
+enum lmtp_read lmtp_read_command(struct lmtp *lmtp);
 
 #endif

@@ -15,7 +15,8 @@ enum { LMTP_LINE_MAX = 4096 };
 
 struct verb {
 	const char *name;
-	void (*handle)(struct lmtp *lmtp, const char *args);
+	/* False: the connection must end. */
+	bool (*handle)(struct lmtp *lmtp, const char *args);
 	unsigned states; /* where it is allowed; elsewhere 503 */
 };
 
@@ -32,13 +33,15 @@ lmtp_set_state(struct lmtp *lmtp, enum lmtp_state state)
 	lmtp->state = state;
 }
 
-static void
+/* True: the connection goes on. */
+static bool
 reply(struct lmtp *lmtp, const char *text)
 {
 	link_printf(lmtp->link, "%s\r\n", text);
+	return true;
 }
 
-static void
+static bool
 on_lhlo(struct lmtp *lmtp, const char *args)
 {
 	const struct customer *c = lmtp->customer;
@@ -61,10 +64,11 @@ on_lhlo(struct lmtp *lmtp, const char *args)
 	reply(lmtp, "250-ENHANCEDSTATUSCODES");
 	reply(lmtp, "250 XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT");
 	lmtp_set_state(lmtp, LMTP_IDLE);
+	return true;
 }
 
 /* Queue ids are letters and digits, which xtext leaves as they are. */
-static void
+static bool
 on_xforward(struct lmtp *lmtp, const char *args)
 {
 	const char *ident = strcasestr(args, "IDENT=");
@@ -73,16 +77,14 @@ on_xforward(struct lmtp *lmtp, const char *args)
 	if (ident != NULL) {
 		ident += strlen("IDENT=");
 		len = strcspn(ident, " ");
-		if (len >= QUEUE_ID_SIZE) {
-			reply(lmtp, "501 5.5.4 IDENT is too long");
-			return;
-		}
+		if (len >= QUEUE_ID_SIZE)
+			return reply(lmtp, "501 5.5.4 IDENT is too long");
 		memcpy(lmtp->queue_id, ident, len);
 		lmtp->queue_id[len] = '\0';
 		if (strcmp(lmtp->queue_id, "[UNAVAILABLE]") == 0)
 			lmtp->queue_id[0] = '\0';
 	}
-	reply(lmtp, "250 2.0.0 Ok");
+	return reply(lmtp, "250 2.0.0 Ok");
 }
 
 /* The path and its parameters behind "FROM:" or "TO:", or NULL. */
@@ -112,96 +114,87 @@ lmtp_let_go(struct lmtp *lmtp)
 	bool counted = lmtp->counts;
 
 	lmtp->counts = false;
-	if (counted)
-		share_give(lmtp->customer);
+	if (counted && share_give(lmtp->customer))
+		drain_more(lmtp->customer);
 }
 
-static void
+static bool
 on_mail(struct lmtp *lmtp, const char *args)
 {
-	const struct server *server = lmtp->customer->server;
+	struct customer *c = lmtp->customer;
 	const char *path = path_of(args, "FROM:");
 
-	if (path == NULL) {
-		reply(lmtp, "501 5.5.4 Syntax: MAIL FROM:<address>");
-		return;
-	}
-	if (!customer_takes_mail(lmtp->customer)) {
+	if (path == NULL)
+		return reply(lmtp, "501 5.5.4 Syntax: MAIL FROM:<address>");
+	if (!customer_takes_mail(c)) {
 		reply(lmtp, "421 4.3.2 The session is ending");
-		lmtp_end(lmtp);
-		return;
+		return false;
 	}
-	if (!lmtp_hold(lmtp)) {
-		reply(lmtp,
+	if (!lmtp_hold(lmtp))
+		return reply(lmtp,
 		    "450 4.3.2 Enough mail of this customer is on its way");
-		return;
-	}
-	lmtp->tx = tx_new(lmtp, path, lmtp->queue_id,
-	    (size_t)server->conf->message_buffer, &lmtp->customer->budget,
-	    &lmtp->customer->transactions);
+	lmtp->tx = tx_new(&c->traffic, path, lmtp->queue_id,
+	    (size_t)c->server->conf->message_buffer);
 	if (lmtp->tx == NULL) {
 		lmtp_let_go(lmtp);
-		reply(lmtp, "451 4.3.0 Out of memory");
-		return;
+		return reply(lmtp, "451 4.3.0 Out of memory");
 	}
-	customer_wake(lmtp->customer);
+	lmtp->tx->role = lmtp->tx_role;
+	lmtp->tx->owner = lmtp;
+	lmtp->tx->domain = lmtp->domain;
+	customer_wake(c);
 	lmtp_set_state(lmtp, LMTP_ENVELOPE);
-	reply(lmtp, "250 2.1.0 Ok");
+	return reply(lmtp, "250 2.1.0 Ok");
 }
 
-static void
+static bool
 on_rcpt(struct lmtp *lmtp, const char *args)
 {
 	const char *path = path_of(args, "TO:");
 
 	if (path == NULL)
-		reply(lmtp, "501 5.5.4 Syntax: RCPT TO:<address>");
-	else if (!tx_add_recipient(lmtp->tx, path))
-		reply(lmtp, "451 4.3.0 Out of memory");
-	else
-		reply(lmtp, "250 2.1.5 Ok");
+		return reply(lmtp, "501 5.5.4 Syntax: RCPT TO:<address>");
+	if (!tx_add_recipient(lmtp->tx, path))
+		return reply(lmtp, "451 4.3.0 Out of memory");
+	return reply(lmtp, "250 2.1.5 Ok");
 }
 
-static void
+static bool
 on_data(struct lmtp *lmtp, const char *args)
 {
 	(void)args;
-	if (lmtp->tx->rcpt_count == 0) {
-		reply(lmtp, "503 5.5.1 No recipients");
-		return;
-	}
+	if (lmtp->tx->rcpt_count == 0)
+		return reply(lmtp, "503 5.5.1 No recipients");
 	lmtp->dot = (struct dot) { 0 };
 	lmtp_set_state(lmtp, LMTP_BODY);
-	reply(lmtp, "354 End data with <CR><LF>.<CR><LF>");
+	return reply(lmtp, "354 End data with <CR><LF>.<CR><LF>");
 }
 
-static void
+static bool
 on_rset(struct lmtp *lmtp, const char *args)
 {
 	(void)args;
-	if (lmtp->tx != NULL)
-		tx_free(&lmtp->tx);
+	tx_free(&lmtp->tx);
 	lmtp_let_go(lmtp);
 	lmtp->queue_id[0] = '\0';
 	if (lmtp->state == LMTP_ENVELOPE)
 		lmtp_set_state(lmtp, LMTP_IDLE);
-	reply(lmtp, "250 2.0.0 Ok");
-	drain_check(lmtp->customer);
+	return reply(lmtp, "250 2.0.0 Ok");
 }
 
-static void
+static bool
 on_noop(struct lmtp *lmtp, const char *args)
 {
 	(void)args;
-	reply(lmtp, "250 2.0.0 Ok");
+	return reply(lmtp, "250 2.0.0 Ok");
 }
 
-static void
+static bool
 on_quit(struct lmtp *lmtp, const char *args)
 {
 	(void)args;
 	reply(lmtp, "221 2.0.0 Bye");
-	lmtp_end(lmtp);
+	return false;
 }
 
 #define IN(state) (1U << (state))
@@ -220,7 +213,8 @@ static const struct verb verbs[] = {
 	    IN(LMTP_GREETED) | IN(LMTP_IDLE) | IN(LMTP_ENVELOPE) },
 };
 
-static void
+/* False: the connection must end. */
+static bool
 command(struct lmtp *lmtp, const char *line)
 {
 	size_t len = strcspn(line, " ");
@@ -231,15 +225,13 @@ command(struct lmtp *lmtp, const char *line)
 		    strncasecmp(line, verbs[i].name, len) != 0)
 			continue;
 		if (verbs[i].states & IN(lmtp->state))
-			verbs[i].handle(lmtp, args);
-		else
-			reply(lmtp, "503 5.5.1 Bad sequence of commands");
-		return;
+			return verbs[i].handle(lmtp, args);
+		return reply(lmtp, "503 5.5.1 Bad sequence of commands");
 	}
-	reply(lmtp, "502 5.5.2 Command not implemented");
+	return reply(lmtp, "502 5.5.2 Command not implemented");
 }
 
-bool
+enum lmtp_read
 lmtp_read_command(struct lmtp *lmtp)
 {
 	char *line;
@@ -247,17 +239,15 @@ lmtp_read_command(struct lmtp *lmtp)
 
 	switch (link_line(lmtp->link, LMTP_LINE_MAX, false, &line, &len)) {
 	case LINE_NONE:
-		return false;
+		return LMTP_NONE;
 	case LINE_OK:
-		command(lmtp, line);
-		return true;
+		return command(lmtp, line) ? LMTP_TAKEN : LMTP_OVER;
 	case LINE_LONG:
 	case LINE_BAD:
 		log_warning(lmtp->customer->who.id,
 		    "refused: no LMTP on the socket of %s", lmtp->domain);
 		reply(lmtp, "500 5.5.2 Line too long or malformed");
-		lmtp_end(lmtp);
-		return false;
+		break;
 	}
-	return false;
+	return LMTP_OVER;
 }

@@ -9,19 +9,15 @@
  * been promised the rest of a message. With DATA there is no way back but to
  * drop the line: a dot would make half a message a whole one.
  */
-#include "blame.h"
 #include "customer.h"
-#include "lmtp.h"
-#include "lib/log.h"
 #include "pipeline.h"
 #include "put_off.h"
-#include "ration.h"
 #include "smtputf8.h"
 
 void
-pipeline_init(struct pipeline *p)
+pipeline_init(struct pipeline *p, pipeline_lost *lost)
 {
-	*p = (struct pipeline) { .plan = PLAN_LOCKSTEP };
+	*p = (struct pipeline) { .plan = PLAN_LOCKSTEP, .lost = lost };
 	TAILQ_INIT(&p->waiting);
 	TAILQ_INIT(&p->put_off);
 }
@@ -39,59 +35,6 @@ bool
 pipeline_wants_more(const struct pipeline *p)
 {
 	return p->current == NULL && TAILQ_EMPTY(&p->waiting);
-}
-
-static void
-set_state(const struct customer *c, struct transaction *tx, enum tx_state state)
-{
-	/* In the order of the enum. */
-	static const char *const names[] = { "filling", "waiting", "sending",
-		"sent", "done" };
-
-	log_state(
-	    c->who.id, "message", tx_id(tx), names[tx->state], names[state]);
-	tx->state = state;
-}
-
-/* Nothing of the transaction is in the pipeline any more. */
-void
-pipeline_done(struct customer *c, struct transaction *tx)
-{
-	set_state(c, tx, TX_DONE);
-	tx->discard = true;
-	if (tx->lmtp != NULL)
-		lmtp_answered(tx->lmtp);
-	else {
-		tx_free(&tx);
-		drain_check(c);
-	}
-}
-
-void
-pipeline_finish(struct customer *c, struct transaction *tx)
-{
-	tx_answer_rest(tx, false, 451, "4.3.0 The customer gave no answer");
-	c->pipeline.in_flight--;
-	if (c->state != CUSTOMER_ENDED)
-		blame_later(c, tx);
-	pace_answered(c, tx);
-	progress_settled(c);
-	pipeline_done(c, tx);
-}
-
-void
-pipeline_conclude(struct customer *c, bool clean)
-{
-	struct transaction *tx = c->pipeline.current;
-
-	c->pipeline.current = NULL;
-	if (!clean)
-		c->pipeline.dirty = true;
-	set_state(c, tx, TX_SENT);
-	if (TAILQ_EMPTY(&c->pipeline.waiting))
-		ration_share(c->server);
-	if (tx->expected == 0)
-		pipeline_finish(c, tx);
 }
 
 /* ---- which goes next ----------------------------------------------------- */
@@ -113,8 +56,8 @@ first_waiting(struct pipeline *p)
 {
 	struct transaction *tx;
 
-	while ((tx = TAILQ_FIRST(&p->waiting)) != NULL && tx->lmtp != NULL &&
-	    lmtp_gone(tx->lmtp))
+	while ((tx = TAILQ_FIRST(&p->waiting)) != NULL && tx->owner != NULL &&
+	    tx->role->gone(tx->owner))
 		continue;
 	return tx;
 }
@@ -149,7 +92,7 @@ begin(struct customer *c)
 		pipeline_done(c, tx);
 		return true;
 	}
-	set_state(c, tx, TX_SENDING);
+	pipeline_set_state(c, tx, TX_SENDING);
 	tx->plan = plan_for(c, tx);
 	p->in_flight++;
 	p->current = tx;
@@ -164,10 +107,11 @@ begin(struct customer *c)
 static bool
 must_wait(const struct customer *c)
 {
-	switch (customer_last_expected(c)) {
+	switch (reply_queue_last(&c->owed)) {
 	case EXPECT_EHLO:
 	case EXPECT_HELO:
 	case EXPECT_STARTTLS:
+	case EXPECT_TLS:
 	case EXPECT_DATA:
 	case EXPECT_DOT:
 	case EXPECT_NOOP:
@@ -184,7 +128,7 @@ open_to_more(const struct customer *c)
 {
 	if (c->state != CUSTOMER_READY || link_unsent(c->link) > LINK_LOW_WATER)
 		return false;
-	return c->fifo_count == 0 || !must_wait(c);
+	return c->owed.count == 0 || !must_wait(c);
 }
 
 void
@@ -200,6 +144,26 @@ pipeline_run(struct customer *c)
 				: begin(c) || put_off_release(c)))
 		continue;
 	p->running = false;
+	progress_watch(c);
+}
+
+/* It waits no longer. */
+static void
+leave_line(struct pipeline *p, struct transaction *tx)
+{
+	if (tx->put_off)
+		put_off_take_back(p, tx);
+	else
+		TAILQ_REMOVE(&p->waiting, tx, entry);
+}
+
+/* Not now: Postfix keeps it. */
+static void
+turn_away(struct customer *c, struct transaction *tx, const char *why)
+{
+	tx->fault = FAULT_UNKNOWN;
+	tx_answer_rest(tx, false, 450, why);
+	pipeline_done(c, tx);
 }
 
 /* What earlier sessions had to do with it, under either of its queue ids. */
@@ -216,19 +180,28 @@ recall(const struct customer *c, struct transaction *tx)
 	tx->faulted = past->faulted;
 }
 
+/* In the line, or put off, or back to Postfix. */
+static void
+place(struct customer *c, struct transaction *tx)
+{
+	const char *why;
+
+	if (!put_off_needed(c, tx)) {
+		tx->suspicion = SUSPECT_NOT;
+		TAILQ_INSERT_TAIL(&c->pipeline.waiting, tx, entry);
+	} else if ((why = put_off(&c->pipeline, tx)) != NULL) {
+		tx->unsettled = tx->suspicion != SUSPECT_APART;
+		turn_away(c, tx, why);
+	}
+}
+
 void
 pipeline_offer(struct customer *c, struct transaction *tx)
 {
 	if (tx->state == TX_FILLING) {
-		set_state(c, tx, TX_WAITING);
+		pipeline_set_state(c, tx, TX_WAITING);
 		recall(c, tx);
-		if (put_off_needed(c, tx)) {
-			put_off(c, tx);
-			drain_check(c);
-		} else {
-			tx->suspicion = SUSPECT_NOT;
-			TAILQ_INSERT_TAIL(&c->pipeline.waiting, tx, entry);
-		}
+		place(c, tx);
 	}
 	pipeline_run(c);
 }
@@ -243,18 +216,12 @@ pipeline_release(struct customer *c)
 void
 pipeline_turn_away(struct customer *c, struct transaction *tx, const char *why)
 {
-	struct pipeline *p = &c->pipeline;
-
 	if (tx->state > TX_WAITING)
 		return;
-	if (tx->state == TX_WAITING && tx->put_off)
-		put_off_take_back(p, tx);
-	else if (tx->state == TX_WAITING)
-		TAILQ_REMOVE(&p->waiting, tx, entry);
+	if (tx->state == TX_WAITING)
+		leave_line(&c->pipeline, tx);
 	tx->unsettled = true;
-	tx->fault = FAULT_UNKNOWN;
-	tx_answer_rest(tx, false, 450, why);
-	pipeline_done(c, tx);
+	turn_away(c, tx, why);
 }
 
 /* ---- both ends may vanish ------------------------------------------------ */
@@ -264,13 +231,10 @@ pipeline_withdraw(struct customer *c, struct transaction *tx)
 {
 	struct pipeline *p = &c->pipeline;
 
-	tx->lmtp = NULL;
+	tx->owner = NULL;
 	switch (tx->state) {
 	case TX_WAITING:
-		if (tx->put_off)
-			put_off_take_back(p, tx);
-		else
-			TAILQ_REMOVE(&p->waiting, tx, entry);
+		leave_line(p, tx);
 		/* FALLTHROUGH */
 	case TX_FILLING:
 	case TX_DONE:
@@ -286,12 +250,12 @@ pipeline_withdraw(struct customer *c, struct transaction *tx)
 		pipeline_conclude(c, false);
 		/* A chunk without the end of a line may be stuck in fetchmail:
 		 * what follows brings it, and its reply, through. */
-		if (p->plan == PLAN_CHUNKING && c->fifo_count > 0 &&
+		if (p->plan == PLAN_CHUNKING && c->owed.count > 0 &&
 		    !must_wait(c) && !pipeline_rset(c))
 			return;
 		pipeline_run(c);
 	} else if (!tx->whole)
-		customer_lost(c, "postfix-gave-up");
+		p->lost(c, "postfix-gave-up");
 }
 
 bool
@@ -301,14 +265,14 @@ pipeline_put_back(struct customer *c)
 	struct transaction *tx = p->current;
 
 	if (tx == NULL || p->in_flight != 1 || tx->next > 0 ||
-	    c->fifo_count != 1 || tx->expected != 1)
+	    c->owed.count != 1 || tx->expected != 1)
 		return false;
-	customer_next_expected(c);
+	reply_queue_take(&c->owed);
 	tx->expected = 0;
 	p->current = NULL;
 	p->in_flight = 0;
 	p->dirty = false;
-	set_state(c, tx, TX_WAITING);
+	pipeline_set_state(c, tx, TX_WAITING);
 	tx->fault = FAULT_NONE;
 	TAILQ_INSERT_HEAD(&p->waiting, tx, entry);
 	return true;
@@ -327,10 +291,7 @@ fail_all(struct customer *c, struct transactions *list)
 	struct transaction *tx;
 
 	while ((tx = TAILQ_FIRST(list)) != NULL) {
-		if (tx->put_off)
-			put_off_take_back(&c->pipeline, tx);
-		else
-			TAILQ_REMOVE(list, tx, entry);
+		leave_line(&c->pipeline, tx);
 		tx->fault = FAULT_UNKNOWN;
 		answer_lost(tx);
 		pipeline_done(c, tx);
@@ -351,8 +312,8 @@ pipeline_fail(struct customer *c)
 	struct transaction *tx;
 
 	pipeline_decline(c);
-	while (c->fifo_count > 0) {
-		tx = customer_next_expected(c).tx;
+	while (c->owed.count > 0) {
+		tx = reply_queue_take(&c->owed).tx;
 		if (tx == NULL)
 			continue;
 		answer_lost(tx);

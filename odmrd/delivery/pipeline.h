@@ -23,7 +23,7 @@
 
 #include <stdbool.h>
 
-#include "expect.h"
+#include "reply_queue.h"
 #include "pace.h"
 #include "refusal.h"
 #include "lib/reply.h"
@@ -41,23 +41,26 @@ enum pipeline_step {
 	STEP_BODY,
 };
 
+/* Half a message cannot be taken back: the line must go. */
+typedef void pipeline_lost(struct customer *customer, const char *reason);
+
 struct pipeline {
 	enum plan plan; /* the best that the customer can do */
 	struct transactions waiting;
 	struct transactions put_off; /* the most suspect last */
-	unsigned put_off_count;
 	struct transaction *current; /* begun, not all on the wire */
 	enum pipeline_step step;
 	struct pace pace;
-	bool lone;          /* what was begun last must stay alone */
-	bool dirty;         /* the customer may be within a transaction */
-	bool bdat_refused;  /* the last one */
-	bool releasing;     /* what is put off may go, one after the other */
-	bool running;       /* pipeline_run is on the stack */
+	bool lone;         /* what was begun last must stay alone */
+	bool dirty;        /* the customer may be within a transaction */
+	bool bdat_refused; /* the last one */
+	bool releasing;    /* what is put off may go, one after the other */
+	bool running;      /* pipeline_run is on the stack */
+	pipeline_lost *lost;
 	unsigned in_flight; /* begun and not yet done */
 };
 
-void pipeline_init(struct pipeline *pipeline);
+void pipeline_init(struct pipeline *pipeline, pipeline_lost *lost);
 const char *pipeline_plan_name(enum plan plan);
 
 /* `tx` has its whole body or a full buffer: it may go when its turn comes. */
@@ -94,23 +97,26 @@ void pipeline_fail(struct customer *customer);
 /* Has it nothing that it could send? */
 bool pipeline_wants_more(const struct pipeline *pipeline);
 
-/* ---- between pipeline.c, its steps and replies, and put_off.c -------------
+/* ---- below pipeline.c: pipeline_reply.c, _step.c, _end.c ------------------
  */
-
-/* Nothing of the transaction is in the pipeline any more. */
-void pipeline_done(struct customer *customer, struct transaction *tx);
 
 /* Takes the current transaction's next step; false if it has to wait. */
 bool pipeline_step(struct customer *customer);
 /* The end of a body by DATA. False: the line is lost. */
 bool pipeline_dot(
     struct customer *customer, struct transaction *tx, bool clean);
+/* RSET goes next on the wire. False: the line is lost. */
+bool pipeline_rset(struct customer *customer);
+
 /* The current transaction has sent all that it will send; `clean`: and the
  * customer is within no transaction behind it, if all goes well. */
 void pipeline_conclude(struct customer *customer, bool clean);
 /* All replies are in: the answers go back to Postfix, or nowhere. */
 void pipeline_finish(struct customer *customer, struct transaction *tx);
-/* RSET goes next on the wire. False: the line is lost. */
-bool pipeline_rset(struct customer *customer);
+/* Nothing of the transaction is in the pipeline any more. */
+void pipeline_done(struct customer *customer, struct transaction *tx);
+/* The only writer of a transaction's state. */
+void pipeline_set_state(const struct customer *customer, struct transaction *tx,
+    enum tx_state state);
 
 #endif

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "customer.h"
-#include "lmtp.h"
 #include "pipeline.h"
 
 bool
@@ -12,7 +11,7 @@ pipeline_rset(struct customer *c)
 {
 	c->pipeline.dirty = false;
 	link_printf(c->link, "RSET\r\n");
-	return customer_expect(c, EXPECT_RSET, NULL, 0);
+	return reply_queue_put(&c->owed, EXPECT_RSET, NULL, 0);
 }
 
 static bool
@@ -20,7 +19,7 @@ send_mail(struct customer *c, struct transaction *tx)
 {
 	c->pipeline.step = STEP_RCPT;
 	link_printf(c->link, "MAIL FROM:%s\r\n", tx->mail_args);
-	return customer_expect(c, EXPECT_MAIL, tx, 0);
+	return reply_queue_put(&c->owed, EXPECT_MAIL, tx, 0);
 }
 
 /* The recipients are named: the body is next. */
@@ -56,7 +55,7 @@ send_rcpt(struct customer *c, struct transaction *tx)
 	link_printf(c->link, "RCPT TO:%s\r\n", tx->rcpts[i].args);
 	if (tx->next == tx->rcpt_count)
 		named(p);
-	return customer_expect(c, EXPECT_RCPT, tx, i);
+	return reply_queue_put(&c->owed, EXPECT_RCPT, tx, i);
 }
 
 static bool
@@ -65,7 +64,7 @@ send_data(struct customer *c, struct transaction *tx)
 	c->pipeline.step = STEP_GO;
 	tx->body_begun = true;
 	link_printf(c->link, "DATA\r\n");
-	return customer_expect(c, EXPECT_DATA, tx, 0);
+	return reply_queue_put(&c->owed, EXPECT_DATA, tx, 0);
 }
 
 /* A chunk ends with a line where it can: fetchmail hands whole lines on only,
@@ -93,12 +92,13 @@ send_chunk(struct customer *c, struct transaction *tx)
 	link_write(c->link, tx->body, size);
 	tx->body_begun = true;
 	tx_sent(tx, size);
-	if (!customer_expect(c, last ? EXPECT_LAST : EXPECT_CHUNK, tx, 0))
+	if (!reply_queue_put(
+		&c->owed, last ? EXPECT_LAST : EXPECT_CHUNK, tx, 0))
 		return false;
 	if (last)
 		pipeline_conclude(c, true);
-	else if (tx->lmtp != NULL)
-		lmtp_resume(tx->lmtp);
+	else if (tx->owner != NULL)
+		tx->role->resume(tx->owner);
 	return true;
 }
 
@@ -125,7 +125,7 @@ pipeline_dot(struct customer *c, struct transaction *tx, bool clean)
 	const char *dot = dot_terminator(&tx->dot);
 
 	link_write(c->link, dot, strlen(dot));
-	if (!customer_expect(c, EXPECT_DOT, tx, 0))
+	if (!reply_queue_put(&c->owed, EXPECT_DOT, tx, 0))
 		return false;
 	pipeline_conclude(c, clean);
 	return true;
@@ -141,8 +141,8 @@ send_body(struct customer *c, struct transaction *tx)
 	write_stuffed(c->link, tx);
 	if (tx->whole)
 		return pipeline_dot(c, tx, true);
-	if (tx->lmtp != NULL)
-		lmtp_resume(tx->lmtp);
+	if (tx->owner != NULL)
+		tx->role->resume(tx->owner);
 	return true;
 }
 

@@ -2,8 +2,6 @@
 #include <stddef.h>
 
 #include "customer.h"
-#include "customer_reply.h"
-#include "lmtp.h"
 #include "lib/log.h"
 #include "progress.h"
 
@@ -41,27 +39,6 @@ begin(struct customer *c)
 	c->progress.began_ms = loop_now_ms();
 }
 
-static void
-stall(struct customer *c)
-{
-	struct lmtp *lmtp, *next;
-
-	if (!c->progress.stalls)
-		log_warning(c->who.id,
-		    "the customer stalls: what waits goes back to Postfix");
-	c->progress.stalls = true;
-	share_want(c);
-	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
-		lmtp_turn_away(lmtp);
-}
-
-static void
-go_on(struct customer *c)
-{
-	c->progress.stalls = false;
-	share_refill(c);
-}
-
 /* Did `ms` bring less than they should? */
 static bool
 is_little(const struct customer *c, uint64_t done, int64_t ms)
@@ -73,13 +50,24 @@ is_little(const struct customer *c, uint64_t done, int64_t ms)
 static bool
 owes_nothing(const struct customer *c)
 {
-	return c->fifo_count == 0 && link_unsent(c->link) == 0;
+	return c->owed.count == 0 && link_unsent(c->link) == 0;
 }
 
-static void
-on_timer(void *arg)
+static enum progress_found
+found(struct customer *c, bool little)
 {
-	struct customer *c = arg;
+	bool stalls = little && !owes_nothing(c);
+
+	if (stalls && !c->progress.stalls)
+		log_warning(c->who.id,
+		    "the customer stalls: what waits goes back to Postfix");
+	c->progress.stalls = stalls;
+	return stalls ? PROGRESS_STALLS : PROGRESS_MADE;
+}
+
+enum progress_found
+progress_look(struct customer *c)
+{
 	struct progress *p = &c->progress;
 	const struct conf *conf = c->server->conf;
 	uint64_t done = done_since(c, p->work);
@@ -90,24 +78,18 @@ on_timer(void *arg)
 	if (owes_nothing(c))
 		begin(c);
 	else if (ms >= conf->progress_time * 1000) {
-		if (is_little(c, p->done, ms)) {
-			customer_broken(c, "no-progress");
-			return;
-		}
+		if (is_little(c, p->done, ms))
+			return PROGRESS_NONE;
 		begin(c);
 	}
 	set_timer(c);
-	if (!owes_nothing(c) && is_little(c, done, conf->stall_time * 1000))
-		stall(c);
-	else
-		go_on(c);
+	return found(c, is_little(c, done, conf->stall_time * 1000));
 }
 
 bool
-progress_init(struct progress *p, struct customer *c)
+progress_init(struct progress *p, struct loop *loop, loop_call *look, void *arg)
 {
-	*p = (struct progress) { 0 };
-	p->timer = timer_new(c->server->loop, on_timer, c);
+	*p = (struct progress) { .timer = timer_new(loop, look, arg) };
 	return p->timer != NULL;
 }
 

@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "odmrd/net/loop.h"
+
 struct customer;
-struct timer;
 
 struct progress {
 	struct timer *timer; /* runs while messages are in flight */
@@ -31,10 +32,18 @@ struct progress {
 	int64_t began_ms;
 };
 
-/* False: out of memory. */
-bool progress_init(struct progress *progress, struct customer *customer);
+/* `look` is called when it is time for progress_look. False: out of memory. */
+bool progress_init(
+    struct progress *progress, struct loop *loop, loop_call *look, void *arg);
 void progress_free(struct progress *progress);
 
+enum progress_found {
+	PROGRESS_MADE,
+	PROGRESS_STALLS, /* what waits for its turn is to go back to Postfix */
+	PROGRESS_NONE,   /* the session is to end */
+};
+
+enum progress_found progress_look(struct customer *customer);
 /* Something has happened: are messages in flight now? */
 void progress_watch(struct customer *customer);
 /* A message has all its replies. */

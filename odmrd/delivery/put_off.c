@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 #include "customer.h"
-#include "lmtp.h"
-#include "pipeline.h"
 #include "put_off.h"
 
 /* Each keeps a process of Postfix waiting. */
@@ -33,42 +31,25 @@ insert(struct pipeline *p, struct transaction *tx)
 		TAILQ_INSERT_AFTER(&p->put_off, before, tx, entry);
 	else
 		TAILQ_INSERT_HEAD(&p->put_off, tx, entry);
-	tx->put_off = true;
-	p->put_off_count++;
+	tx_put_off(tx, true);
 }
 
 void
 put_off_take_back(struct pipeline *p, struct transaction *tx)
 {
 	TAILQ_REMOVE(&p->put_off, tx, entry);
-	tx->put_off = false;
-	p->put_off_count--;
+	tx_put_off(tx, false);
 }
 
-/* Not now: Postfix keeps it. */
-static void
-turn_away(struct customer *c, struct transaction *tx, const char *why)
+const char *
+put_off(struct pipeline *p, struct transaction *tx)
 {
-	tx->fault = FAULT_UNKNOWN;
-	tx_answer_rest(tx, false, 450, why);
-	pipeline_done(c, tx);
-}
-
-/* Where a transaction that may have broken a session has to go. */
-void
-put_off(struct customer *c, struct transaction *tx)
-{
-	struct pipeline *p = &c->pipeline;
-
 	if (tx->suspicion == SUSPECT_APART)
-		turn_away(c, tx,
-		    "4.3.0 Set apart: the sessions that delivered it broke");
-	else if (p->put_off_count < PUT_OFF_MAX)
-		insert(p, tx);
-	else {
-		tx->unsettled = true;
-		turn_away(c, tx, "4.3.0 Its turn is when others have gone");
-	}
+		return "4.3.0 Set apart: the sessions that delivered it broke";
+	if (tx->traffic->put_off >= PUT_OFF_MAX)
+		return "4.3.0 Its turn is when others have gone";
+	insert(p, tx);
+	return NULL;
 }
 
 /* What was only doubted goes like others with a server that takes mail. */

@@ -18,8 +18,8 @@ struct transaction;
  * that takes mail. */
 bool put_off_needed(
     const struct customer *customer, const struct transaction *tx);
-/* It waits, or goes back to Postfix. */
-void put_off(struct customer *customer, struct transaction *tx);
+/* It waits: NULL. Or it cannot, and Postfix may hear why. */
+const char *put_off(struct pipeline *pipeline, struct transaction *tx);
 /* It waits no longer. */
 void put_off_take_back(struct pipeline *pipeline, struct transaction *tx);
 /* Once pipeline_release has begun: the next, or all that need not be alone,

@@ -7,7 +7,7 @@
 #ifndef REFUSAL_H
 #define REFUSAL_H
 
-#include "expect.h"
+#include "reply_queue.h"
 #include "lib/reply.h"
 
 enum refusal {

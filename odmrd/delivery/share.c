@@ -113,12 +113,12 @@ share_take(struct customer *c)
 	return true;
 }
 
-void
+bool
 share_give(struct customer *c)
 {
 	c->share->held--;
 	c->share->all->held--;
-	share_refill(c);
+	return share_refill(c);
 }
 
 void
@@ -135,12 +135,12 @@ share_want(struct customer *c)
 	share->mark = share->held;
 }
 
-void
+bool
 share_refill(struct customer *c)
 {
 	if (!c->wants_more || c->progress.stalls ||
 	    c->share->held > c->share->mark / 2)
-		return;
+		return false;
 	c->wants_more = false;
-	drain_more(c);
+	return true;
 }

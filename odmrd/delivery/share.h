@@ -40,12 +40,12 @@ void share_leave(struct share **share);
 bool share_take(struct customer *customer);
 /* So many deliveries has the account. */
 long share_held(const struct share *share);
-/* One delivery less. */
-void share_give(struct customer *customer);
+/* One delivery less; as share_refill. */
+bool share_give(struct customer *customer);
 /* Deliveries of this session were turned away: they come again when the
  * account has no more than half of what it has now. */
 void share_want(struct customer *customer);
-/* Is it time for that? Then Postfix is asked. */
-void share_refill(struct customer *customer);
+/* Is it time for that? Then Postfix is to be asked (drain_more). */
+bool share_refill(struct customer *customer);
 
 #endif

@@ -72,15 +72,12 @@ static bool
 take_ids(struct strays *s, const char *ids)
 {
 	struct census_question *q = &s->question;
-	size_t len;
 
 	q->ids = calloc(lines_count(ids), sizeof(q->ids[0]));
 	if (q->ids == NULL)
 		return false;
-	for (; *ids != '\0'; ids += len + 1) {
-		len = strcspn(ids, "\n");
-		memcpy(q->ids[q->id_count++].id, ids, len);
-	}
+	while (lines_next(&ids, q->ids[q->id_count].id, QUEUE_ID_MAX + 1))
+		q->id_count++;
 	qsort(q->ids, q->id_count, sizeof(q->ids[0]), compare_ids);
 	return true;
 }

@@ -6,19 +6,30 @@
 
 enum { BODY_FIRST = 8192 };
 
+bool
+traffic_is_busy(const struct traffic *traffic)
+{
+	return traffic->live > traffic->put_off;
+}
+
+static void
+tell_if_quiet(struct traffic *traffic)
+{
+	if (!traffic_is_busy(traffic))
+		traffic->quiet(traffic->arg);
+}
+
 struct transaction *
-tx_new(struct lmtp *lmtp, const char *mail_args, const char *queue_id,
-    size_t body_max, struct budget *budget, size_t *live)
+tx_new(struct traffic *traffic, const char *mail_args, const char *queue_id,
+    size_t body_max)
 {
 	struct transaction *tx = calloc(1, sizeof(*tx));
 
 	if (tx == NULL)
 		return NULL;
-	tx->lmtp = lmtp;
+	tx->traffic = traffic;
+	traffic->live++;
 	tx->body_max = body_max;
-	tx->budget = budget;
-	tx->live = live;
-	++*live;
 	tx->mail_args = strdup(mail_args);
 	if (queue_id[0] != '\0')
 		tx->queue_id = strdup(queue_id);
@@ -32,22 +43,38 @@ void
 tx_free(struct transaction **txp)
 {
 	struct transaction *tx = *txp;
+	struct traffic *traffic;
 
 	if (tx == NULL)
 		return;
+	traffic = tx->traffic;
 	for (size_t i = 0; i < tx->rcpt_count; i++) {
 		free(tx->rcpts[i].args);
 		free(tx->rcpts[i].text);
 	}
 	if (tx->body_size > 0)
-		budget_give(tx->budget, tx->body_size - tx->body_first);
-	--*tx->live;
+		budget_give(
+		    &tx->traffic->budget, tx->body_size - tx->body_first);
+	traffic->live--;
 	free(tx->rcpts);
 	free(tx->queue_id);
 	free(tx->mail_args);
 	free(tx->body);
 	free(tx);
 	*txp = NULL;
+	tell_if_quiet(traffic);
+}
+
+void
+tx_put_off(struct transaction *tx, bool put_off)
+{
+	tx->put_off = put_off;
+	if (!put_off)
+		tx->traffic->put_off--;
+	else {
+		tx->traffic->put_off++;
+		tell_if_quiet(tx->traffic);
+	}
 }
 
 bool
@@ -80,11 +107,11 @@ grow(struct transaction *tx, size_t size)
 	size_t more = tx->body_size > 0 ? size - tx->body_size : 0;
 	char *body;
 
-	if (more > 0 && !budget_take(tx->budget, more))
+	if (more > 0 && !budget_take(&tx->traffic->budget, more))
 		return false;
 	body = realloc(tx->body, size);
 	if (body == NULL) {
-		budget_give(tx->budget, more);
+		budget_give(&tx->traffic->budget, more);
 		return false;
 	}
 	if (tx->body_size == 0)

@@ -5,9 +5,9 @@
  * for each recipient. odmrd never owns mail: this is all that is ever held of
  * a message, and it goes when either side does.
  *
- * Two roles look at it: lmtp fills it and waits for the answers, the pipeline
- * empties it and brings them. Either may vanish first; the other then finishes
- * alone, and who is last frees it.
+ * Two roles look at it: its owner, Postfix's side (lmtp.h), fills it and waits
+ * for the answers, the pipeline empties it and brings them. Either may vanish
+ * first; the other then finishes alone, and who is last frees it.
  */
 #ifndef TRANSACTION_H
 #define TRANSACTION_H
@@ -23,8 +23,6 @@
 #include "lib/reply.h"
 #include "lib/store/suspicion.h"
 
-struct lmtp;
-
 /* What is true of a transaction as the pipeline sees it, which alone sets it.
  */
 enum tx_state {
@@ -38,7 +36,27 @@ enum tx_state {
 /* How a transaction goes on the wire: see pipeline.h. */
 enum plan { PLAN_LOCKSTEP, PLAN_PIPELINING, PLAN_CHUNKING };
 
-enum { TX_ID_SIZE = 32 };
+enum { TX_ID_SIZE = 32, QUEUE_ID_SIZE = 64 };
+
+/* What the owner of a transaction hears of it. */
+struct tx_owner_role {
+	/* Every recipient has its answer. */
+	void (*answered)(void *owner);
+	/* There is room in the buffer again. */
+	void (*resume)(void *owner);
+	/* Has Postfix hung up? Then its side is gone now. */
+	bool (*gone)(void *owner);
+};
+
+/* The transactions of a session. */
+struct traffic {
+	struct budget budget; /* for their bodies */
+	size_t live;          /* begun, and not answered */
+	size_t put_off;       /* of those, waiting until there are no others */
+	/* None is left but those; said within other calls. */
+	void (*quiet)(void *arg);
+	void *arg;
+};
 
 struct recipient {
 	char *args;    /* what stands behind "RCPT TO:" */
@@ -50,7 +68,9 @@ struct recipient {
 struct transaction {
 	TAILQ_ENTRY(transaction) entry;
 	enum tx_state state;
-	struct lmtp *lmtp;            /* NULL once Postfix's side is gone */
+	const struct tx_owner_role *role;
+	void *owner;                  /* NULL once Postfix's side is gone */
+	const char *domain;           /* whose socket it uses; the owner's */
 	char *queue_id;               /* by XFORWARD IDENT; NULL if not told */
 	char received_id[TX_ID_SIZE]; /* by the Received: field; or "" */
 	char earlier_id[TX_ID_SIZE];  /* by the one before; or "" */
@@ -63,7 +83,7 @@ struct transaction {
 	enum suspicion suspicion; /* by what was before this session */
 	int64_t faulted;          /* when that was last */
 	enum fault fault;         /* and by how this session ended */
-	bool put_off;             /* in the pipeline's list of such */
+	bool put_off;             /* by tx_put_off */
 	bool body_begun;          /* some of the body is on the wire */
 	bool enough;              /* the customer takes no more recipients */
 	bool unsettled;           /* was not tried: its tag stays as it is */
@@ -75,8 +95,7 @@ struct transaction {
 	size_t body_len;
 	size_t body_size;  /* allocated */
 	size_t body_first; /* of that, what no budget was asked for */
-	struct budget *budget;
-	size_t *live;
+	struct traffic *traffic;
 	bool starved; /* more was wanted than the budget has */
 	size_t body_max;
 	int64_t bytes;  /* of body seen so far */
@@ -85,11 +104,15 @@ struct transaction {
 
 TAILQ_HEAD(transactions, transaction);
 
-/* `mail_args` is copied; `budget`, and `live`, which counts the transactions
- * that there are, outlive it. NULL: out of memory. */
-struct transaction *tx_new(struct lmtp *lmtp, const char *mail_args,
-    const char *queue_id, size_t body_max, struct budget *budget, size_t *live);
+/* Without an owner yet. `traffic` outlives it; the strings are copied. NULL:
+ * out of memory. */
+struct transaction *tx_new(struct traffic *traffic, const char *mail_args,
+    const char *queue_id, size_t body_max);
 void tx_free(struct transaction **tx);
+/* It waits until there are no others, or no longer. */
+void tx_put_off(struct transaction *tx, bool put_off);
+/* Are there others than those? */
+bool traffic_is_busy(const struct traffic *traffic);
 
 /* False: out of memory. */
 bool tx_add_recipient(struct transaction *tx, const char *args);

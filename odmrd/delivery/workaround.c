@@ -119,11 +119,11 @@ workaround_of_refusal(struct customer *c, const struct expected *e, int code)
 void
 workaround_of_end(struct customer *c, const char *why)
 {
-	const struct expected *first = &c->fifo[c->fifo_head];
+	const struct expected *first = reply_queue_at(&c->owed, 0);
 
 	if (c->state == CUSTOMER_SECURING)
 		blame_tls(c);
-	else if (c->fifo_count > 0 && first->tx != NULL &&
+	else if (first != NULL && first->tx != NULL &&
 	    first->what != EXPECT_DOT)
 		blame_way(c, first->tx, why);
 	if (c->pipeline.in_flight > 0 && !avoids(c, AVOID_CROWD))

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "expect.h"
+#include "reply_queue.h"
 #include "odmrd/jobs/workaround_name.h"
 
 struct customer;

@@ -21,8 +21,8 @@ struct census;
 struct control;
 struct customer;
 struct dials;
-struct lmtp;
 struct flusher;
+struct memory_queue;
 struct peers;
 struct registry;
 struct session;
@@ -49,9 +49,8 @@ struct server {
 	struct tls *tls;        /* NULL: no certificate, no STARTTLS */
 	Gsasl *sasl;
 	uid_t postfix_uid;
-	struct budget budget;               /* for the bodies of all sessions */
-	TAILQ_HEAD(lmtp_list, lmtp) hungry; /* ration.c's */
-	struct timer *ration_timer;
+	struct budget budget;        /* for the bodies of all sessions */
+	struct memory_queue *memory; /* who waits for some of it */
 	struct control *control;
 	struct standing_watch *standing;
 	unsigned rechecks; /* of everybody's standing, begun so far */

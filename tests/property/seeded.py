@@ -26,7 +26,7 @@ FAULTS = {
         "odmrd/delivery/pipeline.c", "p->dirty || p->in_flight > 1 ? STEP_RSET",
         "p->dirty ? STEP_RSET"),
     "no RSET after a refused message": (
-        "odmrd/delivery/pipeline.c", "\tif (!clean)\n\t\tc->pipeline.dirty = true;\n",
+        "odmrd/delivery/pipeline_end.c", "\tif (!clean)\n\t\tc->pipeline.dirty = true;\n",
         "\t(void)clean;\n"),
     "the wrong recipient's answer": (
         "odmrd/delivery/pipeline_reply.c", "tx_answer(tx, rcpt, reply->code",
@@ -37,7 +37,7 @@ FAULTS = {
         "\t\t/* A chunk",
         "\t\ttx->whole = true;\n\t\tpipeline_run(c);\n\t\treturn;\n\t\t/*"),
     "a dot for a message that was cut": (
-        "odmrd/delivery/pipeline.c", 'customer_lost(c, "postfix-gave-up")',
+        "odmrd/delivery/pipeline.c", 'p->lost(c, "postfix-gave-up")',
         "pipeline_dot(c, tx, true)"),
     "dots forgotten at the boundary of two pieces": (
         "odmrd/delivery/pipeline_step.c", "\tsize_t at = 0, run;\n\tbool stuff;\n",
@@ -49,12 +49,10 @@ FAULTS = {
         "tx_answer_rest(e->tx, false, 451, reply->text)",
         "tx_answer_rest(e->tx, false, 250, reply->text)"),
     "the FIFO is off by one": (
-        "odmrd/delivery/customer_reply.c",
-        "\tstruct expected e = c->fifo[c->fifo_head];\n\n",
-        "\tstruct expected e = c->fifo[c->fifo_head];\n\n"
-        "\tif (c->fifo_count > 3)\n"
-        "\t\te.rcpt = c->fifo[(c->fifo_head + 1) & (c->fifo_size - 1)].rcpt;"
-        "\n"),
+        "odmrd/delivery/reply_queue.c",
+        "\tstruct expected e = q->all[q->head];\n\n",
+        "\tstruct expected e = q->all[q->head];\n\n"
+        "\tif (q->count > 3)\n\t\te.rcpt = reply_queue_at(q, 1)->rcpt;\n"),
     "RCPT refused, but the message decides": (
         "odmrd/delivery/pipeline_reply.c",
         "\telse {\n\t\ttx_answer(tx, rcpt",
@@ -103,7 +101,7 @@ FAULTS = {
     "503 becomes 403": (
         "odmrd/delivery/refusal.c", "? code - 100 : 451", "? code - 100 : code - 100"),
     "every refusal is believed": (
-        "odmrd/delivery/verdict.c", "c->tally.delivered == 0 &&",
+        "odmrd/delivery/outcome.c", "c->tally.delivered == 0 &&",
         "c->tally.delivered < 0 &&"),
     # What has to be waited for, and how much goes at a time.
     "commands behind the dot": (
@@ -125,7 +123,7 @@ FAULTS = {
         "pace->most = 8 + ++pace->calm / STEP"),
     # Who ended a session.
     "nobody is blamed for the end": (
-        "odmrd/delivery/customer_reply.c", "\tblame(c);\n", ""),
+        "odmrd/delivery/customer.c", "\tblame(c);\n", ""),
     "who ended a session goes with others": (
         "odmrd/delivery/put_off.c", "return tx->suspicion >= SUSPECT_DOUBTED;",
         "return tx->suspicion > SUSPECT_APART;"),
@@ -136,8 +134,10 @@ FAULTS = {
         "odmrd/delivery/put_off.c", "if (tx->suspicion == SUSPECT_APART)",
         "if (tx->suspicion > SUSPECT_APART)"),
     "who is put off stays so": (
-        "odmrd/delivery/drain.c", "\t\tpipeline_release(c);\n\telse\n\t\tlinger_begin",
-        "\t\tcustomer_quit(c, \"drained\");\n\telse\n\t\tlinger_begin"),
+        "odmrd/delivery/drain.c",
+        "\t\tpipeline_release(c);\n\telse\n\t\tc->drain.over(c, reason);",
+        "\t\tc->drain.over(c, reason);\n\telse\n"
+        "\t\tc->drain.over(c, reason);"),
     # What is learnt.
     "that BDAT is refused is not heeded": (
         "odmrd/delivery/hello.c", "CAP_CHUNKING && !avoids(c, AVOID_CHUNKING)",
