@@ -6,11 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "setting.h"
+
+enum {
+	IN_ODMRD = FIXED_IN_ODMRD,
+	IN_MILTER = FIXED_IN_MILTER,
+	IN_ALL = FIXED_IN_ODMRD | FIXED_IN_MILTER,
+};
 
 static const char yes_no[] = "no|yes";
 
-#define NAMED(name)             #name, offsetof(struct conf, name)
+#define FIXED(name, where)      #name, offsetof(struct conf, name), where
+#define NAMED(name)             FIXED(name, 0)
 #define TEXT_OF(value)          SETTING_TEXT, value, NULL, 0
 #define TIME_OF(value, least)   SETTING_TIME, value, NULL, least
 #define SIZE_OF(value, least)   SETTING_SIZE, value, NULL, least
@@ -20,28 +28,28 @@ static const char yes_no[] = "no|yes";
 /* clang-format off */
 static const struct setting settings[] = {
 	{ NAMED(myhostname), TEXT_OF("") },
-	{ NAMED(database), TEXT_OF("/var/lib/odmr/odmr.db") },
+	{ FIXED(database, IN_ODMRD), TEXT_OF("/var/lib/odmr/odmr.db") },
 	{ NAMED(domain_table), TEXT_OF("lmdb:/var/lib/odmr/domains") },
 	{ NAMED(etrn_table), TEXT_OF("lmdb:/var/lib/odmr/etrn_names") },
-	{ NAMED(log), WORD_OF("syslog", "syslog|stderr") },
-	{ NAMED(user), TEXT_OF("odmr") },
-	{ NAMED(postfix_config_directory), TEXT_OF("/etc/postfix") },
-	{ NAMED(postfix_user), TEXT_OF("postfix") },
-	{ NAMED(postqueue_path), TEXT_OF("/usr/sbin/postqueue") },
+	{ FIXED(log, IN_MILTER), WORD_OF("syslog", "syslog|stderr") },
+	{ FIXED(user, IN_ALL), TEXT_OF("odmr") },
+	{ FIXED(postfix_config_directory, IN_ODMRD), TEXT_OF("/etc/postfix") },
+	{ FIXED(postfix_user, IN_ALL), TEXT_OF("postfix") },
+	{ FIXED(postqueue_path, IN_ODMRD), TEXT_OF("/usr/sbin/postqueue") },
 	{ NAMED(postconf_path), TEXT_OF("/usr/sbin/postconf") },
 	{ NAMED(postmap_path), TEXT_OF("/usr/sbin/postmap") },
 	{ NAMED(mail_log), TEXT_OF("") },
 
-	{ NAMED(milter_socket), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },
-	{ NAMED(milter_pid_file), TEXT_OF("/run/odmr/odmr-milter.pid") },
+	{ FIXED(milter_socket, IN_MILTER), TEXT_OF("unix:/var/spool/postfix/odmr/milter") },
+	{ FIXED(milter_pid_file, IN_MILTER), TEXT_OF("/run/odmr/odmr-milter.pid") },
 
 	{ NAMED(log_level), WORD_OF("info", "info|debug") },
-	{ NAMED(listen), TEXT_OF("*:366, [::]:366") },
-	{ NAMED(listen_tls), TEXT_OF("") },
-	{ NAMED(pid_file), TEXT_OF("/run/odmr/odmrd.pid") },
-	{ NAMED(control_socket), TEXT_OF("/run/odmr/odmrd.sock") },
-	{ NAMED(socket_directory), TEXT_OF("/var/spool/postfix/odmr") },
-	{ NAMED(flush_group), TEXT_OF("postdrop") },
+	{ FIXED(listen, IN_ODMRD), TEXT_OF("*:366, [::]:366") },
+	{ FIXED(listen_tls, IN_ODMRD), TEXT_OF("") },
+	{ FIXED(pid_file, IN_ODMRD), TEXT_OF("/run/odmr/odmrd.pid") },
+	{ FIXED(control_socket, IN_ODMRD), TEXT_OF("/run/odmr/odmrd.sock") },
+	{ FIXED(socket_directory, IN_ODMRD), TEXT_OF("/var/spool/postfix/odmr") },
+	{ FIXED(flush_group, IN_ODMRD), TEXT_OF("postdrop") },
 	{ NAMED(flush_timeout), TIME_OF("30s", 1) },
 	{ NAMED(reconcile_interval), TIME_OF("60s", 0) },
 	{ NAMED(tls_cert_file), TEXT_OF("") },
@@ -226,4 +234,26 @@ setting_clear(const struct setting *s, struct conf *conf)
 		return;
 	free(*field);
 	*field = NULL;
+}
+
+static bool
+is_same(const struct setting *s, const struct conf *a, const struct conf *b)
+{
+	const void *x = (const char *)a + s->offset;
+	const void *y = (const char *)b + s->offset;
+
+	return s->kind == SETTING_TEXT
+	    ? strcmp(*(char *const *)x, *(char *const *)y) == 0
+	    : *(const long *)x == *(const long *)y;
+}
+
+void
+setting_tell_fixed(enum setting_fixed where, const char *path,
+    const struct conf *old, const struct conf *new)
+{
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (settings[i].fixed & where &&
+		    !is_same(&settings[i], old, new))
+			log_warning(NULL, "%s: %s counts after a restart", path,
+			    settings[i].name);
 }

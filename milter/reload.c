@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "lib/setting.h"
 #include "reload.h"
 #include "tagger.h"
 
@@ -14,27 +14,6 @@ reload_init(const char *path)
 {
 	conf_path = realpath(path, NULL);
 	return conf_path != NULL;
-}
-
-static void
-tell_fixed(const char *name, bool same)
-{
-	if (!same)
-		log_warning(
-		    NULL, "%s: %s counts after a restart", conf_path, name);
-}
-
-static void
-tell_all_fixed(const struct conf *old, const struct conf *new)
-{
-	tell_fixed("milter_socket",
-	    strcmp(old->milter_socket, new->milter_socket) == 0);
-	tell_fixed("milter_pid_file",
-	    strcmp(old->milter_pid_file, new->milter_pid_file) == 0);
-	tell_fixed("user", strcmp(old->user, new->user) == 0);
-	tell_fixed(
-	    "postfix_user", strcmp(old->postfix_user, new->postfix_user) == 0);
-	tell_fixed("log", old->log == new->log);
 }
 
 void
@@ -48,7 +27,7 @@ reload(const struct conf *started)
 		log_error(NULL, "%s; the old configuration stays", error);
 		free(fresh);
 	} else {
-		tell_all_fixed(started, fresh);
+		setting_tell_fixed(FIXED_IN_MILTER, conf_path, started, fresh);
 		tagger_reload(fresh);
 		log_info(NULL, "reloaded");
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "lib/setting.h"
 #include "reload.h"
 #include "odmrd/jobs/server.h"
 #include "odmrd/client/submission/submission.h"
@@ -25,32 +25,6 @@ reload_init(const char *path)
 {
 	conf_path = realpath(path, NULL);
 	return conf_path != NULL;
-}
-
-static void
-tell_fixed(const char *name, const char *old, const char *new)
-{
-	if (strcmp(old, new) != 0)
-		log_warning(
-		    NULL, "%s: %s counts after a restart", conf_path, name);
-}
-
-static void
-tell_all_fixed(const struct conf *old, const struct conf *new)
-{
-	tell_fixed("listen", old->listen, new->listen);
-	tell_fixed("listen_tls", old->listen_tls, new->listen_tls);
-	tell_fixed("user", old->user, new->user);
-	tell_fixed("pid_file", old->pid_file, new->pid_file);
-	tell_fixed("control_socket", old->control_socket, new->control_socket);
-	tell_fixed(
-	    "socket_directory", old->socket_directory, new->socket_directory);
-	tell_fixed("database", old->database, new->database);
-	tell_fixed("postfix_user", old->postfix_user, new->postfix_user);
-	tell_fixed("flush_group", old->flush_group, new->flush_group);
-	tell_fixed("postqueue_path", old->postqueue_path, new->postqueue_path);
-	tell_fixed("postfix_config_directory", old->postfix_config_directory,
-	    new->postfix_config_directory);
 }
 
 /* What main.c would not have started with. */
@@ -103,7 +77,8 @@ reload(struct server *server)
 		notify_ready();
 		return;
 	}
-	tell_all_fixed(server->conf, &fresh->conf);
+	setting_tell_fixed(
+	    FIXED_IN_ODMRD, conf_path, server->conf, &fresh->conf);
 	tls = load_tls(&fresh->conf, &ok);
 	if (ok) {
 		/* Connections keep what they were made from. */

@@ -50,14 +50,15 @@ headers_compile_alone() {
 	return $status
 }
 
-# The names that the settings table knows are those of its NAMED() lines.
+# The names that the settings table knows are those of its NAMED() and FIXED()
+# lines.
 settings_are_documented() {
 	local name status=0
 	while read -r name; do
 		grep -q "^\.It .*\b$name\b" man/odmr.conf.5 && continue
 		echo "man/odmr.conf.5: no .It for $name"
 		status=1
-	done < <(sed -n 's/^\t{ NAMED(\([a-z0-9_]*\)).*/\1/p' lib/*.c)
+	done < <(sed -n 's/^\t{ [A-Z]*(\([a-z0-9_]*\)[,)].*/\1/p' lib/*.c)
 	return $status
 }
 
