@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,38 +12,25 @@
 #include "lib/store/store.h"
 #include "turn.h"
 
-/* One request. It belongs to the worker until done() has it back. */
 struct atrn {
-	struct job job;
+	struct request request;
 	struct audit_question question;
-	bool audited;            /* the tags are as right as can be */
-	struct session *session; /* NULL: it has ended */
-	struct identity who;
+	bool audited;      /* the tags are as right as can be */
 	unsigned rechecks; /* begun before it asked */
 	bool all;          /* no domain was named */
 	struct wanted *wanted;
 	size_t count;
-	enum store_result result;     /* STORE_NONE: *refused is not theirs, */
-	const struct wanted *refused; /* or, if NULL, they are not let in */
+	/* STORE_NONE: it is not theirs; or, if NULL, they are not let in. */
+	const struct wanted *refused;
 	int64_t held;
 	bool out_of_memory;
-	char error[256];
 };
 
 static void
 atrn_free(struct atrn *atrn)
 {
-	free(atrn->who.login);
 	free(atrn->wanted);
-	free(atrn);
-}
-
-void
-atrn_cancel(struct atrn **atrn)
-{
-	if (*atrn != NULL)
-		(*atrn)->session = NULL;
-	*atrn = NULL;
+	request_free(&atrn->request);
 }
 
 /* A domain that is named twice counts once. */
@@ -90,11 +76,12 @@ want_all(struct atrn *atrn, struct store *store)
 	size_t kept = 0;
 
 	atrn->count = 0;
-	result = store_grants(store, atrn->who.account, on_grant, atrn);
+	result = store_grants(store, atrn->request.who.account, on_grant, atrn);
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++) {
 		struct wanted *wanted = &atrn->wanted[i];
 
-		result = standing_find(store, atrn->who.account, wanted);
+		result =
+		    standing_find(store, atrn->request.who.account, wanted);
 		if (result == STORE_OK)
 			atrn->wanted[kept++] = *wanted;
 		else if (result == STORE_NONE)
@@ -111,7 +98,7 @@ check(struct atrn *atrn, struct store *store)
 	for (size_t i = 0; i < atrn->count; i++) {
 		struct wanted *wanted = &atrn->wanted[i];
 		enum store_result result =
-		    standing_find(store, atrn->who.account, wanted);
+		    standing_find(store, atrn->request.who.account, wanted);
 
 		if (result != STORE_OK) {
 			atrn->refused = wanted;
@@ -125,17 +112,17 @@ static void
 work(struct job *job, struct store *store)
 {
 	struct atrn *atrn = (struct atrn *)job;
-	enum store_result result = standing_ask(store, &atrn->who);
+	enum store_result result = standing_ask(store, &atrn->request.who);
 
 	if (result == STORE_OK)
 		result = atrn->all ? want_all(atrn, store) : check(atrn, store);
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
 		result = store_tag_count(
 		    store, atrn->wanted[i].name, "", &atrn->held);
-	atrn->result = atrn->out_of_memory ? STORE_FAILED : result;
-	if (atrn->result == STORE_FAILED)
-		snprintf(atrn->error, sizeof(atrn->error), "%s",
-		    atrn->out_of_memory ? "out of memory" : store_error(store));
+	atrn->request.result = atrn->out_of_memory ? STORE_FAILED : result;
+	request_fault(&atrn->request, store);
+	if (atrn->out_of_memory)
+		strcpy(atrn->request.error, "out of memory");
 }
 
 /* ---- in the loop ------------------------------------------------------- */
@@ -143,9 +130,9 @@ work(struct job *job, struct store *store)
 static void
 refuse(struct session *s, const struct atrn *atrn)
 {
-	switch (atrn->result) {
+	switch (atrn->request.result) {
 	case STORE_FAILED:
-		log_error(s->who.id, "ATRN: %s", atrn->error);
+		log_error(s->who.id, "ATRN: %s", atrn->request.error);
 		session_reply(s, "451 4.3.0 Cannot process ATRN now");
 		break;
 	case STORE_NONE:
@@ -166,11 +153,11 @@ static void
 submit(struct atrn *atrn)
 {
 	/* Stays, should no worker get to it. */
-	atrn->result = STORE_FAILED;
+	atrn->request.result = STORE_FAILED;
 	atrn->refused = NULL;
 	atrn->held = 0;
-	atrn->rechecks = atrn->session->server->rechecks;
-	worker_submit(atrn->session->server->worker, &atrn->job);
+	atrn->rechecks = atrn->request.server->rechecks;
+	request_submit(&atrn->request);
 }
 
 static void finish(struct atrn *atrn);
@@ -181,11 +168,11 @@ on_audited(struct audit_question *question, bool failed)
 	struct atrn *atrn =
 	    (struct atrn *)((char *)question - offsetof(struct atrn, question));
 
-	if (atrn->session == NULL)
+	if (atrn->request.session == NULL)
 		atrn_free(atrn);
 	else if (failed) {
-		atrn->result = STORE_FAILED;
-		snprintf(atrn->error, sizeof(atrn->error),
+		atrn->request.result = STORE_FAILED;
+		strcpy(atrn->request.error,
 		    "no mail is tagged, and reconcile failed");
 		finish(atrn);
 	} else
@@ -197,12 +184,12 @@ on_audited(struct audit_question *question, bool failed)
 static bool
 audit(struct atrn *atrn)
 {
-	if (atrn->result != STORE_OK || atrn->count == 0 || atrn->held > 0 ||
-	    atrn->who.linger > 0 || atrn->audited)
+	if (atrn->request.result != STORE_OK || atrn->count == 0 ||
+	    atrn->held > 0 || atrn->request.who.linger > 0 || atrn->audited)
 		return false;
 	atrn->audited = true;
 	atrn->question.answer = on_audited;
-	return audit_ask(atrn->session->server->audit, &atrn->question);
+	return audit_ask(atrn->request.server->audit, &atrn->question);
 }
 
 static void
@@ -210,9 +197,9 @@ done(struct job *job)
 {
 	struct atrn *atrn = (struct atrn *)job;
 
-	if (atrn->session == NULL)
+	if (atrn->request.session == NULL)
 		atrn_free(atrn);
-	else if (atrn->rechecks != atrn->session->server->rechecks)
+	else if (atrn->rechecks != atrn->request.server->rechecks)
 		/* It may be older than what the recheck is about, which does
 		 * not know of these domains. */
 		submit(atrn);
@@ -223,13 +210,13 @@ done(struct job *job)
 static void
 finish(struct atrn *atrn)
 {
-	struct session *s = atrn->session;
+	struct session *s = atrn->request.session;
 
-	s->atrn = NULL;
-	s->who.linger = atrn->who.linger;
-	if (atrn->result == STORE_NONE && atrn->refused == NULL)
+	request_over(&atrn->request);
+	s->who.linger = atrn->request.who.linger;
+	if (atrn->request.result == STORE_NONE && atrn->refused == NULL)
 		session_dismiss(s, STANDING_LOST);
-	else if (atrn->result == STORE_OK && atrn->count > 0 &&
+	else if (atrn->request.result == STORE_OK && atrn->count > 0 &&
 	    (atrn->held > 0 || s->who.linger > 0)) {
 		turn_begin(s, atrn->wanted, atrn->count);
 		atrn->wanted = NULL;
@@ -270,15 +257,10 @@ parse(struct atrn *atrn, const char *args)
 void
 atrn_command(struct session *s, char *args)
 {
-	struct atrn *atrn = calloc(1, sizeof(*atrn));
+	struct atrn *atrn = request_new(s, sizeof(*atrn), work, done);
 	const char *fault;
 
 	if (atrn == NULL) {
-		session_reply(s, "451 4.3.0 Out of memory");
-		return;
-	}
-	if (!identity_copy(&atrn->who, &s->who)) {
-		free(atrn);
 		session_reply(s, "451 4.3.0 Out of memory");
 		return;
 	}
@@ -288,11 +270,6 @@ atrn_command(struct session *s, char *args)
 		session_refuse(s, "501 5.5.4 A domain %s", fault);
 		return;
 	}
-	atrn->job.work = work;
-	atrn->job.done = done;
-	atrn->session = s;
 	atrn->all = atrn->count == 0;
-	s->atrn = atrn;
-	session_set_state(s, SESSION_ASKING);
 	submit(atrn);
 }

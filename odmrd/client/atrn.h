@@ -6,12 +6,9 @@
 #ifndef ATRN_H
 #define ATRN_H
 
-struct atrn;
 struct session;
 
 /* "ATRN [domain *("," domain)]" */
 void atrn_command(struct session *session, char *args);
-/* The session ends while the request is at a worker. */
-void atrn_cancel(struct atrn **atrn);
 
 #endif

@@ -6,13 +6,10 @@
 #ifndef CERTIFICATE_H
 #define CERTIFICATE_H
 
-struct certificate;
 struct session;
 
 /* Where the client has shown a certificate, the session waits for the answer
  * (SESSION_ASKING) and goes on in SESSION_NEW. */
 void certificate_ask(struct session *session);
-/* The session ends. `*certificate` becomes NULL. */
-void certificate_cancel(struct certificate **certificate);
 
 #endif

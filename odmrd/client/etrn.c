@@ -16,22 +16,15 @@
 
 enum { OFFER_MS = 100 };
 
-/*
- * One request. It belongs to the worker until done() has it back, and to the
- * census until counted() has. Beyond its session it lives on: the client may
- * have gone without waiting for the answer.
- */
+/* It belongs to the worker until done() has it back, and to the census until
+ * counted() has; the client may have gone without waiting for the answer. The
+ * result STORE_NONE: not allowed, or unknown. */
 struct etrn {
-	struct job job;
-	struct server *server;
-	struct session *session; /* NULL: it has ended */
-	struct identity who;
+	struct request request;
 	void (*then)(struct session *session); /* of etrn_ask_offer */
 	struct timer *patience;                /* the same */
 	struct node node;
-	enum store_result result; /* STORE_NONE: not allowed, or unknown */
-	bool withdrawn;           /* or this: who asks has lost its standing */
-	char error[256];
+	bool withdrawn; /* or this: who asks has lost its standing */
 	struct census_question question;
 };
 
@@ -41,16 +34,7 @@ etrn_free(struct etrn *etrn)
 	timer_free(&etrn->patience);
 	free(etrn->question.domains);
 	node_free(&etrn->node);
-	free(etrn->who.login);
-	free(etrn);
-}
-
-void
-etrn_cancel(struct etrn **etrn)
-{
-	if (*etrn != NULL)
-		(*etrn)->session = NULL;
-	*etrn = NULL;
+	request_free(&etrn->request);
 }
 
 /* ---- on a worker ------------------------------------------------------- */
@@ -59,19 +43,10 @@ static struct etrn_client
 client_of(const struct etrn *etrn)
 {
 	return (struct etrn_client) {
-		.address = etrn->who.client,
-		.login = etrn->who.login,
-		.account = etrn->who.account,
+		.address = etrn->request.who.client,
+		.login = etrn->request.who.login,
+		.account = etrn->request.who.account,
 	};
-}
-
-static void
-keep_fault(struct etrn *etrn, const struct store *store)
-{
-	if (etrn->result == STORE_FAILED)
-		snprintf(etrn->error, sizeof(etrn->error), "%s",
-		    etrn->node.out_of_memory ? "out of memory"
-					     : store_error(store));
 }
 
 static int
@@ -92,7 +67,7 @@ prepare_question(struct etrn *etrn)
 	question->domains = calloc(node->count, sizeof(question->domains[0]));
 	if (question->domains == NULL) {
 		etrn->node.out_of_memory = true;
-		etrn->result = STORE_FAILED;
+		etrn->request.result = STORE_FAILED;
 		return;
 	}
 	for (size_t i = 0; i < node->count; i++)
@@ -110,15 +85,17 @@ work(struct job *job, struct store *store)
 	struct etrn *etrn = (struct etrn *)job;
 	const struct etrn_client client = client_of(etrn);
 
-	etrn->result = STORE_OK;
-	if (etrn->who.login != NULL)
-		etrn->result = standing_ask(store, &etrn->who);
-	etrn->withdrawn = etrn->result == STORE_NONE;
-	if (etrn->result == STORE_OK)
-		etrn->result = node_find(&etrn->node, store, &client);
-	if (etrn->result == STORE_OK)
+	etrn->request.result = STORE_OK;
+	if (etrn->request.who.login != NULL)
+		etrn->request.result = standing_ask(store, &etrn->request.who);
+	etrn->withdrawn = etrn->request.result == STORE_NONE;
+	if (etrn->request.result == STORE_OK)
+		etrn->request.result = node_find(&etrn->node, store, &client);
+	if (etrn->request.result == STORE_OK)
 		prepare_question(etrn);
-	keep_fault(etrn, store);
+	request_fault(&etrn->request, store);
+	if (etrn->node.out_of_memory)
+		strcpy(etrn->request.error, "out of memory");
 }
 
 static void
@@ -127,7 +104,7 @@ work_offer(struct job *job, struct store *store)
 	struct etrn *etrn = (struct etrn *)job;
 	const struct etrn_client client = client_of(etrn);
 
-	etrn->result = store_etrn_may_any(store, &client);
+	etrn->request.result = store_etrn_may_any(store, &client);
 }
 
 /* ---- in the loop ------------------------------------------------------- */
@@ -141,8 +118,8 @@ flush_pending(const struct etrn *etrn, bool known)
 
 	for (size_t i = 0; i < question->count; i++)
 		if ((!known || question->domains[i].messages > 0) &&
-		    !flusher_flush(etrn->server->flusher,
-			question->domains[i].name, etrn->who.id))
+		    !flusher_flush(etrn->request.server->flusher,
+			question->domains[i].name, etrn->request.who.id))
 			ok = false;
 	return ok;
 }
@@ -156,7 +133,8 @@ dial_pending(const struct etrn *etrn)
 	for (size_t i = 0; i < node->count; i++)
 		if (node->domains[i].mode == MODE_HOLD &&
 		    node->domains[i].held > 0 &&
-		    !dial_domain(etrn->server->dials, node->domains[i].name))
+		    !dial_domain(
+			etrn->request.server->dials, node->domains[i].name))
 			ok = false;
 	return ok;
 }
@@ -164,8 +142,8 @@ dial_pending(const struct etrn *etrn)
 static void
 say(const struct etrn *etrn, const char *text)
 {
-	if (etrn->session != NULL)
-		session_reply(etrn->session, "%s", text);
+	if (etrn->request.session != NULL)
+		session_reply(etrn->request.session, "%s", text);
 }
 
 /* The texts are those of RFC 1985 5.1, which clients read. */
@@ -188,10 +166,11 @@ say_pending(const struct etrn *etrn, int64_t certain, bool all_known)
 		snprintf(text, sizeof(text),
 		    "253 OK, %" PRId64 " pending messages for node %s started",
 		    certain, node);
-	log_info(etrn->who.id, "ETRN %s client=%s account=%s domains=%zu: %.3s",
-	    node, etrn->who.client,
-	    etrn->who.login != NULL ? etrn->who.login : "-", etrn->node.count,
-	    text);
+	log_info(etrn->request.who.id,
+	    "ETRN %s client=%s account=%s domains=%zu: %.3s", node,
+	    etrn->request.who.client,
+	    etrn->request.who.login != NULL ? etrn->request.who.login : "-",
+	    etrn->node.count, text);
 	say(etrn, text);
 }
 
@@ -219,12 +198,11 @@ refuse(struct session *s, const char *node)
 static void
 go_on(struct etrn *etrn)
 {
-	struct session *s = etrn->session;
+	struct session *s = etrn->request.session;
 
-	if (s != NULL) {
-		s->etrn = NULL;
+	request_over(&etrn->request);
+	if (s != NULL)
 		session_continue(s, session_rest_state(s));
-	}
 	etrn_free(etrn);
 }
 
@@ -262,23 +240,24 @@ done(struct job *job)
 {
 	struct etrn *etrn = (struct etrn *)job;
 
-	if (etrn->result == STORE_OK) {
+	if (etrn->request.result == STORE_OK) {
 		if (etrn->question.count > 0)
-			census_ask(etrn->server->census, &etrn->question,
-			    etrn->who.id);
+			census_ask(etrn->request.server->census,
+			    &etrn->question, etrn->request.who.id);
 		else
 			release(etrn, true);
 		return;
 	}
-	if (etrn->result == STORE_FAILED) {
-		log_error(etrn->who.id, "ETRN: %s", etrn->error);
+	if (etrn->request.result == STORE_FAILED) {
+		log_error(
+		    etrn->request.who.id, "ETRN: %s", etrn->request.error);
 		say_unable(etrn);
-	} else if (etrn->session != NULL && etrn->withdrawn) {
-		session_dismiss(etrn->session, STANDING_LOST);
+	} else if (etrn->request.session != NULL && etrn->withdrawn) {
+		session_dismiss(etrn->request.session, STANDING_LOST);
 		etrn_free(etrn);
 		return;
-	} else if (etrn->session != NULL)
-		refuse(etrn->session, etrn->node.text);
+	} else if (etrn->request.session != NULL)
+		refuse(etrn->request.session, etrn->node.text);
 	go_on(etrn);
 }
 
@@ -287,12 +266,13 @@ static void
 done_offer(struct job *job)
 {
 	struct etrn *etrn = (struct etrn *)job;
-	struct session *s = etrn->session;
+	struct session *s = etrn->request.session;
 
 	if (s != NULL) {
-		if (etrn->result != STORE_FAILED)
-			s->etrn_offer = etrn->result == STORE_OK ? ETRN_OFFERED
-								 : ETRN_HIDDEN;
+		if (etrn->request.result != STORE_FAILED)
+			s->etrn_offer = etrn->request.result == STORE_OK
+			    ? ETRN_OFFERED
+			    : ETRN_HIDDEN;
 		etrn->then(s);
 	}
 	go_on(etrn);
@@ -303,48 +283,20 @@ static void
 on_impatience(void *arg)
 {
 	struct etrn *etrn = arg;
-	struct session *s = etrn->session;
+	struct session *s = etrn->request.session;
 
 	if (s == NULL)
 		return;
-	etrn_cancel(&s->etrn);
+	request_cancel(s);
 	etrn->then(s);
 	session_continue(s, session_rest_state(s));
-}
-
-/* NULL: out of memory. */
-static struct etrn *
-etrn_new(struct session *s)
-{
-	struct etrn *etrn = calloc(1, sizeof(*etrn));
-
-	if (etrn == NULL)
-		return NULL;
-	etrn->server = s->server;
-	etrn->session = s;
-	etrn->result = STORE_FAILED;
-	strcpy(etrn->error, "not begun");
-	if (!identity_copy(&etrn->who, &s->who)) {
-		free(etrn);
-		return NULL;
-	}
-	return etrn;
-}
-
-static void
-submit(struct etrn *etrn)
-{
-	struct session *s = etrn->session;
-
-	s->etrn = etrn;
-	session_set_state(s, SESSION_ASKING);
-	worker_submit(s->server->worker, &etrn->job);
 }
 
 void
 etrn_ask_offer(struct session *s, void (*then)(struct session *session))
 {
-	struct etrn *etrn = etrn_new(s);
+	struct etrn *etrn =
+	    request_new(s, sizeof(*etrn), work_offer, done_offer);
 
 	if (etrn != NULL)
 		etrn->patience =
@@ -356,10 +308,8 @@ etrn_ask_offer(struct session *s, void (*then)(struct session *session))
 		return;
 	}
 	timer_set(etrn->patience, OFFER_MS);
-	etrn->job.work = work_offer;
-	etrn->job.done = done_offer;
 	etrn->then = then;
-	submit(etrn);
+	request_submit(&etrn->request);
 }
 
 void
@@ -378,15 +328,13 @@ etrn_command(struct session *s, char *args)
 		    s, "501 Syntax error in parameters: the node %s", why);
 		return;
 	}
-	etrn = etrn_new(s);
+	etrn = request_new(s, sizeof(*etrn), work, done);
 	if (etrn == NULL) {
 		session_reply(
 		    s, "458 Unable to queue messages for node %s", node.text);
 		return;
 	}
 	etrn->node = node;
-	etrn->job.work = work;
-	etrn->job.done = done;
 	etrn->question.answer = counted;
-	submit(etrn);
+	request_submit(&etrn->request);
 }

@@ -20,7 +20,6 @@
 #ifndef ETRN_H
 #define ETRN_H
 
-struct etrn;
 struct session;
 
 /* What EHLO shows to a client that is not authenticated. */
@@ -35,10 +34,7 @@ enum etrn_offer {
 void etrn_ask_offer(
     struct session *session, void (*then)(struct session *session));
 
-/* "ETRN [@|#]name" */
+/* "ETRN [@|#]name". Should the session end, it is still done. */
 void etrn_command(struct session *session, char *args);
-
-/* The session ends; what it asked for is still done. `*etrn` becomes NULL. */
-void etrn_cancel(struct etrn **etrn);
 
 #endif

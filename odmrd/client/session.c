@@ -7,7 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "atrn.h"
 #include "auth.h"
 #include "certificate.h"
 #include "command.h"
@@ -47,10 +46,8 @@ static void
 leave(struct session *s)
 {
 	session_set_state(s, SESSION_ENDED);
-	certificate_cancel(&s->asked);
+	request_cancel(s);
 	auth_cancel(&s->auth);
-	atrn_cancel(&s->atrn);
-	etrn_cancel(&s->etrn);
 	turn_cancel(&s->turn);
 	submission_close(s);
 	timer_stop(s->timer);

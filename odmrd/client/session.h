@@ -14,12 +14,11 @@
 
 #include "odmrd/delivery/customer.h"
 #include "etrn.h"
+#include "request.h"
 #include "odmrd/net/link.h"
 #include "odmrd/jobs/server.h"
 
 struct auth;
-struct atrn;
-struct certificate;
 struct guest;
 struct submission;
 struct turn;
@@ -43,10 +42,8 @@ struct session {
 	enum session_state state;
 	struct identity who;
 	char certificate[FINGERPRINT_SIZE]; /* the client's registered one */
-	struct certificate *asked;          /* is it registered?, or NULL */
-	struct auth *auth; /* the exchange that runs, or NULL */
-	struct atrn *atrn; /* the request at the worker, or NULL */
-	struct etrn *etrn; /* the same for ETRN */
+	struct auth *auth;       /* the exchange that runs, or NULL */
+	struct request *request; /* what it waits for, or NULL */
 	enum etrn_offer etrn_offer;
 	struct turn *turn;             /* waits for another session, or NULL */
 	struct submission *submission; /* from its first use on, or NULL */

@@ -157,7 +157,6 @@ submission_close(struct session *s)
 		link_close(&sub->link);
 	}
 	submission_drop(sub);
-	submission_cancel(&sub->request);
 	sub->then = NULL;
 	sub->envelope = ENVELOPE_NONE;
 }

@@ -32,7 +32,6 @@
 #include "lib/reply.h"
 
 struct conf;
-struct mail_request;
 struct session;
 
 enum submission_state {
@@ -68,7 +67,6 @@ struct submission {
 	struct reply reply;  /* being put together */
 	bool xclient;        /* is offered, with all we need */
 	char offers[OFFERS_SIZE];
-	struct mail_request *request;   /* at the worker, or NULL */
 	char *mail;                     /* waits for SUBMISSION_READY, or */
 	void (*then)(struct session *); /* this, or both are NULL */
 	/* the message: */
@@ -111,8 +109,6 @@ void submission_free(struct submission **submission);
 
 /* ---- between the five files --------------------------------------------- */
 
-/* The client is gone, while its MAIL is at the worker. */
-void submission_cancel(struct mail_request **request);
 /* Makes one at need. NULL: out of memory, and the client has heard of it. */
 struct submission *submission_get(struct session *session);
 /* Connects; SUBMISSION_READY is for then() or the MAIL that waits. */

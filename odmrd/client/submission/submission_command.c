@@ -94,41 +94,19 @@ make_line(struct session *s, const char *prefix, const char *args,
 
 /* ---- the commands ------------------------------------------------------- */
 
-/* A MAIL, while the database is asked whether the client may still send. It
- * belongs to the worker until mail_done() has it back. */
-struct mail_request {
-	struct job job;
-	struct session *session; /* NULL: it has ended */
-	struct identity who;
-	enum store_result result;
-	char error[256];
+/* A MAIL, while the database is asked whether the client may still send. */
+struct mail {
+	struct request request;
 	char line[COMMAND_MAX];
 };
 
 static void
-request_free(struct mail_request *request)
-{
-	free(request->who.login);
-	free(request);
-}
-
-void
-submission_cancel(struct mail_request **request)
-{
-	if (*request != NULL)
-		(*request)->session = NULL;
-	*request = NULL;
-}
-
-static void
 mail_work(struct job *job, struct store *store)
 {
-	struct mail_request *request = (struct mail_request *)job;
+	struct request *request = (struct request *)job;
 
 	request->result = standing_ask(store, &request->who);
-	if (request->result == STORE_FAILED)
-		strlcpy(
-		    request->error, store_error(store), sizeof(request->error));
+	request_fault(request, store);
 }
 
 static void
@@ -151,17 +129,18 @@ pass_mail(struct session *s, const char *line)
 static void
 mail_done(struct job *job)
 {
-	struct mail_request *request = (struct mail_request *)job;
+	struct mail *mail = (struct mail *)job;
+	struct request *request = &mail->request;
 	struct session *s = request->session;
 
 	if (s == NULL) {
 		request_free(request);
 		return;
 	}
-	s->submission->request = NULL;
+	request_over(request);
 	session_set_state(s, SESSION_KNOWN);
 	if (request->result == STORE_OK)
-		pass_mail(s, request->line);
+		pass_mail(s, mail->line);
 	else if (request->result == STORE_NONE)
 		session_dismiss(s, STANDING_LOST);
 	else {
@@ -178,26 +157,19 @@ void
 submission_mail(struct session *s, char *args)
 {
 	struct submission *sub = submission_get(s);
-	struct mail_request *request;
+	struct mail *mail;
 	char line[COMMAND_MAX];
 
 	if (sub == NULL || !make_line(s, "MAIL FROM:", args, line))
 		return;
-	request = calloc(1, sizeof(*request));
-	if (request == NULL || !identity_copy(&request->who, &s->who)) {
-		free(request);
+	mail = request_new(s, sizeof(*mail), mail_work, mail_done);
+	if (mail == NULL) {
 		session_reply(s, "451 4.3.0 Out of memory");
 		return;
 	}
-	request->job.work = mail_work;
-	request->job.done = mail_done;
-	request->session = s;
-	request->result = STORE_FAILED;
-	strcpy(request->error, "no database");
-	strcpy(request->line, line);
-	sub->request = request;
+	strcpy(mail->line, line);
 	submission_hold_client(sub);
-	worker_submit(s->server->worker, &request->job);
+	request_submit(&mail->request);
 }
 
 /* The submission that has a transaction; otherwise says why there is none. */
