@@ -31,6 +31,18 @@ is_busy(const struct customer *c)
 	return traffic_is_busy(&c->traffic);
 }
 
+static void
+set_state(struct customer *c, enum drain_state state)
+{
+	/* In the order of the enum. */
+	static const char *const names[] = { "new", "flowing", "flushing",
+		"waiting" };
+
+	log_state(
+	    c->who.id, "drain", NULL, names[c->drain.state], names[state]);
+	c->drain.state = state;
+}
+
 static int64_t
 wait_ms(const struct customer *c)
 {
@@ -45,9 +57,9 @@ be_patient(struct customer *c)
 {
 	struct drain *d = &c->drain;
 
-	d->ask = false;
-	d->waits = !flush_line_is_idle(d->line);
-	if (d->waits)
+	set_state(
+	    c, flush_line_is_idle(d->line) ? DRAIN_WAITING : DRAIN_FLUSHING);
+	if (d->state == DRAIN_FLUSHING)
 		timer_stop(d->timer);
 	else if (d->until_ms != 0)
 		timer_set(d->timer, d->pause_ms);
@@ -60,7 +72,8 @@ on_flushed(void *arg)
 {
 	struct customer *c = arg;
 
-	if (c->drain.waits && c->state == CUSTOMER_READY && !is_busy(c))
+	if (c->drain.state == DRAIN_FLUSHING && c->state == CUSTOMER_READY &&
+	    !is_busy(c))
 		be_patient(c);
 }
 
@@ -82,7 +95,7 @@ flush(struct customer *c, const long *counts, bool tagged)
 static void
 begin(struct customer *c, const struct tagged *tagged)
 {
-	c->drain.begun = true;
+	set_state(c, DRAIN_FLOWING);
 	flush(c, tagged->counts, true);
 	if (!tagged->confirmed || c->who.linger > 0)
 		flush(c, tagged->counts, false);
@@ -246,7 +259,7 @@ on_tags(const struct tagged *tagged, void *arg)
 	struct drain *d = &c->drain;
 
 	d->question = NULL;
-	if (!d->begun)
+	if (d->state == DRAIN_NEW)
 		begin(c, tagged);
 	else if (d->more)
 		flush_more(c, tagged);
@@ -297,10 +310,10 @@ on_timer(void *arg)
 		return;
 	if (c->stopping != NULL)
 		c->drain.over(c, c->stopping);
-	else if (!c->drain.begun)
+	else if (c->drain.state == DRAIN_NEW)
 		begin_unknowing(c);
 	else
-		ask(c, !c->drain.ask);
+		ask(c, c->drain.state != DRAIN_FLOWING);
 }
 
 bool
@@ -376,9 +389,9 @@ void
 drain_check(struct customer *c)
 {
 	c->drain.stale = true;
-	c->drain.waits = false;
 	if (c->state != CUSTOMER_READY || is_busy(c))
 		return;
-	c->drain.ask = true;
+	if (c->drain.state != DRAIN_NEW)
+		set_state(c, DRAIN_FLOWING);
 	timer_set(c->drain.timer, c->stopping != NULL ? 0 : QUIET_MS);
 }

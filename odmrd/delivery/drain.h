@@ -24,7 +24,16 @@ struct timer;
  * to end and nothing is in flight. */
 typedef void drain_over(struct customer *customer, const char *reason);
 
+/* What is true while no message is in flight. */
+enum drain_state {
+	DRAIN_NEW,      /* Postfix was not asked for anything yet */
+	DRAIN_FLOWING,  /* mail came a moment ago: more may, or the tags tell */
+	DRAIN_FLUSHING, /* Postfix is being asked; then its time begins */
+	DRAIN_WAITING,  /* it has so long to send something */
+};
+
 struct drain {
+	enum drain_state state;
 	drain_over *over;
 	struct timer *timer;
 	struct flush_line *line;
@@ -34,13 +43,10 @@ struct drain {
 	int64_t pause_ms;          /* before the next look */
 	int looks;   /* that found mail on its way, since a message left */
 	bool told;   /* the log knows that it is waited for */
-	bool begun;  /* Postfix was asked for the first time */
 	bool more;   /* what has tags is to be flushed again */
 	bool stale;  /* a message was answered since the question was asked */
 	bool again;  /* flushed once more since a message left the queue */
-	bool ask;    /* the timer asks the tags, Postfix may still be busy */
 	bool silent; /* the question is asked as Postfix brings nothing */
-	bool waits;  /* for the line, before its patience begins */
 };
 
 /* `over` is called, from the loop, when the session is done, and while it

@@ -15,6 +15,7 @@ STATES = {
                 "asking -> known", "known -> asking", "asking -> ended"],
     "customer": ["claimed -> greeting", "greeting -> ehlo", "ehlo -> ready",
                  "ready -> quitting", "quitting -> ended"],
+    "drain": ["new -> flowing", "flowing"],
     "lmtp": ["held -> greeted", "greeted -> idle", "idle -> envelope",
              "envelope -> body", "body -> answering", "answering -> judging",
              "judging -> idle", "idle -> ended"],
@@ -43,6 +44,9 @@ def changes(daemon, session):
         what, change = re.search(
             r": debug: (\w+)(?: \w+)? (\w+ -> \w+)$", row).groups()
         found.setdefault(what, []).append(change)
+    # How far postqueue came before the message did is not for us to say.
+    if "drain" in found:
+        found["drain"] = [found["drain"][0], found["drain"][-1].split()[-1]]
     return found
 
 
