@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 #include "lib/address.h"
-#include "odmrd/jobs/audit.h"
-#include "odmrd/jobs/census.h"
+#include "odmrd/jobs/reconciler.h"
+#include "odmrd/jobs/queue_count.h"
 #include "control.h"
 #include "odmrd/client/credentials.h"
 #include "odmrd/delivery/customer.h"
@@ -258,12 +258,12 @@ postfix_uid(const struct conf *conf)
 
 /* The last notes are written while odmrd ends. */
 static void
-on_doubt(const char *why, void *arg)
+on_mismatch(const char *why, void *arg)
 {
 	struct server *server = arg;
 
-	if (server->audit != NULL)
-		audit_suspect(server->audit, why);
+	if (server->reconciler != NULL)
+		reconciler_request(server->reconciler, why);
 }
 
 static void
@@ -276,12 +276,13 @@ start_parts(struct server *server)
 	gsasl_callback_set(server->sasl, credentials_answer);
 	server->worker = worker_new(server->loop, conf, WORKERS);
 	server->hasher = worker_new(server->loop, conf, HASHERS);
-	server->audit = audit_new(server->loop, conf);
-	server->settle = settle_new(server->loop, conf, on_doubt, server);
+	server->reconciler = reconciler_new(server->loop, conf);
+	server->settle = settle_new(server->loop, conf, on_mismatch, server);
 	server->flusher = flusher_new(server->loop, conf);
-	server->census = census_new(server->loop, conf, CENSUS_MS);
-	server->patient_census =
-	    census_new(server->loop, conf, CENSUS_PATIENT_MS);
+	server->queue_count =
+	    queue_count_new(server->loop, conf, QUEUE_COUNT_MS);
+	server->patient_queue_count =
+	    queue_count_new(server->loop, conf, QUEUE_COUNT_PATIENT_MS);
 	server->registry = registry_new(server);
 	server->dials = dials_new(server);
 	server->shares = shares_new();
@@ -295,9 +296,9 @@ start_parts(struct server *server)
 	server->memory = memory_queue_new(server->loop);
 	if (server->memory == NULL || server->tls_client == NULL ||
 	    server->worker == NULL || server->hasher == NULL ||
-	    server->audit == NULL || server->settle == NULL ||
-	    server->flusher == NULL || server->census == NULL ||
-	    server->patient_census == NULL || server->registry == NULL ||
+	    server->reconciler == NULL || server->settle == NULL ||
+	    server->flusher == NULL || server->queue_count == NULL ||
+	    server->patient_queue_count == NULL || server->registry == NULL ||
 	    server->dials == NULL || server->shares == NULL ||
 	    server->peers == NULL || server->standing == NULL ||
 	    server->stop_timer == NULL || server->pulse == NULL ||
@@ -314,15 +315,15 @@ start_parts(struct server *server)
 static void
 free_parts(struct server *server)
 {
-	audit_free(&server->audit);
+	reconciler_free(&server->reconciler);
 	dials_free(&server->dials);
 	worker_free(&server->worker);
 	worker_free(&server->hasher);
 	standing_watch_free(&server->standing);
 	control_free(&server->control);
 	settle_free(&server->settle);
-	census_free(&server->census);
-	census_free(&server->patient_census);
+	queue_count_free(&server->queue_count);
+	queue_count_free(&server->patient_queue_count);
 	flusher_free(&server->flusher);
 	registry_free(&server->registry);
 	shares_free(&server->shares);

@@ -22,7 +22,7 @@ HOUSE = {
 # of them share is customer.h.
 ROWS = {
     "odmrd/delivery": [
-        "identity live ending refusal memory_queue transaction reply_queue "
+        "identity session_row ending refusal memory_queue transaction reply_queue "
         "customer_state",
         "workaround blame share",
         "progress pace put_off smtputf8",

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "atrn.h"
-#include "odmrd/jobs/audit.h"
+#include "odmrd/jobs/reconciler.h"
 #include "lib/domain.h"
 #include "lib/log.h"
 #include "session.h"
@@ -14,8 +14,8 @@
 
 struct atrn {
 	struct request request;
-	struct audit_question question;
-	bool audited;      /* the tags are as right as can be */
+	struct reconciler_question question;
+	bool checked;      /* the tags are as right as can be */
 	unsigned rechecks; /* begun before it asked */
 	bool all;          /* no domain was named */
 	struct wanted *wanted;
@@ -163,7 +163,7 @@ submit(struct atrn *atrn)
 static void finish(struct atrn *atrn);
 
 static void
-on_audited(struct audit_question *question, bool failed)
+on_checked(struct reconciler_question *question, bool failed)
 {
 	struct atrn *atrn =
 	    (struct atrn *)((char *)question - offsetof(struct atrn, question));
@@ -182,14 +182,15 @@ on_audited(struct audit_question *question, bool failed)
 /* No mail, say the tags: is it so? A customer that lingers comes for the mail
  * that is yet to arrive, and gets what has no tag besides. */
 static bool
-audit(struct atrn *atrn)
+ask_reconciler(struct atrn *atrn)
 {
 	if (atrn->request.result != STORE_OK || atrn->count == 0 ||
-	    atrn->held > 0 || atrn->request.who.linger > 0 || atrn->audited)
+	    atrn->held > 0 || atrn->request.who.linger > 0 || atrn->checked)
 		return false;
-	atrn->audited = true;
-	atrn->question.answer = on_audited;
-	return audit_ask(atrn->request.server->audit, &atrn->question);
+	atrn->checked = true;
+	atrn->question.answer = on_checked;
+	return reconciler_ask(
+	    atrn->request.server->reconciler, &atrn->question);
 }
 
 static void
@@ -203,7 +204,7 @@ done(struct job *job)
 		/* It may be older than what the recheck is about, which does
 		 * not know of these domains. */
 		submit(atrn);
-	else if (!audit(atrn))
+	else if (!ask_reconciler(atrn))
 		finish(atrn);
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "odmrd/delivery/dial.h"
-#include "odmrd/jobs/census.h"
+#include "odmrd/jobs/queue_count.h"
 #include "etrn.h"
 #include "odmrd/jobs/flusher.h"
 #include "lib/log.h"
@@ -16,16 +16,16 @@
 
 enum { OFFER_MS = 100 };
 
-/* It belongs to the worker until done() has it back, and to the census until
- * counted() has; the client may have gone without waiting for the answer. The
- * result STORE_NONE: not allowed, or unknown. */
+/* It belongs to the worker until done() has it back, and to the
+ * count of the queue until counted() has; the client may have gone without
+ * waiting for the answer. The result STORE_NONE: not allowed, or unknown. */
 struct etrn {
 	struct request request;
 	void (*then)(struct session *session); /* of etrn_ask_offer */
 	struct timer *patience;                /* the same */
 	struct node node;
 	bool withdrawn; /* or this: who asks has lost its standing */
-	struct census_question question;
+	struct queue_question question;
 };
 
 static void
@@ -52,8 +52,8 @@ client_of(const struct etrn *etrn)
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct census_domain *)a)->name,
-	    ((const struct census_domain *)b)->name);
+	return strcmp(((const struct queue_domain *)a)->name,
+	    ((const struct queue_domain *)b)->name);
 }
 
 /* The queue is asked for the domains that Postfix delivers by itself. Those
@@ -61,7 +61,7 @@ compare(const void *a, const void *b)
 static void
 prepare_question(struct etrn *etrn)
 {
-	struct census_question *question = &etrn->question;
+	struct queue_question *question = &etrn->question;
 	const struct node *node = &etrn->node;
 
 	question->domains = calloc(node->count, sizeof(question->domains[0]));
@@ -113,7 +113,7 @@ work_offer(struct job *job, struct store *store)
 static bool
 flush_pending(const struct etrn *etrn, bool known)
 {
-	const struct census_question *question = &etrn->question;
+	const struct queue_question *question = &etrn->question;
 	bool ok = true;
 
 	for (size_t i = 0; i < question->count; i++)
@@ -228,7 +228,7 @@ release(struct etrn *etrn, bool known)
 /* Only now is the mail started: what was pending when the client asked is what
  * it wants to know. */
 static void
-counted(struct census_question *question, bool known)
+counted(struct queue_question *question, bool known)
 {
 	release(
 	    (struct etrn *)((char *)question - offsetof(struct etrn, question)),
@@ -242,7 +242,7 @@ done(struct job *job)
 
 	if (etrn->request.result == STORE_OK) {
 		if (etrn->question.count > 0)
-			census_ask(etrn->request.server->census,
+			queue_count_ask(etrn->request.server->queue_count,
 			    &etrn->question, etrn->request.who.id);
 		else
 			release(etrn, true);

@@ -21,7 +21,7 @@ bury_customer(void *dead)
 	linger_free(&c->linger);
 	progress_free(&c->progress);
 	share_leave(&c->share);
-	live_free(&c->live);
+	session_row_free(&c->shown);
 	reply_queue_free(&c->owed);
 	timer_free(&c->stop_timer);
 	free(c->domains);
@@ -99,7 +99,7 @@ init_parts(struct customer *c)
 	    drain_init(&c->drain, c, on_drained) &&
 	    linger_init(&c->linger, c, customer_quit) &&
 	    progress_init(&c->progress, server->loop, on_progress, c) &&
-	    live_init(&c->live, c);
+	    session_row_init(&c->shown, c);
 }
 
 struct customer *
@@ -206,7 +206,7 @@ customer_stop(struct customer *c, const char *reason)
 	}
 	customer_wake(c);
 	c->stopping = reason;
-	live_state(c);
+	session_row_state(c);
 	registry_release(c->server->registry, c);
 	dismiss_lmtps(c, false);
 	drain_check(c);
@@ -235,7 +235,7 @@ customer_lost(struct customer *c, const char *reason)
 	if (c->link != NULL)
 		log_end(c);
 	link_close(&c->link);
-	live_end(c);
+	session_row_end(c);
 	TAILQ_REMOVE(&server->customers, c, entry);
 	loop_bury(server->loop, &c->grave, bury_customer, c);
 	if (c->ended != NULL)

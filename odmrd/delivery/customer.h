@@ -24,7 +24,7 @@
 #include "identity.h"
 #include "linger.h"
 #include "odmrd/net/link.h"
-#include "live.h"
+#include "session_row.h"
 #include "pipeline.h"
 #include "progress.h"
 #include "lib/queue_id.h"
@@ -100,7 +100,7 @@ struct customer {
 		char domain[DOMAIN_SIZE];
 	} refused; /* the message that was, and nothing else was said since */
 	struct tally tally;
-	struct live live;
+	struct shown shown;
 	const char *stopping;     /* why it takes no more mail, or NULL */
 	struct timer *stop_timer; /* how long that may take, or NULL */
 	const char *reason;       /* of the end; the first one counts */

@@ -12,7 +12,7 @@ customer_set_state(struct customer *c, enum customer_state state)
 
 	log_state(c->who.id, "customer", NULL, names[c->state], names[state]);
 	c->state = state;
-	live_state(c);
+	session_row_state(c);
 }
 
 bool

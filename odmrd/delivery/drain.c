@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <stddef.h>
 
-#include "odmrd/jobs/audit.h"
+#include "odmrd/jobs/reconciler.h"
 #include "customer.h"
 #include "drain.h"
 #include "odmrd/jobs/flusher.h"
@@ -124,7 +124,7 @@ static void
 give_up(struct customer *c)
 {
 	if (c->traffic.put_off == 0)
-		audit_suspect(c->server->audit, "tags without mail");
+		reconciler_request(c->server->reconciler, "tags without mail");
 	finish(c, "tags-without-mail");
 }
 

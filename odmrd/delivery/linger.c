@@ -34,7 +34,7 @@ say_noop(struct customer *c)
 	link_printf(c->link, "NOOP\r\n");
 	if (!reply_queue_put(&c->owed, EXPECT_NOOP, NULL, 0))
 		return false;
-	live_note(c);
+	session_row_note(c);
 	return true;
 }
 

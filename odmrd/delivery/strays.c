@@ -26,7 +26,7 @@ strays_forget(struct strays **strays)
 }
 
 static void
-on_answer(struct census_question *question, bool known)
+on_answer(struct queue_question *question, bool known)
 {
 	struct strays *s = (struct strays *)((char *)question -
 	    offsetof(struct strays, question));
@@ -39,22 +39,22 @@ on_answer(struct census_question *question, bool known)
 static int
 compare_names(const void *a, const void *b)
 {
-	return strcmp(((const struct census_domain *)a)->name,
-	    ((const struct census_domain *)b)->name);
+	return strcmp(((const struct queue_domain *)a)->name,
+	    ((const struct queue_domain *)b)->name);
 }
 
 static int
 compare_ids(const void *a, const void *b)
 {
-	return strcmp(((const struct census_message *)a)->id,
-	    ((const struct census_message *)b)->id);
+	return strcmp(((const struct queue_message *)a)->id,
+	    ((const struct queue_message *)b)->id);
 }
 
 /* The names are copied: the question may outlive the customer. */
 static bool
 take_domains(struct strays *s, const char *domains, const long *counts)
 {
-	struct census_question *q = &s->question;
+	struct queue_question *q = &s->question;
 	char *rest, *name;
 
 	s->names = rest = strdup(domains);
@@ -71,7 +71,7 @@ take_domains(struct strays *s, const char *domains, const long *counts)
 static bool
 take_ids(struct strays *s, const char *ids)
 {
-	struct census_question *q = &s->question;
+	struct queue_question *q = &s->question;
 
 	q->ids = calloc(lines_count(ids), sizeof(q->ids[0]));
 	if (q->ids == NULL)
@@ -98,7 +98,8 @@ strays_seek(struct customer *c, const struct tagged *tagged,
 	s->customer = c;
 	s->found = found;
 	s->question.answer = on_answer;
-	census_ask(c->server->patient_census, &s->question, c->who.id);
+	queue_count_ask(
+	    c->server->patient_queue_count, &s->question, c->who.id);
 	return s;
 }
 
@@ -106,10 +107,10 @@ bool
 strays_hold(const struct strays *s)
 {
 	char ids[STRAYS_MAX * (QUEUE_ID_MAX + 1) + 1], *end = ids;
-	const struct census_message *message = s->question.ids;
+	const struct queue_message *message = s->question.ids;
 
 	for (size_t i = 0; i < s->question.id_count; i++, message++)
-		if (message->place == CENSUS_ON_HOLD)
+		if (message->place == QUEUE_ON_HOLD)
 			end = stpcpy(stpcpy(end, message->id), "\n");
 	if (end == ids)
 		return false;
@@ -127,10 +128,10 @@ strays_flush_domains(const struct strays *s, struct flush_line *line)
 void
 strays_flush_messages(const struct strays *s, struct flush_line *line)
 {
-	const struct census_message *message = s->question.ids;
+	const struct queue_message *message = s->question.ids;
 
 	for (size_t i = 0; i < s->question.id_count; i++, message++)
-		if (message->place == CENSUS_DEFERRED ||
-		    message->place == CENSUS_INCOMING)
+		if (message->place == QUEUE_DEFERRED ||
+		    message->place == QUEUE_INCOMING)
 			flush_line_add_message(line, message->id);
 }

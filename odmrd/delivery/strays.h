@@ -9,7 +9,7 @@
 #ifndef STRAYS_H
 #define STRAYS_H
 
-#include "odmrd/jobs/census.h"
+#include "odmrd/jobs/queue_count.h"
 
 enum { STRAYS_MAX = 300 };
 
@@ -18,8 +18,8 @@ struct flush_line;
 struct tagged;
 
 struct strays {
-	struct census_question question; /* with what was found */
-	struct customer *customer;       /* NULL: forgotten */
+	struct queue_question question; /* with what was found */
+	struct customer *customer;      /* NULL: forgotten */
 	void (*found)(
 	    struct customer *customer, const struct strays *strays, bool known);
 	char *names; /* of the domains */

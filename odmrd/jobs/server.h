@@ -16,8 +16,8 @@
 #include "odmrd/net/loop.h"
 #include "worker.h"
 
-struct audit;
-struct census;
+struct reconciler;
+struct queue_count;
 struct control;
 struct customer;
 struct dials;
@@ -38,9 +38,10 @@ struct server {
 	struct worker *hasher; /* for jobs that hash passwords */
 	struct settle *settle;
 	struct flusher *flusher;
-	struct audit *audit;
-	struct census *census;
-	struct census *patient_census; /* for sessions, not for clients */
+	struct reconciler *reconciler;
+	struct queue_count *queue_count;
+	struct queue_count
+	    *patient_queue_count; /* for sessions, not for clients */
 	struct registry *registry;
 	struct dials *dials;
 	struct shares *shares; /* of Postfix's deliveries */

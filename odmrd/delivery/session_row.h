@@ -3,8 +3,8 @@
  * What the operator sees of a customer's session: its row in the database. It
  * is written when the state changes, and each second as long as its figures do.
  */
-#ifndef LIVE_H
-#define LIVE_H
+#ifndef SESSION_ROW_H
+#define SESSION_ROW_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@ struct timer;
 /* The rate is of so many seconds. */
 enum { LIVE_SECONDS = 10 };
 
-struct live {
+struct shown {
 	struct timer *timer;
 	bool ticking; /* it runs */
 	struct {
@@ -30,14 +30,14 @@ struct live {
 };
 
 /* False: out of memory. */
-bool live_init(struct live *live, struct customer *customer);
-void live_free(struct live *live);
+bool session_row_init(struct shown *shown, struct customer *customer);
+void session_row_free(struct shown *shown);
 
 /* The state has changed, or it is told to end. */
-void live_state(struct customer *customer);
+void session_row_state(struct customer *customer);
 /* Writes the row: the line has proved to be alive. */
-void live_note(struct customer *customer);
+void session_row_note(struct customer *customer);
 /* The session ends: its row goes. */
-void live_end(struct customer *customer);
+void session_row_end(struct customer *customer);
 
 #endif

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "customer.h"
-#include "live.h"
+#include "session_row.h"
 #include "odmrd/jobs/settle.h"
 
 /* Even an unchanged session is noted now and then: should odmrd be killed,
@@ -34,19 +34,19 @@ state_name(const struct customer *c)
 static int64_t
 rate(const struct customer *c)
 {
-	const struct live *live = &c->live;
-	int64_t ms = loop_now_ms() - live->past[live->oldest].ms;
+	const struct shown *shown = &c->shown;
+	int64_t ms = loop_now_ms() - shown->past[shown->oldest].ms;
 
 	if (ms < TICK_MS)
 		ms = TICK_MS;
-	return (c->tally.delivered - live->past[live->oldest].delivered) *
+	return (c->tally.delivered - shown->past[shown->oldest].delivered) *
 	    60000 / ms;
 }
 
 static struct session_row
 row_of(const struct customer *c)
 {
-	const struct live *live = &c->live;
+	const struct shown *shown = &c->shown;
 
 	return (struct session_row) {
 		.id = c->who.id,
@@ -54,30 +54,30 @@ row_of(const struct customer *c)
 		.account = c->who.account != 0 ? c->who.login : "",
 		.client = c->who.client,
 		.domains = c->domains,
-		.state = live->state,
+		.state = shown->state,
 		.attempted = c->tally.attempted,
 		.delivered = c->tally.delivered,
 		.refused = c->tally.refused,
 		.kept = c->tally.kept,
 		.bytes = c->tally.bytes,
-		.in_flight = live->in_flight,
-		.rate = live->rate,
+		.in_flight = shown->in_flight,
+		.rate = shown->rate,
 		.since = c->began,
 		.noted = time(NULL),
 	};
 }
 
 void
-live_note(struct customer *c)
+session_row_note(struct customer *c)
 {
-	struct live *live = &c->live;
+	struct shown *shown = &c->shown;
 	struct session_row row;
 
-	live->state = state_name(c);
-	live->noted_ms = loop_now_ms();
-	live->attempted = c->tally.attempted;
-	live->in_flight = c->pipeline.in_flight;
-	live->rate = rate(c);
+	shown->state = state_name(c);
+	shown->noted_ms = loop_now_ms();
+	shown->attempted = c->tally.attempted;
+	shown->in_flight = c->pipeline.in_flight;
+	shown->rate = rate(c);
 	row = row_of(c);
 	settle_session(c->server->settle, &row);
 }
@@ -86,70 +86,71 @@ static void
 on_tick(void *arg)
 {
 	struct customer *c = arg;
-	struct live *live = &c->live;
+	struct shown *shown = &c->shown;
 
-	if (c->tally.attempted != live->attempted ||
-	    c->pipeline.in_flight != live->in_flight || rate(c) != live->rate ||
-	    loop_now_ms() - live->noted_ms >= STALE_MS)
-		live_note(c);
-	live->past[live->oldest].ms = loop_now_ms();
-	live->past[live->oldest].delivered = c->tally.delivered;
-	live->oldest = (live->oldest + 1) % LIVE_SECONDS;
-	live->ticking = c->state != CUSTOMER_LINGERING || live->rate > 0;
-	if (live->ticking)
-		timer_set(live->timer, TICK_MS);
+	if (c->tally.attempted != shown->attempted ||
+	    c->pipeline.in_flight != shown->in_flight ||
+	    rate(c) != shown->rate ||
+	    loop_now_ms() - shown->noted_ms >= STALE_MS)
+		session_row_note(c);
+	shown->past[shown->oldest].ms = loop_now_ms();
+	shown->past[shown->oldest].delivered = c->tally.delivered;
+	shown->oldest = (shown->oldest + 1) % LIVE_SECONDS;
+	shown->ticking = c->state != CUSTOMER_LINGERING || shown->rate > 0;
+	if (shown->ticking)
+		timer_set(shown->timer, TICK_MS);
 }
 
 /* Messages may come from now on. */
 static void
 begin(struct customer *c)
 {
-	struct live *live = &c->live;
+	struct shown *shown = &c->shown;
 
-	if (live->ticking)
+	if (shown->ticking)
 		return;
 	/* What was remembered before a pause would make the rate too low. */
 	for (unsigned i = 0; i < LIVE_SECONDS; i++) {
-		live->past[i].ms = loop_now_ms();
-		live->past[i].delivered = c->tally.delivered;
+		shown->past[i].ms = loop_now_ms();
+		shown->past[i].delivered = c->tally.delivered;
 	}
-	live->ticking = true;
-	timer_set(live->timer, TICK_MS);
+	shown->ticking = true;
+	timer_set(shown->timer, TICK_MS);
 }
 
 void
-live_state(struct customer *c)
+session_row_state(struct customer *c)
 {
 	const char *name = state_name(c);
-	const char *shown = c->live.state;
+	const char *shown = c->shown.state;
 
 	if (c->state == CUSTOMER_READY)
 		begin(c);
 	if (name != NULL && (shown == NULL || strcmp(name, shown) != 0))
-		live_note(c);
+		session_row_note(c);
 }
 
 bool
-live_init(struct live *live, struct customer *c)
+session_row_init(struct shown *shown, struct customer *c)
 {
-	live->timer = timer_new(c->server->loop, on_tick, c);
-	return live->timer != NULL;
+	shown->timer = timer_new(c->server->loop, on_tick, c);
+	return shown->timer != NULL;
 }
 
 void
-live_free(struct live *live)
+session_row_free(struct shown *shown)
 {
-	timer_free(&live->timer);
+	timer_free(&shown->timer);
 }
 
 void
-live_end(struct customer *c)
+session_row_end(struct customer *c)
 {
 	struct session_row row;
 
-	timer_stop(c->live.timer);
+	timer_stop(c->shown.timer);
 	/* No state was ever shown: there is no row. */
-	if (c->live.state == NULL)
+	if (c->shown.state == NULL)
 		return;
 	row = row_of(c);
 	settle_end(c->server->settle, &row);
