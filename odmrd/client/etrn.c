@@ -49,13 +49,6 @@ client_of(const struct etrn *etrn)
 	};
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(((const struct queue_domain *)a)->name,
-	    ((const struct queue_domain *)b)->name);
-}
-
 /* The queue is asked for the domains that Postfix delivers by itself. Those
  * without a tag are not worth a look into it. */
 static void
@@ -75,8 +68,6 @@ prepare_question(struct etrn *etrn)
 		    node->domains[i].held > 0)
 			question->domains[question->count++].name =
 			    node->domains[i].name;
-	qsort(question->domains, question->count, sizeof(question->domains[0]),
-	    compare);
 }
 
 static void

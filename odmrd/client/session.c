@@ -87,12 +87,8 @@ session_turned(struct session *s)
 static void __attribute__((format(printf, 2, 0)))
 write_reply(struct session *s, const char *fmt, va_list ap)
 {
-	char *text;
-
-	if (vasprintf(&text, fmt, ap) < 0)
-		return;
-	link_printf(s->link, "%s\r\n", text);
-	free(text);
+	link_vprintf(s->link, fmt, ap);
+	link_write(s->link, "\r\n", 2);
 }
 
 void

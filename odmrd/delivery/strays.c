@@ -36,20 +36,6 @@ on_answer(struct queue_question *question, bool known)
 	strays_free(s);
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(((const struct queue_domain *)a)->name,
-	    ((const struct queue_domain *)b)->name);
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	return strcmp(((const struct queue_message *)a)->id,
-	    ((const struct queue_message *)b)->id);
-}
-
 /* The names are copied: the question may outlive the customer. */
 static bool
 take_domains(struct strays *s, const char *domains, const long *counts)
@@ -64,7 +50,6 @@ take_domains(struct strays *s, const char *domains, const long *counts)
 	for (size_t i = 0; (name = strsep(&rest, "\n")) != NULL; i++)
 		if (counts[i] > 0)
 			q->domains[q->count++].name = name;
-	qsort(q->domains, q->count, sizeof(q->domains[0]), compare_names);
 	return true;
 }
 
@@ -78,7 +63,6 @@ take_ids(struct strays *s, const char *ids)
 		return false;
 	while (lines_next(&ids, q->ids[q->id_count].id, QUEUE_ID_MAX + 1))
 		q->id_count++;
-	qsort(q->ids, q->id_count, sizeof(q->ids[0]), compare_ids);
 	return true;
 }
 

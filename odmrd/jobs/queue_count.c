@@ -43,19 +43,21 @@ answer(struct questions *questions, bool known)
 }
 
 static int
-compare(const void *name, const void *element)
+compare(const void *a, const void *b)
 {
-	return strcmp(name, ((const struct queue_domain *)element)->name);
+	return strcmp(((const struct queue_domain *)a)->name,
+	    ((const struct queue_domain *)b)->name);
 }
 
 static void
 count_recipient(struct queue_count *qc, const char *domain)
 {
 	struct queue_question *question;
+	const struct queue_domain key = { .name = domain };
 	struct queue_domain *found;
 
 	TAILQ_FOREACH(question, &qc->asked, entry) {
-		found = bsearch(domain, question->domains, question->count,
+		found = bsearch(&key, question->domains, question->count,
 		    sizeof(question->domains[0]), compare);
 		if (found != NULL)
 			found->counted = true;
@@ -95,10 +97,11 @@ place_of(const struct queued *message)
 	return QUEUE_GONE;
 }
 
+/* A message begins with its id. */
 static int
-compare_id(const void *id, const void *element)
+compare_id(const void *a, const void *b)
 {
-	return strcmp(id, ((const struct queue_message *)element)->id);
+	return strcmp(a, b);
 }
 
 static void
@@ -233,11 +236,23 @@ start(struct queue_count *qc)
 	timer_set(qc->timer, qc->limit_ms);
 }
 
+static void
+sort(struct queue_question *question)
+{
+	if (question->count > 0)
+		qsort(question->domains, question->count,
+		    sizeof(question->domains[0]), compare);
+	if (question->id_count > 0)
+		qsort(question->ids, question->id_count,
+		    sizeof(question->ids[0]), compare_id);
+}
+
 void
 queue_count_ask(
     struct queue_count *qc, struct queue_question *question, const char *id)
 {
 	strlcpy(qc->id, id, sizeof(qc->id));
+	sort(question);
 	TAILQ_INSERT_TAIL(&qc->waiting, question, entry);
 	if (qc->pid == 0 && qc->output == NULL)
 		start(qc);

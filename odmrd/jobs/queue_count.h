@@ -49,7 +49,7 @@ struct queue_message {
 };
 
 /* The asker's; it stays until its answer() is called, once and from the loop.
- * `domains` are canonical and sorted by name, `ids` sorted by id. */
+ * `domains` are canonical; asking sorts them, and `ids`. */
 struct queue_question {
 	struct queue_domain *domains;
 	size_t count;

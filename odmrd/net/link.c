@@ -225,22 +225,25 @@ link_write(struct link *link, const void *bytes, size_t n)
 }
 
 void
+link_vprintf(struct link *link, const char *fmt, va_list ap)
+{
+	int n = evbuffer_add_vprintf(link->out, fmt, ap);
+
+	if (n >= 0)
+		link->written += (uint64_t)n;
+	else
+		link->torn = true;
+	link_send_soon(link);
+}
+
+void
 link_printf(struct link *link, const char *fmt, ...)
 {
-	char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	link_vprintf(link, fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		link->torn = true;
-		link_send_soon(link);
-		return;
-	}
-	link_write(link, text, (size_t)n);
-	free(text);
 }
 
 bool

@@ -13,6 +13,7 @@
 
 #include <sys/socket.h>
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -82,6 +83,8 @@ bool link_has_input(struct link *link);
 void link_write(struct link *link, const void *bytes, size_t n);
 void link_printf(struct link *link, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+void link_vprintf(struct link *link, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 /* From now on each line is a TLS record of its own, see wire.h. */
 void link_line_records(struct link *link);
 size_t link_unsent(const struct link *link);
