@@ -15,9 +15,8 @@ auth_is_allowed(struct session *s)
 {
 	if (!guest_is_barred(s->guest))
 		return true;
-	session_reply(s, "421 4.7.0 %s Too many failed authentications",
-	    s->server->conf->myhostname);
-	session_end(s, "too-many-failures");
+	session_expel(
+	    s, "4.7.0", "Too many failed authentications", "too-many-failures");
 	return false;
 }
 

@@ -199,9 +199,8 @@ may_go_on(struct session *s)
 	const struct conf *conf = s->server->conf;
 
 	if (++s->commands > conf->command_limit) {
-		session_reply(
-		    s, "421 4.7.0 %s Too many commands", conf->myhostname);
-		session_end(s, "too-many-commands");
+		session_expel(
+		    s, "4.7.0", "Too many commands", "too-many-commands");
 		return false;
 	}
 	if (s->state == SESSION_KNOWN)

@@ -102,14 +102,23 @@ session_reply(struct session *s, const char *fmt, ...)
 }
 
 void
+session_expel(
+    struct session *s, const char *status, const char *text, const char *reason)
+{
+	/* Within a handshake nobody would understand it. */
+	if (s->state != SESSION_SECURING)
+		session_reply(s, "421 %s %s %s", status,
+		    s->server->conf->myhostname, text);
+	session_end(s, reason);
+}
+
+void
 session_refuse(struct session *s, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (++s->errors > s->server->conf->error_limit) {
-		session_reply(s, "421 4.7.0 %s Too many errors",
-		    s->server->conf->myhostname);
-		session_end(s, "too-many-errors");
+		session_expel(s, "4.7.0", "Too many errors", "too-many-errors");
 		return;
 	}
 	va_start(ap, fmt);
@@ -206,9 +215,8 @@ session_allows_account(struct session *s, int64_t account)
 	log_warning(s->who.id,
 	    "refused: AUTH client=%s account=%lld: session_limit_per_account",
 	    s->who.client, (long long)account);
-	session_reply(s, "421 4.7.0 %s Too many sessions of this account",
-	    conf->myhostname);
-	session_end(s, "too-many-sessions");
+	session_expel(s, "4.7.0", "Too many sessions of this account",
+	    "too-many-sessions");
 	return false;
 }
 
@@ -271,34 +279,23 @@ static const struct link_role session_role = {
 static void
 on_timeout(void *arg)
 {
-	struct session *s = arg;
-
-	if (s->state != SESSION_SECURING)
-		session_reply(
-		    s, "421 4.4.2 %s Timeout", s->server->conf->myhostname);
-	session_end(s, "timeout");
+	session_expel(arg, "4.4.2", "Timeout", "timeout");
 }
 
 void
 session_dismiss(struct session *s, const char *reason)
 {
-	if (submission_ends(s)) {
+	if (submission_ends(s))
 		s->dismissed = reason;
-		return;
-	}
-	if (s->state != SESSION_SECURING)
-		session_reply(s, "421 4.7.0 %s The operator ends this session",
-		    s->server->conf->myhostname);
-	session_end(s, reason);
+	else
+		session_expel(
+		    s, "4.7.0", "The operator ends this session", reason);
 }
 
 void
 session_stop(struct session *s)
 {
-	if (s->state != SESSION_SECURING)
-		session_reply(
-		    s, "421 4.3.2 %s is stopping", s->server->conf->myhostname);
-	session_end(s, "stopping");
+	session_expel(s, "4.3.2", "is stopping", "stopping");
 }
 
 static void

@@ -69,6 +69,10 @@ void session_reply(struct session *session, const char *fmt, ...)
 void session_refuse(struct session *session, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* RFC 5321 3.8: 421 with our name before the text, and the end. */
+void session_expel(struct session *session, const char *status,
+    const char *text, const char *reason);
+
 void session_set_state(struct session *session, enum session_state state);
 /* The state of a session that nothing goes on in: GREETED or KNOWN. */
 enum session_state session_rest_state(const struct session *session);

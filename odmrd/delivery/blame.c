@@ -6,7 +6,6 @@
 #include "customer.h"
 #include "odmrd/jobs/settle.h"
 
-/* Should the session end now, it is because of this one. */
 void
 blame_later(struct customer *c, const struct transaction *tx)
 {

@@ -32,19 +32,6 @@ bury_customer(void *dead)
 /* ---- what the parts of a session tell --------------------------------------
  */
 
-/* Memory for a reply, or time. */
-static void
-on_owed(void *owner, const char *reason)
-{
-	customer_broken(owner, reason);
-}
-
-static void
-on_quiet(void *arg)
-{
-	drain_check(arg);
-}
-
 static void
 on_drained(struct customer *c, const char *reason)
 {
@@ -89,13 +76,13 @@ init_parts(struct customer *c)
 	c->traffic = (struct traffic) {
 		.budget = { &server->budget,
 		    (size_t)server->conf->session_buffer, 0 },
-		.quiet = on_quiet,
-		.arg = c,
+		.quiet = drain_check,
+		.customer = c,
 	};
 	TAILQ_INIT(&c->claims);
 	TAILQ_INIT(&c->lmtps);
 	pipeline_init(&c->pipeline, customer_lost);
-	return reply_queue_init(&c->owed, server, on_owed, c) &&
+	return reply_queue_init(&c->owed, server, customer_broken, c) &&
 	    drain_init(&c->drain, c, on_drained) &&
 	    linger_init(&c->linger, c, customer_quit) &&
 	    progress_init(&c->progress, server->loop, on_progress, c) &&

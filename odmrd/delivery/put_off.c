@@ -5,7 +5,6 @@
 /* Each keeps a process of Postfix waiting. */
 enum { PUT_OFF_MAX = 32 };
 
-/* What broke a session is to be alone on the wire when it does so again. */
 bool
 put_off_alone(const struct transaction *tx)
 {
@@ -52,7 +51,6 @@ put_off(struct pipeline *p, struct transaction *tx)
 	return NULL;
 }
 
-/* What was only doubted goes like others with a server that takes mail. */
 bool
 put_off_needed(const struct customer *c, const struct transaction *tx)
 {
@@ -60,8 +58,6 @@ put_off_needed(const struct customer *c, const struct transaction *tx)
 	    (tx->suspicion != SUSPECT_DOUBTED || c->tally.delivered == 0);
 }
 
-/* One that goes alone, or all that do not and are as suspect. False: there are
- * none, or they have to wait. */
 bool
 put_off_release(struct customer *c)
 {

@@ -17,17 +17,17 @@ on_timeout(void *arg)
 {
 	struct reply_queue *q = arg;
 
-	q->failed(q->owner, "timeout");
+	q->failed(q->customer, "timeout");
 }
 
 bool
 reply_queue_init(struct reply_queue *q, struct server *server,
-    reply_queue_failed *failed, void *owner)
+    reply_queue_failed *failed, struct customer *customer)
 {
 	*q = (struct reply_queue) {
 		.server = server,
 		.failed = failed,
-		.owner = owner,
+		.customer = customer,
 		.timer = timer_new(server->loop, on_timeout, q),
 	};
 	return q->timer != NULL;
@@ -74,7 +74,7 @@ reply_queue_put(struct reply_queue *q, enum expect what, struct transaction *tx,
     size_t rcpt)
 {
 	if (q->count == q->size && !grow(q)) {
-		q->failed(q->owner, "out-of-memory");
+		q->failed(q->customer, "out-of-memory");
 		return false;
 	}
 	q->count++;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct customer;
 struct server;
 struct timer;
 struct transaction;
@@ -40,7 +41,7 @@ struct expected {
 
 /* The first is overdue ("timeout"), or there is no memory for one more: the
  * line must go. */
-typedef void reply_queue_failed(void *owner, const char *reason);
+typedef void reply_queue_failed(struct customer *customer, const char *reason);
 
 struct reply_queue {
 	struct expected *all;     /* a ring */
@@ -48,12 +49,12 @@ struct reply_queue {
 	struct server *server;
 	struct timer *timer;
 	reply_queue_failed *failed;
-	void *owner;
+	struct customer *customer;
 };
 
 /* False: out of memory. */
 bool reply_queue_init(struct reply_queue *queue, struct server *server,
-    reply_queue_failed *failed, void *owner);
+    reply_queue_failed *failed, struct customer *customer);
 void reply_queue_free(struct reply_queue *queue);
 
 /* A command went out: one more reply to expect. False: out of memory, the line

@@ -16,7 +16,7 @@ static void
 tell_if_quiet(struct traffic *traffic)
 {
 	if (!traffic_is_busy(traffic))
-		traffic->quiet(traffic->arg);
+		traffic->quiet(traffic->customer);
 }
 
 struct transaction *

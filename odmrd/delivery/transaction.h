@@ -38,6 +38,8 @@ enum plan { PLAN_LOCKSTEP, PLAN_PIPELINING, PLAN_CHUNKING };
 
 enum { TX_ID_SIZE = 32, QUEUE_ID_SIZE = 64 };
 
+struct customer;
+
 /* What the owner of a transaction hears of it. */
 struct tx_owner_role {
 	/* Every recipient has its answer. */
@@ -54,8 +56,8 @@ struct traffic {
 	size_t live;          /* begun, and not answered */
 	size_t put_off;       /* of those, waiting until there are no others */
 	/* None is left but those; said within other calls. */
-	void (*quiet)(void *arg);
-	void *arg;
+	void (*quiet)(struct customer *customer);
+	struct customer *customer;
 };
 
 struct recipient {
