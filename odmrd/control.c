@@ -15,7 +15,7 @@
 #include "odmrd/delivery/dial.h"
 #include "odmrd/net/listener.h"
 #include "lib/log.h"
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "odmrd/client/standing.h"
 #include "odmrd/client/submission/submission.h"
 
@@ -113,32 +113,32 @@ on_recheck(struct connection *conn, const char *operand)
 /* ---- sessions ------------------------------------------------------------ */
 
 static const char *
-state_name(const struct session *s)
+state_name(const struct client *cl)
 {
-	if (s->turn != NULL)
+	if (cl->turn != NULL)
 		return "waiting";
-	if (submission_has_mail(s))
+	if (submission_has_mail(cl))
 		return "submitting";
-	return s->state == SESSION_KNOWN ? "idle" : "asking";
+	return cl->state == CLIENT_KNOWN ? "idle" : "asking";
 }
 
 static void
 on_sessions(struct connection *conn, const char *operand)
 {
-	const struct session *s;
+	const struct client *cl;
 	long strangers = 0;
 
 	(void)operand;
-	TAILQ_FOREACH(s, &conn->control->server->sessions, entry)
-		if (s->who.login == NULL)
+	TAILQ_FOREACH(cl, &conn->control->server->clients, entry)
+		if (cl->who.login == NULL)
 			strangers++;
 		else
 			link_printf(conn->link,
-			    "session %s %s %" PRId64 " %s %s\n", s->who.id,
-			    state_name(s),
+			    "session %s %s %" PRId64 " %s %s\n", cl->who.id,
+			    state_name(cl),
 			    (int64_t)time(NULL) -
-				(loop_now_ms() - s->began_ms) / 1000,
-			    s->who.client, s->who.login);
+				(loop_now_ms() - cl->began_ms) / 1000,
+			    cl->who.client, cl->who.login);
 	link_printf(conn->link, "strangers %ld\nok\n", strangers);
 }
 
@@ -148,17 +148,17 @@ static const struct identity *
 end_session(struct server *server, const char *id)
 {
 	struct customer *c;
-	struct session *s;
+	struct client *cl;
 
 	TAILQ_FOREACH(c, &server->customers, entry)
 		if (strcmp(c->who.id, id) == 0) {
 			customer_stop(c, by_operator);
 			return &c->who;
 		}
-	TAILQ_FOREACH(s, &server->sessions, entry)
-		if (strcmp(s->who.id, id) == 0) {
-			session_dismiss(s, by_operator);
-			return &s->who;
+	TAILQ_FOREACH(cl, &server->clients, entry)
+		if (strcmp(cl->who.id, id) == 0) {
+			client_dismiss(cl, by_operator);
+			return &cl->who;
 		}
 	return NULL;
 }

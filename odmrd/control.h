@@ -10,7 +10,8 @@
  *	sessions
  *		"session ID STATE SINCE CLIENT LOGIN" for each that has logged
  *		in and not turned the line (those that have are in the
- *database); "strangers COUNT": those that have not logged in; "ok" end ID
+ *		database); "strangers COUNT": the others; "ok"
+ *	end ID
  *		"ended ID LOGIN", or nothing: there is no such session; "ok"
  *	dial DOMAIN
  *		Somebody who may has asked for the mail of this domain on hold:

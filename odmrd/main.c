@@ -39,7 +39,7 @@
 #include "odmrd/delivery/registry.h"
 #include "reload.h"
 #include "odmrd/jobs/server.h"
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "odmrd/jobs/settle.h"
 #include "odmrd/delivery/share.h"
 #include "odmrd/client/standing.h"
@@ -65,7 +65,7 @@ on_client(int fd, const struct sockaddr *peer, socklen_t len, void *arg)
 {
 	struct front *front = arg;
 
-	session_accept(front->server, fd, peer, len, front->implicit_tls);
+	client_accept(front->server, fd, peer, len, front->implicit_tls);
 }
 
 static void
@@ -127,7 +127,7 @@ bury_control(void *arg)
 static void
 one_less(struct server *server)
 {
-	if (!server->stopping || !TAILQ_EMPTY(&server->sessions) ||
+	if (!server->stopping || !TAILQ_EMPTY(&server->clients) ||
 	    !TAILQ_EMPTY(&server->customers))
 		return;
 	loop_bury(server->loop, &server->grave, bury_control, server);
@@ -152,7 +152,7 @@ on_terminate(void *arg)
 {
 	struct server *server = arg;
 	struct customer *c, *next;
-	struct session *s;
+	struct client *cl;
 
 	if (server->stopping)
 		return;
@@ -161,8 +161,8 @@ on_terminate(void *arg)
 	server->stopping = true;
 	stop_listening();
 	dials_stop(server->dials);
-	while ((s = TAILQ_FIRST(&server->sessions)) != NULL)
-		session_stop(s);
+	while ((cl = TAILQ_FIRST(&server->clients)) != NULL)
+		client_stop(cl);
 	TAILQ_FOREACH_SAFE(c, &server->customers, entry, next)
 		customer_stop(c, "stopping");
 	timer_set(server->stop_timer, server->conf->stop_timeout * 1000);
@@ -384,7 +384,7 @@ main(int argc, char **argv)
 		fatal(EX_CONFIG, "%s: %s", options.conf_path, strerror(errno));
 	server.conf = &conf;
 	server.loop = loop_new();
-	TAILQ_INIT(&server.sessions);
+	TAILQ_INIT(&server.clients);
 	TAILQ_INIT(&server.customers);
 	if (server.loop == NULL)
 		fatal(EX_OSERR, "cannot start the event loop");

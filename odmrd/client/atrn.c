@@ -7,7 +7,7 @@
 #include "odmrd/jobs/reconciler.h"
 #include "lib/domain.h"
 #include "lib/log.h"
-#include "session.h"
+#include "client.h"
 #include "standing.h"
 #include "lib/store/store.h"
 #include "turn.h"
@@ -128,23 +128,23 @@ work(struct job *job, struct store *store)
 /* ---- in the loop ------------------------------------------------------- */
 
 static void
-refuse(struct session *s, const struct atrn *atrn)
+refuse(struct client *cl, const struct atrn *atrn)
 {
 	switch (atrn->request.result) {
 	case STORE_FAILED:
-		log_error(s->who.id, "ATRN: %s", atrn->request.error);
-		session_reply(s, "451 4.3.0 Cannot process ATRN now");
+		log_error(cl->who.id, "ATRN: %s", atrn->request.error);
+		client_reply(cl, "451 4.3.0 Cannot process ATRN now");
 		break;
 	case STORE_NONE:
-		log_warning(s->who.id,
+		log_warning(cl->who.id,
 		    "refused: ATRN %s client=%s account=%s: not granted",
-		    atrn->refused->name, s->who.client, s->who.login);
-		session_reply(s, "450 4.7.0 %s is not yours to collect",
+		    atrn->refused->name, cl->who.client, cl->who.login);
+		client_reply(cl, "450 4.7.0 %s is not yours to collect",
 		    atrn->refused->name);
 		break;
 	case STORE_OK:
 	case STORE_EXISTS:
-		session_reply(s, "453 4.0.0 You have no mail");
+		client_reply(cl, "453 4.0.0 You have no mail");
 		break;
 	}
 }
@@ -168,7 +168,7 @@ on_checked(struct reconciler_question *question, bool failed)
 	struct atrn *atrn =
 	    (struct atrn *)((char *)question - offsetof(struct atrn, question));
 
-	if (atrn->request.session == NULL)
+	if (atrn->request.client == NULL)
 		atrn_free(atrn);
 	else if (failed) {
 		atrn->request.result = STORE_FAILED;
@@ -198,7 +198,7 @@ done(struct job *job)
 {
 	struct atrn *atrn = (struct atrn *)job;
 
-	if (atrn->request.session == NULL)
+	if (atrn->request.client == NULL)
 		atrn_free(atrn);
 	else if (atrn->rechecks != atrn->request.server->rechecks)
 		/* It may be older than what the recheck is about, which does
@@ -211,19 +211,19 @@ done(struct job *job)
 static void
 finish(struct atrn *atrn)
 {
-	struct session *s = atrn->request.session;
+	struct client *cl = atrn->request.client;
 
 	request_over(&atrn->request);
-	s->who.linger = atrn->request.who.linger;
+	cl->who.linger = atrn->request.who.linger;
 	if (atrn->request.result == STORE_NONE && atrn->refused == NULL)
-		session_dismiss(s, STANDING_LOST);
+		client_dismiss(cl, STANDING_LOST);
 	else if (atrn->request.result == STORE_OK && atrn->count > 0 &&
-	    (atrn->held > 0 || s->who.linger > 0)) {
-		turn_begin(s, atrn->wanted, atrn->count);
+	    (atrn->held > 0 || cl->who.linger > 0)) {
+		turn_begin(cl, atrn->wanted, atrn->count);
 		atrn->wanted = NULL;
 	} else {
-		refuse(s, atrn);
-		session_continue(s, SESSION_KNOWN);
+		refuse(cl, atrn);
+		client_continue(cl, CLIENT_KNOWN);
 	}
 	atrn_free(atrn);
 }
@@ -256,19 +256,19 @@ parse(struct atrn *atrn, const char *args)
 }
 
 void
-atrn_command(struct session *s, char *args)
+atrn_command(struct client *cl, char *args)
 {
-	struct atrn *atrn = request_new(s, sizeof(*atrn), work, done);
+	struct atrn *atrn = request_new(cl, sizeof(*atrn), work, done);
 	const char *fault;
 
 	if (atrn == NULL) {
-		session_reply(s, "451 4.3.0 Out of memory");
+		client_reply(cl, "451 4.3.0 Out of memory");
 		return;
 	}
 	fault = parse(atrn, args);
 	if (fault != NULL) {
 		atrn_free(atrn);
-		session_refuse(s, "501 5.5.4 A domain %s", fault);
+		client_refuse(cl, "501 5.5.4 A domain %s", fault);
 		return;
 	}
 	atrn->all = atrn->count == 0;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * ATRN (RFC 2645 5.2.1): may this account have these domains, and is mail
- * waiting? If so the line is turned, and the session becomes a customer.
+ * waiting? If so the line is turned, and the client becomes a customer.
  */
 #ifndef ATRN_H
 #define ATRN_H
 
-struct session;
+struct client;
 
 /* "ATRN [domain *("," domain)]" */
-void atrn_command(struct session *session, char *args);
+void atrn_command(struct client *client, char *args);
 
 #endif

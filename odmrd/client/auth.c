@@ -15,7 +15,7 @@
 
 #include "auth_internal.h"
 #include "mechanism.h"
-#include "session.h"
+#include "client.h"
 
 /* RFC 4954 4: 12288 octets with CRLF. */
 enum { RESPONSE_MAX = 12286 };
@@ -51,7 +51,7 @@ auth_cancel(struct auth **auth)
 {
 	if (*auth == NULL)
 		return;
-	(*auth)->session = NULL;
+	(*auth)->client = NULL;
 	if (!(*auth)->working)
 		auth_free(*auth);
 	else
@@ -97,11 +97,11 @@ work(struct job *job, struct store *store)
 
 /* Ends the exchange with what `reply` says. */
 static void
-give_up(struct session *s, const char *reply)
+give_up(struct client *cl, const char *reply)
 {
-	auth_cancel(&s->auth);
-	session_set_state(s, session_rest_state(s));
-	session_refuse(s, "%s", reply);
+	auth_cancel(&cl->auth);
+	client_set_state(cl, client_rest_state(cl));
+	client_refuse(cl, "%s", reply);
 }
 
 /* LOGIN never became a standard, but old clients look for these very words:
@@ -118,45 +118,45 @@ static void
 done(struct job *job)
 {
 	struct auth *auth = (struct auth *)job;
-	struct session *s = auth->session;
+	struct client *cl = auth->client;
 
 	auth->working = false;
-	if (s == NULL)
+	if (cl == NULL)
 		auth_free(auth);
 	else if (auth->result == GSASL_NEEDS_MORE &&
 	    !auth->cred.database_failed) {
-		session_reply(s, "334 %s", challenge(auth));
-		session_continue(s, SESSION_SASL);
+		client_reply(cl, "334 %s", challenge(auth));
+		client_continue(cl, CLIENT_SASL);
 	} else
-		auth_decided(s);
+		auth_decided(cl);
 }
 
 /* No guess of this client is judged while it is barred. */
 static void
 judge(void *arg)
 {
-	struct session *s = arg;
-	struct auth *auth = s->auth;
+	struct client *cl = arg;
+	struct auth *auth = cl->auth;
 
-	if (!auth_is_allowed(s))
+	if (!auth_is_allowed(cl))
 		return;
 	auth->working = true;
 	worker_submit(
-	    auth->mech->hashes ? s->server->hasher : s->server->worker,
+	    auth->mech->hashes ? cl->server->hasher : cl->server->worker,
 	    &auth->job);
 }
 
 /* `input` is NULL if the client has said nothing yet. */
 static void
-submit(struct session *s, const char *input)
+submit(struct client *cl, const char *input)
 {
-	struct auth *auth = s->auth;
+	struct auth *auth = cl->auth;
 
 	wipe_input(auth);
 	if (input != NULL) {
 		auth->input = strdup(input);
 		if (auth->input == NULL) {
-			give_up(s, "451 4.3.0 Out of memory");
+			give_up(cl, "451 4.3.0 Out of memory");
 			return;
 		}
 		auth->responses++;
@@ -164,19 +164,19 @@ submit(struct session *s, const char *input)
 	/* Stays if no worker can do it: a failure of ours, not of theirs. */
 	auth->cred.database_failed = true;
 	auth->result = GSASL_AUTHENTICATION_ERROR;
-	session_set_state(s, SESSION_ASKING);
+	client_set_state(cl, CLIENT_ASKING);
 	if (auth->responses == auth->mech->responses)
-		guess_begin(&auth->guess, s->guest, judge, s);
+		guess_begin(&auth->guess, cl->guest, judge, cl);
 	else
-		judge(s);
+		judge(cl);
 }
 
 static bool
-take_binding(struct session *s, struct credentials *cred)
+take_binding(struct client *cl, struct credentials *cred)
 {
 	struct tls_binding binding;
 
-	if (!link_channel_binding(s->link, &binding))
+	if (!link_channel_binding(cl->link, &binding))
 		return true;
 	cred->binding_name = binding.kind == TLS_BINDING_EXPORTER
 	    ? GSASL_CB_TLS_EXPORTER
@@ -186,7 +186,7 @@ take_binding(struct session *s, struct credentials *cred)
 }
 
 static struct auth *
-auth_new(struct session *s, const struct mechanism *mech)
+auth_new(struct client *cl, const struct mechanism *mech)
 {
 	struct auth *auth = calloc(1, sizeof(*auth));
 
@@ -194,12 +194,12 @@ auth_new(struct session *s, const struct mechanism *mech)
 		return NULL;
 	auth->job.work = work;
 	auth->job.done = done;
-	auth->session = s;
+	auth->client = cl;
 	auth->mech = mech;
 	atomic_init(&auth->abandoned, false);
-	memcpy(auth->cred.certificate, s->certificate, FINGERPRINT_SIZE);
-	if (!take_binding(s, &auth->cred) ||
-	    gsasl_server_start(s->server->sasl, mech->name, &auth->sasl) !=
+	memcpy(auth->cred.certificate, cl->certificate, FINGERPRINT_SIZE);
+	if (!take_binding(cl, &auth->cred) ||
+	    gsasl_server_start(cl->server->sasl, mech->name, &auth->sasl) !=
 		GSASL_OK) {
 		auth_free(auth);
 		return NULL;
@@ -225,50 +225,50 @@ check_arguments(const struct mechanism *mech, const char *initial)
 }
 
 void
-auth_command(struct session *s, char *args)
+auth_command(struct client *cl, char *args)
 {
 	char *initial = args + strcspn(args, " \t");
 	const struct mechanism *mech;
 	const char *fault;
 
 	if (args[0] == '\0') {
-		session_refuse(s, "501 5.5.4 Syntax: AUTH mechanism");
+		client_refuse(cl, "501 5.5.4 Syntax: AUTH mechanism");
 		return;
 	}
 	if (*initial != '\0')
 		*initial++ = '\0';
 	initial += strspn(initial, " \t");
-	mech = mechanism_find(s, args);
+	mech = mechanism_find(cl, args);
 	fault = check_arguments(mech, initial);
 	if (fault != NULL) {
-		session_refuse(s, "%s", fault);
+		client_refuse(cl, "%s", fault);
 		return;
 	}
-	s->auth = auth_new(s, mech);
-	if (s->auth == NULL)
-		session_reply(s, "451 4.3.0 Cannot authenticate now");
+	cl->auth = auth_new(cl, mech);
+	if (cl->auth == NULL)
+		client_reply(cl, "451 4.3.0 Cannot authenticate now");
 	else if (initial[0] == '\0')
-		submit(s, NULL);
+		submit(cl, NULL);
 	else
 		/* RFC 4954 4: "=" stands for an empty initial response. */
-		submit(s, strcmp(initial, "=") == 0 ? "" : initial);
+		submit(cl, strcmp(initial, "=") == 0 ? "" : initial);
 }
 
 void
-auth_line(struct session *s, char *line)
+auth_line(struct client *cl, char *line)
 {
 	size_t len = strlen(line);
 
 	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
 		line[--len] = '\0';
 	if (strcmp(line, "*") == 0)
-		give_up(s, "501 5.7.0 Authentication cancelled");
+		give_up(cl, "501 5.7.0 Authentication cancelled");
 	else if (len > RESPONSE_MAX)
-		give_up(s, "500 5.5.6 The response is too long");
-	else if (!s->auth->finished)
-		submit(s, line);
+		give_up(cl, "500 5.5.6 The response is too long");
+	else if (!cl->auth->finished)
+		submit(cl, line);
 	else if (len == 0)
-		auth_succeed(s);
+		auth_succeed(cl);
 	else
-		give_up(s, "501 5.5.2 Nothing is left to be said");
+		give_up(cl, "501 5.5.2 Nothing is left to be said");
 }

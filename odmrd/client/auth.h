@@ -8,12 +8,12 @@
 #define AUTH_H
 
 struct auth;
-struct session;
+struct client;
 
 /* "AUTH mechanism [initial-response]" */
-void auth_command(struct session *session, char *args);
+void auth_command(struct client *client, char *args);
 /* A line of the exchange. */
-void auth_line(struct session *session, char *line);
+void auth_line(struct client *client, char *line);
 /* The session ends, or the exchange does. `*auth` becomes NULL. */
 void auth_cancel(struct auth **auth);
 

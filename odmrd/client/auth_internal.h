@@ -16,7 +16,7 @@
 
 struct auth {
 	struct job job;
-	struct session *session; /* NULL: it has ended */
+	struct client *client; /* NULL: it has ended */
 	const struct mechanism *mech;
 	Gsasl_session *sasl;
 	struct credentials cred;
@@ -32,19 +32,19 @@ struct auth {
 };
 
 /* May the client try AUTH at all? Otherwise the session has ended. */
-bool auth_is_allowed(struct session *session);
+bool auth_is_allowed(struct client *client);
 
 /*
- * The exchange of this session, which is in SESSION_ASKING, has come to its
+ * The exchange of this client, which is in CLIENT_ASKING, has come to its
  * result. Counts and logs it at once, and answers now or later: a failed AUTH
  * is answered the later the more often the client's address has failed, and any
  * the later the more often the login has, while the session takes no input and
  * all the others go on. Past auth_failure_limit of the address the session
  * ends with the answer.
  */
-void auth_decided(struct session *session);
+void auth_decided(struct client *client);
 
 /* The client has proved who it is, and the session is its. */
-void auth_succeed(struct session *session);
+void auth_succeed(struct client *client);
 
 #endif

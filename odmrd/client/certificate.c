@@ -4,7 +4,7 @@
 #include "certificate.h"
 #include "lib/log.h"
 #include "lib/store/store.h"
-#include "session.h"
+#include "client.h"
 
 struct certificate {
 	struct request request;
@@ -27,30 +27,30 @@ done(struct job *job)
 {
 	struct certificate *cert = (struct certificate *)job;
 	struct request *r = &cert->request;
-	struct session *s = r->session;
+	struct client *cl = r->client;
 
 	request_over(r);
-	if (s != NULL) {
+	if (cl != NULL) {
 		if (r->result == STORE_OK)
-			memcpy(s->certificate, cert->fingerprint,
+			memcpy(cl->certificate, cert->fingerprint,
 			    FINGERPRINT_SIZE);
 		else if (r->result == STORE_FAILED)
 			log_error(
-			    s->who.id, "client certificate: %s", r->error);
-		session_continue(s, SESSION_NEW);
+			    cl->who.id, "client certificate: %s", r->error);
+		client_continue(cl, CLIENT_NEW);
 	}
 	request_free(r);
 }
 
 void
-certificate_ask(struct session *s)
+certificate_ask(struct client *cl)
 {
 	char fingerprint[FINGERPRINT_SIZE];
 	struct certificate *cert;
 
-	if (!link_peer_fingerprint(s->link, fingerprint))
+	if (!link_peer_fingerprint(cl->link, fingerprint))
 		return;
-	cert = request_new(s, sizeof(*cert), work, done);
+	cert = request_new(cl, sizeof(*cert), work, done);
 	if (cert == NULL)
 		return;
 	memcpy(cert->fingerprint, fingerprint, FINGERPRINT_SIZE);

@@ -6,10 +6,10 @@
 #ifndef CERTIFICATE_H
 #define CERTIFICATE_H
 
-struct session;
+struct client;
 
-/* Where the client has shown a certificate, the session waits for the answer
- * (SESSION_ASKING) and goes on in SESSION_NEW. */
-void certificate_ask(struct session *session);
+/* Where the client has shown a certificate, it waits for the answer
+ * (CLIENT_ASKING) and goes on in CLIENT_NEW. */
+void certificate_ask(struct client *client);
 
 #endif

@@ -6,9 +6,9 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
-struct session;
+struct client;
 
 /* `line` may be changed. */
-void command_line(struct session *session, char *line);
+void command_line(struct client *client, char *line);
 
 #endif

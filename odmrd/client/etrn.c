@@ -10,7 +10,7 @@
 #include "odmrd/jobs/flusher.h"
 #include "lib/log.h"
 #include "lib/tags/node.h"
-#include "session.h"
+#include "client.h"
 #include "standing.h"
 #include "lib/store/store.h"
 
@@ -21,8 +21,8 @@ enum { OFFER_MS = 100 };
  * waiting for the answer. The result STORE_NONE: not allowed, or unknown. */
 struct etrn {
 	struct request request;
-	void (*then)(struct session *session); /* of etrn_ask_offer */
-	struct timer *patience;                /* the same */
+	void (*then)(struct client *client); /* of etrn_ask_offer */
+	struct timer *patience;              /* the same */
 	struct node node;
 	bool withdrawn; /* or this: who asks has lost its standing */
 	struct queue_question question;
@@ -133,8 +133,8 @@ dial_pending(const struct etrn *etrn)
 static void
 say(const struct etrn *etrn, const char *text)
 {
-	if (etrn->request.session != NULL)
-		session_reply(etrn->request.session, "%s", text);
+	if (etrn->request.client != NULL)
+		client_reply(etrn->request.client, "%s", text);
 }
 
 /* The texts are those of RFC 1985 5.1, which clients read. */
@@ -177,23 +177,23 @@ say_unable(const struct etrn *etrn)
 
 /* Not allowed and unknown look alike: nothing is told about others' domains. */
 static void
-refuse(struct session *s, const char *node)
+refuse(struct client *cl, const char *node)
 {
-	log_warning(s->who.id,
+	log_warning(cl->who.id,
 	    "refused: ETRN %s client=%s account=%s: not allowed", node,
-	    s->who.client, s->who.login != NULL ? s->who.login : "-");
-	session_refuse(
-	    s, "459 Node %s not allowed: unknown, or not yours to start", node);
+	    cl->who.client, cl->who.login != NULL ? cl->who.login : "-");
+	client_refuse(cl,
+	    "459 Node %s not allowed: unknown, or not yours to start", node);
 }
 
 static void
 go_on(struct etrn *etrn)
 {
-	struct session *s = etrn->request.session;
+	struct client *cl = etrn->request.client;
 
 	request_over(&etrn->request);
-	if (s != NULL)
-		session_continue(s, session_rest_state(s));
+	if (cl != NULL)
+		client_continue(cl, client_rest_state(cl));
 	etrn_free(etrn);
 }
 
@@ -243,12 +243,12 @@ done(struct job *job)
 		log_error(
 		    etrn->request.who.id, "ETRN: %s", etrn->request.error);
 		say_unable(etrn);
-	} else if (etrn->request.session != NULL && etrn->withdrawn) {
-		session_dismiss(etrn->request.session, STANDING_LOST);
+	} else if (etrn->request.client != NULL && etrn->withdrawn) {
+		client_dismiss(etrn->request.client, STANDING_LOST);
 		etrn_free(etrn);
 		return;
-	} else if (etrn->request.session != NULL)
-		refuse(etrn->request.session, etrn->node.text);
+	} else if (etrn->request.client != NULL)
+		refuse(etrn->request.client, etrn->node.text);
 	go_on(etrn);
 }
 
@@ -257,14 +257,14 @@ static void
 done_offer(struct job *job)
 {
 	struct etrn *etrn = (struct etrn *)job;
-	struct session *s = etrn->request.session;
+	struct client *cl = etrn->request.client;
 
-	if (s != NULL) {
+	if (cl != NULL) {
 		if (etrn->request.result != STORE_FAILED)
-			s->etrn_offer = etrn->request.result == STORE_OK
+			cl->etrn_offer = etrn->request.result == STORE_OK
 			    ? ETRN_OFFERED
 			    : ETRN_HIDDEN;
-		etrn->then(s);
+		etrn->then(cl);
 	}
 	go_on(etrn);
 }
@@ -274,28 +274,28 @@ static void
 on_impatience(void *arg)
 {
 	struct etrn *etrn = arg;
-	struct session *s = etrn->request.session;
+	struct client *cl = etrn->request.client;
 
-	if (s == NULL)
+	if (cl == NULL)
 		return;
-	request_cancel(s);
-	etrn->then(s);
-	session_continue(s, session_rest_state(s));
+	request_cancel(cl);
+	etrn->then(cl);
+	client_continue(cl, client_rest_state(cl));
 }
 
 void
-etrn_ask_offer(struct session *s, void (*then)(struct session *session))
+etrn_ask_offer(struct client *cl, void (*then)(struct client *client))
 {
 	struct etrn *etrn =
-	    request_new(s, sizeof(*etrn), work_offer, done_offer);
+	    request_new(cl, sizeof(*etrn), work_offer, done_offer);
 
 	if (etrn != NULL)
 		etrn->patience =
-		    timer_new(s->server->loop, on_impatience, etrn);
+		    timer_new(cl->server->loop, on_impatience, etrn);
 	if (etrn == NULL || etrn->patience == NULL) {
 		if (etrn != NULL)
 			etrn_free(etrn);
-		then(s);
+		then(cl);
 		return;
 	}
 	timer_set(etrn->patience, OFFER_MS);
@@ -304,25 +304,25 @@ etrn_ask_offer(struct session *s, void (*then)(struct session *session))
 }
 
 void
-etrn_command(struct session *s, char *args)
+etrn_command(struct client *cl, char *args)
 {
 	struct etrn *etrn;
 	struct node node;
 	const char *why;
 
 	if (args[0] == '\0') {
-		session_refuse(s, "500 Syntax error: ETRN needs a node");
+		client_refuse(cl, "500 Syntax error: ETRN needs a node");
 		return;
 	}
 	if (!node_parse(&node, args, &why)) {
-		session_refuse(
-		    s, "501 Syntax error in parameters: the node %s", why);
+		client_refuse(
+		    cl, "501 Syntax error in parameters: the node %s", why);
 		return;
 	}
-	etrn = request_new(s, sizeof(*etrn), work, done);
+	etrn = request_new(cl, sizeof(*etrn), work, done);
 	if (etrn == NULL) {
-		session_reply(
-		    s, "458 Unable to queue messages for node %s", node.text);
+		client_reply(
+		    cl, "458 Unable to queue messages for node %s", node.text);
 		return;
 	}
 	etrn->node = node;

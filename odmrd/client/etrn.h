@@ -20,7 +20,7 @@
 #ifndef ETRN_H
 #define ETRN_H
 
-struct session;
+struct client;
 
 /* What EHLO shows to a client that is not authenticated. */
 enum etrn_offer {
@@ -29,12 +29,11 @@ enum etrn_offer {
 	ETRN_OFFERED, /* its network may, for some */
 };
 
-/* Finds out session->etrn_offer, then calls `then` and takes input again. If
+/* Finds out client->etrn_offer, then calls `then` and takes input again. If
  * that takes long, goes on without: it is unasked still. */
-void etrn_ask_offer(
-    struct session *session, void (*then)(struct session *session));
+void etrn_ask_offer(struct client *client, void (*then)(struct client *client));
 
 /* "ETRN [@|#]name". Should the session end, it is still done. */
-void etrn_command(struct session *session, char *args);
+void etrn_command(struct client *client, char *args);
 
 #endif

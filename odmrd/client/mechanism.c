@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "mechanism.h"
-#include "session.h"
+#include "client.h"
 
 enum {
 	NEEDS_PRIVACY = 1 << 0,     /* it shows the password */
@@ -26,35 +26,35 @@ static const struct mechanism mechanisms[] = {
 enum { MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };
 
 static bool
-offered(const struct session *s, const struct mechanism *mech)
+offered(const struct client *cl, const struct mechanism *mech)
 {
 	struct tls_binding binding;
 
-	if ((mech->needs & NEEDS_PRIVACY) && link_tls_version(s->link) == NULL)
-		return s->server->conf->allow_plaintext_auth;
+	if ((mech->needs & NEEDS_PRIVACY) && link_tls_version(cl->link) == NULL)
+		return cl->server->conf->allow_plaintext_auth;
 	if (mech->needs & NEEDS_BINDING)
-		return link_channel_binding(s->link, &binding);
+		return link_channel_binding(cl->link, &binding);
 	if (mech->needs & NEEDS_CERTIFICATE)
-		return s->certificate[0] != '\0';
+		return cl->certificate[0] != '\0';
 	return true;
 }
 
 const struct mechanism *
-mechanism_find(const struct session *s, const char *name)
+mechanism_find(const struct client *cl, const char *name)
 {
 	for (size_t i = 0; i < MECHANISMS; i++)
 		if (strcasecmp(mechanisms[i].name, name) == 0)
-			return offered(s, &mechanisms[i]) ? &mechanisms[i]
-							  : NULL;
+			return offered(cl, &mechanisms[i]) ? &mechanisms[i]
+							   : NULL;
 	return NULL;
 }
 
 const char *
-mechanism_list(const struct session *s, char out[MECHANISM_LIST_SIZE])
+mechanism_list(const struct client *cl, char out[MECHANISM_LIST_SIZE])
 {
 	out[0] = '\0';
 	for (size_t i = 0; i < MECHANISMS; i++) {
-		if (!offered(s, &mechanisms[i]))
+		if (!offered(cl, &mechanisms[i]))
 			continue;
 		if (out[0] != '\0')
 			strlcat(out, " ", MECHANISM_LIST_SIZE);

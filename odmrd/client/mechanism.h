@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-struct session;
+struct client;
 
 struct mechanism {
 	const char *name;
@@ -23,10 +23,10 @@ enum { MECHANISM_LIST_SIZE = 128 };
 
 /* The one called `name`, in any case, if this client may use it now. */
 const struct mechanism *mechanism_find(
-    const struct session *session, const char *name);
+    const struct client *client, const char *name);
 
 /* The names of all that this client may use now. Returns `out`. */
 const char *mechanism_list(
-    const struct session *session, char out[MECHANISM_LIST_SIZE]);
+    const struct client *client, char out[MECHANISM_LIST_SIZE]);
 
 #endif

@@ -3,23 +3,23 @@
 #include <string.h>
 
 #include "request.h"
-#include "session.h"
+#include "client.h"
 
 void *
-request_new(struct session *s, size_t size,
+request_new(struct client *cl, size_t size,
     void (*work)(struct job *job, struct store *store),
     void (*done)(struct job *job))
 {
 	struct request *r = calloc(1, size);
 
-	if (r == NULL || !identity_copy(&r->who, &s->who)) {
+	if (r == NULL || !identity_copy(&r->who, &cl->who)) {
 		free(r);
 		return NULL;
 	}
 	r->job.work = work;
 	r->job.done = done;
-	r->session = s;
-	r->server = s->server;
+	r->client = cl;
+	r->server = cl->server;
 	r->result = STORE_FAILED;
 	strcpy(r->error, "no database");
 	return r;
@@ -35,8 +35,8 @@ request_free(struct request *r)
 void
 request_submit(struct request *r)
 {
-	r->session->request = r;
-	session_set_state(r->session, SESSION_ASKING);
+	r->client->request = r;
+	client_set_state(r->client, CLIENT_ASKING);
 	worker_submit(r->server->worker, &r->job);
 }
 
@@ -50,14 +50,14 @@ request_fault(struct request *r, const struct store *store)
 void
 request_over(struct request *r)
 {
-	if (r->session != NULL)
-		r->session->request = NULL;
+	if (r->client != NULL)
+		r->client->request = NULL;
 }
 
 void
-request_cancel(struct session *s)
+request_cancel(struct client *cl)
 {
-	if (s->request != NULL)
-		s->request->session = NULL;
-	s->request = NULL;
+	if (cl->request != NULL)
+		cl->request->client = NULL;
+	cl->request = NULL;
 }

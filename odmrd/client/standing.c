@@ -5,7 +5,7 @@
 #include "odmrd/delivery/customer.h"
 #include "lib/lines.h"
 #include "lib/log.h"
-#include "session.h"
+#include "client.h"
 #include "standing.h"
 #include "turn.h"
 
@@ -172,12 +172,12 @@ apply_to_customer(struct customer *c, const struct person *person)
 }
 
 static bool
-apply_to_session(struct session *s, const struct person *person)
+apply_to_client(struct client *cl, const struct person *person)
 {
 	if (!person->lost)
-		s->who.linger = person->who.linger;
-	else if (s->dismissed == NULL) {
-		session_dismiss(s, STANDING_LOST);
+		cl->who.linger = person->who.linger;
+	else if (cl->dismissed == NULL) {
+		client_dismiss(cl, STANDING_LOST);
 		return true;
 	}
 	return false;
@@ -188,14 +188,14 @@ static bool
 apply(struct server *server, const struct person *person)
 {
 	struct customer *c;
-	struct session *s;
+	struct client *cl;
 
 	TAILQ_FOREACH(c, &server->customers, entry)
 		if (is_same(&c->who, &person->who))
 			return apply_to_customer(c, person);
-	TAILQ_FOREACH(s, &server->sessions, entry)
-		if (is_same(&s->who, &person->who))
-			return apply_to_session(s, person);
+	TAILQ_FOREACH(cl, &server->clients, entry)
+		if (is_same(&cl->who, &person->who))
+			return apply_to_client(cl, person);
 	return false;
 }
 
@@ -250,7 +250,7 @@ add_all(struct recheck *recheck)
 {
 	const struct server *server = recheck->server;
 	const struct customer *c;
-	const struct session *s;
+	const struct client *cl;
 	char *domains;
 
 	TAILQ_FOREACH(c, &server->customers, entry) {
@@ -258,12 +258,12 @@ add_all(struct recheck *recheck)
 		if (domains == NULL || !add(recheck, &c->who, domains))
 			return false;
 	}
-	TAILQ_FOREACH(s, &server->sessions, entry) {
-		if (s->who.login == NULL)
+	TAILQ_FOREACH(cl, &server->clients, entry) {
+		if (cl->who.login == NULL)
 			continue;
-		domains = s->turn != NULL ? turn_domains(s->turn) : NULL;
-		if ((s->turn != NULL && domains == NULL) ||
-		    !add(recheck, &s->who, domains))
+		domains = cl->turn != NULL ? turn_domains(cl->turn) : NULL;
+		if ((cl->turn != NULL && domains == NULL) ||
+		    !add(recheck, &cl->who, domains))
 			return false;
 	}
 	return true;
@@ -273,12 +273,12 @@ static size_t
 count_all(const struct server *server)
 {
 	const struct customer *c;
-	const struct session *s;
+	const struct client *cl;
 	size_t count = 0;
 
 	TAILQ_FOREACH(c, &server->customers, entry)
 		count++;
-	TAILQ_FOREACH(s, &server->sessions, entry)
+	TAILQ_FOREACH(cl, &server->clients, entry)
 		count++;
 	return count;
 }

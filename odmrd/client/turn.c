@@ -5,14 +5,14 @@
 
 #include "lib/log.h"
 #include "odmrd/delivery/registry.h"
-#include "session.h"
+#include "client.h"
 #include "turn.h"
 
 enum { LOOK_MS = 200 };
 
 struct turn {
 	struct later grave;
-	struct session *session;
+	struct client *client;
 	struct wanted *wanted;
 	size_t count;
 	struct timer *timer;
@@ -37,7 +37,7 @@ turn_cancel(struct turn **turn)
 		return;
 	timer_stop((*turn)->timer);
 	loop_bury(
-	    (*turn)->session->server->loop, &(*turn)->grave, bury_turn, *turn);
+	    (*turn)->client->server->loop, &(*turn)->grave, bury_turn, *turn);
 	*turn = NULL;
 }
 
@@ -69,14 +69,14 @@ claim_all(struct customer *c, const struct turn *turn)
 }
 
 static struct customer *
-new_customer(struct session *s, const struct turn *turn)
+new_customer(struct client *cl, const struct turn *turn)
 {
 	char *domains = turn_domains(turn);
 	struct identity who;
 	struct customer *c = NULL;
 
-	if (domains != NULL && identity_copy(&who, &s->who)) {
-		c = customer_new(s->server, &who, domains);
+	if (domains != NULL && identity_copy(&who, &cl->who)) {
+		c = customer_new(cl->server, &who, domains);
 		free(who.login);
 	}
 	free(domains);
@@ -87,35 +87,35 @@ new_customer(struct session *s, const struct turn *turn)
 static void
 turn_line(struct turn *turn)
 {
-	struct session *s = turn->session;
-	struct customer *c = new_customer(s, turn);
+	struct client *cl = turn->client;
+	struct customer *c = new_customer(cl, turn);
 
 	if (c == NULL || !claim_all(c, turn)) {
 		if (c != NULL)
 			customer_lost(c, "no-socket");
-		session_reply(s, "451 4.3.0 Cannot process ATRN now");
-		turn_cancel(&s->turn);
-		session_continue(s, SESSION_KNOWN);
+		client_reply(cl, "451 4.3.0 Cannot process ATRN now");
+		turn_cancel(&cl->turn);
+		client_continue(cl, CLIENT_KNOWN);
 		return;
 	}
 	/* One line: fetchmail cannot take more. */
-	session_reply(s, "250 2.0.0 OK now reversing the connection");
-	customer_turn(c, s->link);
-	session_turned(s);
+	client_reply(cl, "250 2.0.0 OK now reversing the connection");
+	customer_turn(c, cl->link);
+	client_turned(cl);
 }
 
 static void
 refuse(struct turn *turn, const char *name)
 {
-	struct session *s = turn->session;
+	struct client *cl = turn->client;
 
-	log_warning(s->who.id,
+	log_warning(cl->who.id,
 	    "refused: ATRN %s client=%s account=%s: another session is "
 	    "delivering",
-	    name, s->who.client, s->who.login);
-	session_reply(s, "450 4.3.2 %s is being collected now", name);
-	turn_cancel(&s->turn);
-	session_continue(s, SESSION_KNOWN);
+	    name, cl->who.client, cl->who.login);
+	client_reply(cl, "450 4.3.2 %s is being collected now", name);
+	turn_cancel(&cl->turn);
+	client_continue(cl, CLIENT_KNOWN);
 }
 
 /* Those that make way at once do so. Returns a domain that is still taken, or
@@ -123,7 +123,7 @@ refuse(struct turn *turn, const char *name)
 static const char *
 still_taken(const struct turn *turn, uint64_t *pulse)
 {
-	struct registry *registry = turn->session->server->registry;
+	struct registry *registry = turn->client->server->registry;
 	const char *taken = NULL;
 	struct customer *c;
 
@@ -145,7 +145,7 @@ still_taken(const struct turn *turn, uint64_t *pulse)
 static void
 end_dead_ones(const struct turn *turn)
 {
-	struct registry *registry = turn->session->server->registry;
+	struct registry *registry = turn->client->server->registry;
 	struct customer *c;
 
 	for (size_t i = 0; i < turn->count; i++) {
@@ -159,21 +159,21 @@ static void
 attempt(void *arg)
 {
 	struct turn *turn = arg;
-	struct session *s = turn->session;
+	struct client *cl = turn->client;
 	int64_t now = loop_now_ms();
 	uint64_t pulse;
 	const char *taken = still_taken(turn, &pulse);
 
-	if (link_has_input(s->link)) {
+	if (link_has_input(cl->link)) {
 		/* Whatever it is, it was not said to the server that the
 		 * client is to become. */
-		session_reply(s, "503 5.5.1 Nothing may follow ATRN");
-		session_end(s, "input-behind-atrn");
+		client_reply(cl, "503 5.5.1 Nothing may follow ATRN");
+		client_end(cl, "input-behind-atrn");
 	} else if (taken == NULL)
 		turn_line(turn);
 	else if (turn->until_ms == 0) {
 		turn->pulse = pulse;
-		turn->until_ms = now + s->server->conf->takeover_wait * 1000;
+		turn->until_ms = now + cl->server->conf->takeover_wait * 1000;
 		timer_set(turn->timer, LOOK_MS);
 	} else if (pulse != turn->pulse)
 		refuse(turn, taken);
@@ -186,22 +186,22 @@ attempt(void *arg)
 }
 
 void
-turn_begin(struct session *s, struct wanted *wanted, size_t count)
+turn_begin(struct client *cl, struct wanted *wanted, size_t count)
 {
 	struct turn *turn = calloc(1, sizeof(*turn));
 
 	if (turn != NULL)
-		turn->timer = timer_new(s->server->loop, attempt, turn);
+		turn->timer = timer_new(cl->server->loop, attempt, turn);
 	if (turn == NULL || turn->timer == NULL) {
 		free(turn);
 		free(wanted);
-		session_reply(s, "451 4.3.0 Out of memory");
-		session_continue(s, SESSION_KNOWN);
+		client_reply(cl, "451 4.3.0 Out of memory");
+		client_continue(cl, CLIENT_KNOWN);
 		return;
 	}
-	turn->session = s;
+	turn->client = cl;
 	turn->wanted = wanted;
 	turn->count = count;
-	s->turn = turn;
+	cl->turn = turn;
 	attempt(turn);
 }

@@ -25,7 +25,7 @@ struct flusher;
 struct memory_queue;
 struct peers;
 struct registry;
-struct session;
+struct client;
 struct settle;
 struct standing_watch;
 struct shares;
@@ -61,7 +61,7 @@ struct server {
 	struct timer *stop_timer;
 	struct later grave;  /* of the control socket */
 	struct timer *pulse; /* for the service manager's watchdog */
-	TAILQ_HEAD(, session) sessions;
+	TAILQ_HEAD(, client) clients;
 	TAILQ_HEAD(, customer) customers;
 };
 

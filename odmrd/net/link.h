@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A link: one stream connection with its buffers, its lines and its TLS. Every
- * role (session, customer, lmtp) sits on one and hears of it through a table
+ * role (client, customer, lmtp) sits on one and hears of it through a table
  * of callbacks. Input that a role does not take stays here and, from a bound
  * on, in the peer's socket: a slow reader slows its writer and costs nothing.
  *

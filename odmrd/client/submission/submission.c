@@ -11,7 +11,7 @@
 
 #include "lib/address.h"
 #include "lib/log.h"
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "submission.h"
 
 enum { REPLY_LINE_MAX = 4096 };
@@ -27,9 +27,9 @@ submission_set_state(struct submission *sub, enum submission_state state)
 	/* In the order of the enum. */
 	static const char *const names[] = { "closed", "greeting", "ehlo",
 		"xclient", "welcome", "ready", "asked", "body" };
-	const struct conf *conf = sub->session->server->conf;
+	const struct conf *conf = sub->client->server->conf;
 
-	log_state(sub->session->who.id, "submission", NULL, names[sub->state],
+	log_state(sub->client->who.id, "submission", NULL, names[sub->state],
 	    names[state]);
 	sub->state = state;
 	switch (state) {
@@ -56,18 +56,18 @@ submission_set_state(struct submission *sub, enum submission_state state)
 void
 submission_hold_client(struct submission *sub)
 {
-	session_set_state(sub->session, SESSION_ASKING);
-	timer_stop(sub->session->timer);
+	client_set_state(sub->client, CLIENT_ASKING);
+	timer_stop(sub->client->timer);
 }
 
 /* The session takes input again where it may. */
 static void
 resume(struct submission *sub)
 {
-	struct session *s = sub->session;
+	struct client *cl = sub->client;
 
-	if (s->state == SESSION_KNOWN || s->state == SESSION_BODY)
-		session_continue(s, s->state);
+	if (cl->state == CLIENT_KNOWN || cl->state == CLIENT_BODY)
+		client_continue(cl, cl->state);
 }
 
 /* ---- the end of the link ------------------------------------------------ */
@@ -87,12 +87,12 @@ submission_drop(struct submission *sub)
 void
 submission_greeted(struct submission *sub)
 {
-	void (*then)(struct session *) = sub->then;
+	void (*then)(struct client *) = sub->then;
 
 	sub->then = NULL;
 	sub->envelope = ENVELOPE_NONE;
-	session_set_state(sub->session, SESSION_KNOWN);
-	then(sub->session);
+	client_set_state(sub->client, CLIENT_KNOWN);
+	then(sub->client);
 }
 
 static void
@@ -117,8 +117,8 @@ tell_client(struct submission *sub, enum submission_state was)
 		}
 		/* FALLTHROUGH */
 	case SUBMISSION_ASKED:
-		session_set_state(sub->session, SESSION_KNOWN);
-		session_reply(sub->session, "%s", lost_answer);
+		client_set_state(sub->client, CLIENT_KNOWN);
+		client_reply(sub->client, "%s", lost_answer);
 		break;
 	}
 }
@@ -126,7 +126,7 @@ tell_client(struct submission *sub, enum submission_state was)
 void
 submission_fail(struct submission *sub, const char *fmt, ...)
 {
-	const struct session *s = sub->session;
+	const struct client *cl = sub->client;
 	enum submission_state was = sub->state;
 	bool over = was == SUBMISSION_ASKED && sub->asked == ASKED_END;
 	char why[REPLY_TEXT_SIZE + 128];
@@ -137,8 +137,8 @@ submission_fail(struct submission *sub, const char *fmt, ...)
 	va_end(ap);
 	/* An smtpd need not wait for a client that does nothing. */
 	if (was != SUBMISSION_READY || sub->envelope == ENVELOPE_OPEN)
-		log_warning(s->who.id, "submission_server %s: %s",
-		    s->server->conf->submission_server, why);
+		log_warning(cl->who.id, "submission_server %s: %s",
+		    cl->server->conf->submission_server, why);
 	submission_drop(sub);
 	if (over)
 		sub->envelope = ENVELOPE_NONE;
@@ -146,9 +146,9 @@ submission_fail(struct submission *sub, const char *fmt, ...)
 }
 
 void
-submission_close(struct session *s)
+submission_close(struct client *cl)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 
 	if (sub == NULL)
 		return;
@@ -262,29 +262,29 @@ submission_check(const struct conf *conf, char *error, size_t size)
 }
 
 struct submission *
-submission_get(struct session *s)
+submission_get(struct client *cl)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 
 	if (sub != NULL)
 		return sub;
 	sub = calloc(1, sizeof(*sub));
 	if (sub != NULL)
-		sub->timer = timer_new(s->server->loop, on_timeout, sub);
+		sub->timer = timer_new(cl->server->loop, on_timeout, sub);
 	if (sub == NULL || sub->timer == NULL) {
 		free(sub);
-		session_reply(s, "451 4.3.0 Out of memory");
+		client_reply(cl, "451 4.3.0 Out of memory");
 		return NULL;
 	}
-	sub->session = s;
-	s->submission = sub;
+	sub->client = cl;
+	cl->submission = sub;
 	return sub;
 }
 
 void
 submission_open(struct submission *sub)
 {
-	struct server *server = sub->session->server;
+	struct server *server = sub->client->server;
 	char error[256] = "";
 	struct address address;
 

@@ -32,7 +32,7 @@
 #include "lib/reply.h"
 
 struct conf;
-struct session;
+struct client;
 
 enum submission_state {
 	SUBMISSION_CLOSED,   /* no link */
@@ -58,7 +58,7 @@ enum envelope {
 enum { OFFERS_SIZE = 256 };
 
 struct submission {
-	struct session *session;
+	struct client *client;
 	struct link *link;
 	enum submission_state state;
 	enum asked asked;
@@ -67,8 +67,8 @@ struct submission {
 	struct reply reply;  /* being put together */
 	bool xclient;        /* is offered, with all we need */
 	char offers[OFFERS_SIZE];
-	char *mail;                     /* waits for SUBMISSION_READY, or */
-	void (*then)(struct session *); /* this, or both are NULL */
+	char *mail;                    /* waits for SUBMISSION_READY, or */
+	void (*then)(struct client *); /* this, or both are NULL */
 	/* the message: */
 	bool counted; /* BDAT: octets_left; else the dot ends it */
 	int64_t octets_left;
@@ -83,34 +83,34 @@ bool submission_check(const struct conf *conf, char *error, size_t size);
 /* EHLO after AUTH: opens the link if need be, calls `then`, and goes on
  * with the session. */
 void submission_hello(
-    struct session *session, void (*then)(struct session *session));
+    struct client *client, void (*then)(struct client *client));
 /* What EHLO shows, one keyword a line. */
-const char *submission_offers(const struct session *session);
+const char *submission_offers(const struct client *client);
 
 /* The commands of an authenticated client. */
-void submission_mail(struct session *session, char *args);
-void submission_rcpt(struct session *session, char *args);
-void submission_data(struct session *session, char *args);
-void submission_bdat(struct session *session, char *args);
+void submission_mail(struct client *client, char *args);
+void submission_rcpt(struct client *client, char *args);
+void submission_data(struct client *client, char *args);
+void submission_bdat(struct client *client, char *args);
 /* RSET and NOOP: false if they do not concern the smtpd. */
-bool submission_rset(struct session *session);
-bool submission_noop(struct session *session);
+bool submission_rset(struct client *client);
+bool submission_noop(struct client *client);
 /* Is there a transaction? ATRN and AUTH have to wait for its end. */
-bool submission_has_mail(const struct session *session);
+bool submission_has_mail(const struct client *client);
 /* Does only the answer to a whole message lack? */
-bool submission_ends(const struct session *session);
+bool submission_ends(const struct client *client);
 
-/* In SESSION_BODY: takes some of the input; false if it has to wait. */
-bool submission_body(struct session *session);
+/* In CLIENT_BODY: takes some of the input; false if it has to wait. */
+bool submission_body(struct client *client);
 
 /* The client does something else now, or is gone. */
-void submission_close(struct session *session);
+void submission_close(struct client *client);
 void submission_free(struct submission **submission);
 
 /* ---- between the five files --------------------------------------------- */
 
 /* Makes one at need. NULL: out of memory, and the client has heard of it. */
-struct submission *submission_get(struct session *session);
+struct submission *submission_get(struct client *client);
 /* Connects; SUBMISSION_READY is for then() or the MAIL that waits. */
 void submission_open(struct submission *submission);
 /* A reply, or a further line of one, before SUBMISSION_READY. */

@@ -7,7 +7,7 @@
  * LF.CRLF, or CRLF.CR CRLF, for the end of a message; what the client wrote
  * behind it would be commands then, ours to the smtpd that trusts us.
  */
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "submission.h"
 
 enum { UNSENT_MAX = 65536, STRETCH = 8192 };
@@ -16,14 +16,14 @@ enum { UNSENT_MAX = 65536, STRETCH = 8192 };
 static void
 arm(struct submission *sub, bool full)
 {
-	const struct conf *conf = sub->session->server->conf;
+	const struct conf *conf = sub->client->server->conf;
 
 	if (full) {
-		timer_stop(sub->session->timer);
+		timer_stop(sub->client->timer);
 		timer_set(sub->timer, conf->submission_timeout * 1000);
 	} else {
 		timer_stop(sub->timer);
-		timer_set(sub->session->timer, conf->command_time_limit * 1000);
+		timer_set(sub->client->timer, conf->command_time_limit * 1000);
 	}
 }
 
@@ -73,7 +73,7 @@ measure(struct submission *sub, const char *bytes, size_t n, bool *ended)
 static void
 finish(struct submission *sub)
 {
-	struct session *s = sub->session;
+	struct client *cl = sub->client;
 
 	if (sub->answer == NULL) {
 		submission_expect(sub, sub->counted ? sub->asked : ASKED_END);
@@ -84,26 +84,26 @@ finish(struct submission *sub)
 		sub->envelope = ENVELOPE_NONE;
 	submission_set_state(
 	    sub, sub->link != NULL ? SUBMISSION_READY : SUBMISSION_CLOSED);
-	session_set_state(s, SESSION_KNOWN);
-	session_reply(s, "%s", sub->answer);
+	client_set_state(cl, CLIENT_KNOWN);
+	client_reply(cl, "%s", sub->answer);
 	sub->answer = NULL;
 }
 
 bool
-submission_body(struct session *s)
+submission_body(struct client *cl)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 	bool ended = sub->counted && sub->octets_left == 0;
 	bool full = sub->answer == NULL && link_unsent(sub->link) > UNSENT_MAX;
 	const char *bytes;
-	size_t n = full || ended ? 0 : link_peek(s->link, &bytes);
+	size_t n = full || ended ? 0 : link_peek(cl->link, &bytes);
 
 	arm(sub, full);
 	if (n > 0) {
 		n = measure(sub, bytes, n, &ended);
 		if (sub->answer == NULL)
 			link_write(sub->link, bytes, n);
-		link_consume(s->link, n);
+		link_consume(cl->link, n);
 	}
 	if (ended)
 		finish(sub);

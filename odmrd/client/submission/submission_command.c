@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "lib/log.h"
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "odmrd/client/standing.h"
 #include "submission.h"
 
@@ -68,7 +68,7 @@ copy_parameters(const char *from, char *to)
 
 /* "MAIL FROM:<path> parameters" and the like; false if it cannot be that. */
 static bool
-make_line(struct session *s, const char *prefix, const char *args,
+make_line(struct client *cl, const char *prefix, const char *args,
     char line[COMMAND_MAX])
 {
 	const char *keyword = strchr(prefix, ' ') + 1, *path = args,
@@ -76,7 +76,7 @@ make_line(struct session *s, const char *prefix, const char *args,
 	size_t len = strlen(keyword);
 
 	if (strlen(prefix) + strlen(args) >= COMMAND_MAX) {
-		session_refuse(s, "500 5.5.2 Line too long");
+		client_refuse(cl, "500 5.5.2 Line too long");
 		return false;
 	}
 	if (strncasecmp(args, keyword, len) == 0) {
@@ -84,7 +84,7 @@ make_line(struct session *s, const char *prefix, const char *args,
 		end = behind_path(path);
 	}
 	if (end == NULL || strchr(" \t", *end) == NULL) {
-		session_refuse(s, "501 5.5.4 Syntax: %s<address>", prefix);
+		client_refuse(cl, "501 5.5.4 Syntax: %s<address>", prefix);
 		return false;
 	}
 	line = stpcpy(line, prefix);
@@ -110,9 +110,9 @@ mail_work(struct job *job, struct store *store)
 }
 
 static void
-pass_mail(struct session *s, const char *line)
+pass_mail(struct client *cl, const char *line)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 
 	if (sub->state == SUBMISSION_READY) {
 		submission_send(sub, ASKED_MAIL, line);
@@ -121,7 +121,7 @@ pass_mail(struct session *s, const char *line)
 	sub->envelope = ENVELOPE_NONE;
 	sub->mail = strdup(line);
 	if (sub->mail == NULL)
-		session_reply(s, "451 4.3.0 Out of memory");
+		client_reply(cl, "451 4.3.0 Out of memory");
 	else
 		submission_open(sub);
 }
@@ -131,40 +131,40 @@ mail_done(struct job *job)
 {
 	struct mail *mail = (struct mail *)job;
 	struct request *request = &mail->request;
-	struct session *s = request->session;
+	struct client *cl = request->client;
 
-	if (s == NULL) {
+	if (cl == NULL) {
 		request_free(request);
 		return;
 	}
 	request_over(request);
-	session_set_state(s, SESSION_KNOWN);
+	client_set_state(cl, CLIENT_KNOWN);
 	if (request->result == STORE_OK)
-		pass_mail(s, mail->line);
+		pass_mail(cl, mail->line);
 	else if (request->result == STORE_NONE)
-		session_dismiss(s, STANDING_LOST);
+		client_dismiss(cl, STANDING_LOST);
 	else {
-		log_error(s->who.id, "MAIL: %s", request->error);
-		session_reply(
-		    s, "451 4.3.0 Cannot submit mail now, try again later");
+		log_error(cl->who.id, "MAIL: %s", request->error);
+		client_reply(
+		    cl, "451 4.3.0 Cannot submit mail now, try again later");
 	}
-	if (s->state == SESSION_KNOWN)
-		session_continue(s, SESSION_KNOWN);
+	if (cl->state == CLIENT_KNOWN)
+		client_continue(cl, CLIENT_KNOWN);
 	request_free(request);
 }
 
 void
-submission_mail(struct session *s, char *args)
+submission_mail(struct client *cl, char *args)
 {
-	struct submission *sub = submission_get(s);
+	struct submission *sub = submission_get(cl);
 	struct mail *mail;
 	char line[COMMAND_MAX];
 
-	if (sub == NULL || !make_line(s, "MAIL FROM:", args, line))
+	if (sub == NULL || !make_line(cl, "MAIL FROM:", args, line))
 		return;
-	mail = request_new(s, sizeof(*mail), mail_work, mail_done);
+	mail = request_new(cl, sizeof(*mail), mail_work, mail_done);
 	if (mail == NULL) {
-		session_reply(s, "451 4.3.0 Out of memory");
+		client_reply(cl, "451 4.3.0 Out of memory");
 		return;
 	}
 	strcpy(mail->line, line);
@@ -174,38 +174,38 @@ submission_mail(struct session *s, char *args)
 
 /* The submission that has a transaction; otherwise says why there is none. */
 static struct submission *
-in_mail(struct session *s)
+in_mail(struct client *cl)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 
 	if (sub == NULL || sub->envelope == ENVELOPE_NONE)
-		session_refuse(s, "%s", need_mail);
+		client_refuse(cl, "%s", need_mail);
 	else if (sub->envelope == ENVELOPE_LOST)
-		session_reply(s, "%s", lost_mail);
+		client_reply(cl, "%s", lost_mail);
 	else
 		return sub;
 	return NULL;
 }
 
 void
-submission_rcpt(struct session *s, char *args)
+submission_rcpt(struct client *cl, char *args)
 {
-	struct submission *sub = in_mail(s);
+	struct submission *sub = in_mail(cl);
 	char line[COMMAND_MAX];
 
-	if (sub != NULL && make_line(s, "RCPT TO:", args, line))
+	if (sub != NULL && make_line(cl, "RCPT TO:", args, line))
 		submission_send(sub, ASKED_RCPT, line);
 }
 
 void
-submission_data(struct session *s, char *args)
+submission_data(struct client *cl, char *args)
 {
-	struct submission *sub = in_mail(s);
+	struct submission *sub = in_mail(cl);
 
 	if (sub == NULL)
 		return;
 	if (args[0] != '\0')
-		session_refuse(s, "501 5.5.4 DATA takes no argument");
+		client_refuse(cl, "501 5.5.4 DATA takes no argument");
 	else
 		submission_send(sub, ASKED_DATA, "DATA");
 }
@@ -230,15 +230,15 @@ read_count(const char *args, int64_t *count, bool *last)
 /* RFC 3030 2: the octets follow at once, whatever the answer will be; so those
  * of a chunk that nobody can take have to be read, too. */
 void
-submission_bdat(struct session *s, char *args)
+submission_bdat(struct client *cl, char *args)
 {
-	struct submission *sub = submission_get(s);
+	struct submission *sub = submission_get(cl);
 	char line[64];
 	bool last;
 
 	if (sub == NULL || !read_count(args, &sub->octets_left, &last)) {
-		session_reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
-		session_end(s, "octets-of-unknown-count");
+		client_reply(cl, "501 5.5.4 Syntax: BDAT count [LAST]");
+		client_end(cl, "octets-of-unknown-count");
 		return;
 	}
 	if (sub->link != NULL && link_has_input(sub->link))
@@ -257,13 +257,13 @@ submission_bdat(struct session *s, char *args)
 	sub->counted = true;
 	sub->asked = last ? ASKED_END : ASKED_OTHER;
 	submission_set_state(sub, SUBMISSION_BODY);
-	session_set_state(s, SESSION_BODY);
+	client_set_state(cl, CLIENT_BODY);
 }
 
 static bool
-pass_on(struct session *s, const char *line)
+pass_on(struct client *cl, const char *line)
 {
-	struct submission *sub = s->submission;
+	struct submission *sub = cl->submission;
 
 	if (sub == NULL || sub->state != SUBMISSION_READY)
 		return false;
@@ -272,30 +272,30 @@ pass_on(struct session *s, const char *line)
 }
 
 bool
-submission_noop(struct session *s)
+submission_noop(struct client *cl)
 {
-	return pass_on(s, "NOOP");
+	return pass_on(cl, "NOOP");
 }
 
 bool
-submission_rset(struct session *s)
+submission_rset(struct client *cl)
 {
-	if (s->submission != NULL)
-		s->submission->envelope = ENVELOPE_NONE;
-	return pass_on(s, "RSET");
+	if (cl->submission != NULL)
+		cl->submission->envelope = ENVELOPE_NONE;
+	return pass_on(cl, "RSET");
 }
 
 bool
-submission_has_mail(const struct session *s)
+submission_has_mail(const struct client *cl)
 {
-	return s->submission != NULL &&
-	    s->submission->envelope == ENVELOPE_OPEN;
+	return cl->submission != NULL &&
+	    cl->submission->envelope == ENVELOPE_OPEN;
 }
 
 bool
-submission_ends(const struct session *s)
+submission_ends(const struct client *cl)
 {
-	return s->submission != NULL &&
-	    s->submission->state == SUBMISSION_ASKED &&
-	    s->submission->asked == ASKED_END;
+	return cl->submission != NULL &&
+	    cl->submission->state == SUBMISSION_ASKED &&
+	    cl->submission->asked == ASKED_END;
 }

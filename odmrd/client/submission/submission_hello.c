@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "submission.h"
 
 enum { OFFER_MAX = 80 };
@@ -18,7 +18,7 @@ enum { OFFER_MAX = 80 };
 static void
 say_ehlo(struct submission *sub, enum submission_state state)
 {
-	const char *client = sub->session->who.client;
+	const char *client = sub->client->who.client;
 
 	sub->xclient = false;
 	sub->offers[0] = '\0';
@@ -44,7 +44,7 @@ write_xtext(struct link *link, const char *text)
 static void
 say_xclient(struct submission *sub)
 {
-	const struct identity *who = &sub->session->who;
+	const struct identity *who = &sub->client->who;
 
 	link_printf(sub->link, "XCLIENT ADDR=%s%.*s NAME=[UNAVAILABLE] LOGIN=",
 	    strchr(who->client, ':') != NULL ? "IPV6:" : "",
@@ -134,9 +134,9 @@ submission_begin(struct submission *sub, const struct reply *reply)
 }
 
 void
-submission_hello(struct session *s, void (*then)(struct session *s))
+submission_hello(struct client *cl, void (*then)(struct client *cl))
 {
-	struct submission *sub = submission_get(s);
+	struct submission *sub = submission_get(cl);
 
 	if (sub == NULL)
 		return;
@@ -150,13 +150,13 @@ submission_hello(struct session *s, void (*then)(struct session *s))
 
 /* Before AUTH nobody has asked the smtpd; these two it surely has. */
 const char *
-submission_offers(const struct session *s)
+submission_offers(const struct client *cl)
 {
-	if (!s->server->conf->submission)
+	if (!cl->server->conf->submission)
 		return "";
-	if (s->who.login == NULL)
+	if (cl->who.login == NULL)
 		return "SIZE\n8BITMIME\n";
-	return s->submission != NULL && s->submission->link != NULL
-	    ? s->submission->offers
+	return cl->submission != NULL && cl->submission->link != NULL
+	    ? cl->submission->offers
 	    : "";
 }

@@ -3,7 +3,7 @@
  * What the smtpd answers: to whom a reply goes, and what becomes of the
  * client's transaction by it.
  */
-#include "odmrd/client/session.h"
+#include "odmrd/client/client.h"
 #include "submission.h"
 
 static bool
@@ -23,12 +23,12 @@ makes_sense(enum asked asked, const struct reply *reply)
 static void
 follow(struct submission *sub, const struct reply *reply)
 {
-	struct session *s = sub->session;
+	struct client *cl = sub->client;
 	bool taken = reply_class(reply) < 4;
 
 	/* command_limit is for those who do nothing useful. */
 	if (taken)
-		s->commands--;
+		cl->commands--;
 	switch (sub->asked) {
 	case ASKED_MAIL:
 		if (taken)
@@ -41,11 +41,11 @@ follow(struct submission *sub, const struct reply *reply)
 		sub->dot = (struct dot) { 0 };
 		sub->last = '\0';
 		submission_set_state(sub, SUBMISSION_BODY);
-		session_set_state(s, SESSION_BODY);
+		client_set_state(cl, CLIENT_BODY);
 		break;
 	case ASKED_END:
 		sub->envelope = ENVELOPE_NONE;
-		s->who.submitted += taken;
+		cl->who.submitted += taken;
 		break;
 	case ASKED_RCPT:
 	case ASKED_OTHER:
@@ -56,22 +56,22 @@ follow(struct submission *sub, const struct reply *reply)
 static void
 pass_back(struct submission *sub, const struct reply *reply)
 {
-	struct session *s = sub->session;
+	struct client *cl = sub->client;
 
 	if (!makes_sense(sub->asked, reply)) {
 		submission_fail(
 		    sub, "unexpected reply: %d %s", reply->code, reply->text);
 		return;
 	}
-	session_reply(s, "%d %s", reply->code, reply->text);
+	client_reply(cl, "%d %s", reply->code, reply->text);
 	/* RFC 5321 3.8: the smtpd closes, so the client has to begin anew. */
 	if (reply->code == 421) {
 		submission_drop(sub);
-		session_end(s, "closed-by-smtpd");
+		client_end(cl, "closed-by-smtpd");
 		return;
 	}
 	submission_set_state(sub, SUBMISSION_READY);
-	session_set_state(s, SESSION_KNOWN);
+	client_set_state(cl, CLIENT_KNOWN);
 	follow(sub, reply);
 }
 
