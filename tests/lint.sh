@@ -77,6 +77,7 @@ check shellcheck shellcheck "${scripts[@]}"
 check mandoc mandoc -Tlint -Wwarning man/*.[1-8]
 check "settings in odmr.conf.5" settings_are_documented
 check "no include goes up" tests/storeys.py
+check "seeded faults fit the code" tests/property/seeded.py --match
 
 if ((${#failed[@]} > 0)); then
 	printf 'make lint: FAILED:'
