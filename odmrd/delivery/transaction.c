@@ -20,8 +20,8 @@ tell_if_quiet(struct traffic *traffic)
 }
 
 struct transaction *
-tx_new(struct traffic *traffic, const char *mail_args, const char *queue_id,
-    size_t body_max)
+tx_new(struct traffic *traffic, const char *mail_args,
+    const char queue_id[QUEUE_ID_SIZE], size_t body_max)
 {
 	struct transaction *tx = calloc(1, sizeof(*tx));
 
@@ -30,11 +30,9 @@ tx_new(struct traffic *traffic, const char *mail_args, const char *queue_id,
 	tx->traffic = traffic;
 	traffic->live++;
 	tx->body_max = body_max;
+	strcpy(tx->queue_id, queue_id);
 	tx->mail_args = strdup(mail_args);
-	if (queue_id[0] != '\0')
-		tx->queue_id = strdup(queue_id);
-	if (tx->mail_args == NULL ||
-	    (queue_id[0] != '\0' && tx->queue_id == NULL))
+	if (tx->mail_args == NULL)
 		tx_free(&tx);
 	return tx;
 }
@@ -57,7 +55,6 @@ tx_free(struct transaction **txp)
 		    &tx->traffic->budget, tx->body_size - tx->body_first);
 	traffic->live--;
 	free(tx->rcpts);
-	free(tx->queue_id);
 	free(tx->mail_args);
 	free(tx->body);
 	free(tx);
@@ -231,7 +228,9 @@ tx_count(const struct transaction *tx, int class)
 const char *
 tx_id(const struct transaction *tx)
 {
-	return tx->received_id[0] != '\0' ? tx->received_id : tx->queue_id;
+	if (tx->received_id[0] != '\0')
+		return tx->received_id;
+	return tx->queue_id[0] != '\0' ? tx->queue_id : NULL;
 }
 
 const char *
@@ -239,7 +238,8 @@ tx_other_id(const struct transaction *tx)
 {
 	if (tx->received_id[0] == '\0')
 		return NULL;
-	if (tx->queue_id != NULL && strcmp(tx->queue_id, tx->received_id) != 0)
+	if (tx->queue_id[0] != '\0' &&
+	    strcmp(tx->queue_id, tx->received_id) != 0)
 		return tx->queue_id;
 	return tx->earlier_id[0] != '\0' ? tx->earlier_id : NULL;
 }

@@ -73,7 +73,7 @@ struct transaction {
 	const struct tx_owner_role *role;
 	void *owner;                  /* NULL once Postfix's side is gone */
 	const char *domain;           /* whose socket it uses; the owner's */
-	char *queue_id;               /* by XFORWARD IDENT; NULL if not told */
+	char queue_id[QUEUE_ID_SIZE]; /* by XFORWARD IDENT; or "" */
 	char received_id[TX_ID_SIZE]; /* by the Received: field; or "" */
 	char earlier_id[TX_ID_SIZE];  /* by the one before; or "" */
 	char *mail_args;              /* what stands behind "MAIL FROM:" */
@@ -109,7 +109,7 @@ TAILQ_HEAD(transactions, transaction);
 /* Without an owner yet. `traffic` outlives it; the strings are copied. NULL:
  * out of memory. */
 struct transaction *tx_new(struct traffic *traffic, const char *mail_args,
-    const char *queue_id, size_t body_max);
+    const char queue_id[QUEUE_ID_SIZE], size_t body_max);
 void tx_free(struct transaction **tx);
 /* It waits until there are no others, or no longer. */
 void tx_put_off(struct transaction *tx, bool put_off);
