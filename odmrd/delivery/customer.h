@@ -110,6 +110,20 @@ struct customer {
 	int64_t began_ms;                         /* monotonic, for the log */
 };
 
+/* ---- for the parts of a session: customer_state.c ------------------------ */
+
+/* The only writer of the state. */
+void customer_set_state(struct customer *customer, enum customer_state state);
+
+/* Is the session open to messages from Postfix? */
+bool customer_takes_mail(const struct customer *customer);
+/* A message comes in: a lingering session delivers again. */
+void customer_wake(struct customer *customer);
+/* Changes as long as the customer takes in or answers anything. */
+uint64_t customer_pulse(const struct customer *customer);
+
+/* ---- for who is above them: customer.c, customer_reply.c ----------------- */
+
 /*
  * A customer that owns nothing yet; registry_claim gives it its domains.
  * Takes who->login. `domains`: one a line, copied. NULL: out of memory, and
@@ -121,16 +135,6 @@ struct customer *customer_new(
 /* Turns the line, or begins the session on one that was dialled: `link` is now
  * the customer's, its greeting is awaited. */
 void customer_turn(struct customer *customer, struct link *link);
-
-/* The only writer of the state. */
-void customer_set_state(struct customer *customer, enum customer_state state);
-
-/* Is the session open to messages from Postfix? */
-bool customer_takes_mail(const struct customer *customer);
-/* A message comes in: a lingering session delivers again. */
-void customer_wake(struct customer *customer);
-/* Changes as long as the customer takes in or answers anything. */
-uint64_t customer_pulse(const struct customer *customer);
 
 /* All is delivered: gives the domains back and says QUIT, behind the reply to
  * whatever was said before (RFC 2920 3.1). */
