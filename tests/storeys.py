@@ -25,8 +25,8 @@ ROWS = {
         "identity session_row ending refusal memory_queue transaction reply_queue "
         "customer_state",
         "workaround blame share",
-        "progress pace put_off smtputf8",
-        "pipeline pipeline_reply pipeline_step pipeline_end",
+        "progress pace put_off",
+        "pipeline pipeline_reply pipeline_step pipeline_end smtputf8",
         "strays drain linger",
         "outcome",
         "lmtp lmtp_command",

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * ATRN (RFC 2645 5.2.1): may this account have these domains, and is mail
+ * waiting? If so the line is turned, and the client becomes a customer.
+ */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "atrn.h"
 #include "odmrd/jobs/reconciler.h"
 #include "lib/domain.h"
 #include "lib/log.h"
 #include "client.h"
+#include "command.h"
 #include "standing.h"
 #include "lib/store/store.h"
 #include "turn.h"

@@ -14,6 +14,10 @@ struct client;
 void auth_command(struct client *client, char *args);
 /* A line of the exchange. */
 void auth_line(struct client *client, char *line);
+/* The handshake is done: where the client has shown a certificate, is it
+ * registered, so that EXTERNAL can be offered (certificate.c)? The client waits
+ * for the answer in CLIENT_ASKING, and goes on in CLIENT_NEW. */
+void certificate_ask(struct client *client);
 /* The session ends, or the exchange does. `*auth` becomes NULL. */
 void auth_cancel(struct auth **auth);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
 
-#include "certificate.h"
+#include "auth.h"
 #include "lib/log.h"
 #include "lib/store/store.h"
 #include "client.h"

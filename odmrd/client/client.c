@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "auth.h"
-#include "certificate.h"
 #include "command.h"
 #include "odmrd/delivery/ending.h"
 #include "lib/log.h"

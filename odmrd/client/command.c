@@ -2,7 +2,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "atrn.h"
 #include "auth.h"
 #include "command.h"
 #include "mechanism.h"

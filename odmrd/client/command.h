@@ -11,4 +11,7 @@ struct client;
 /* `line` may be changed. */
 void command_line(struct client *client, char *line);
 
+/* "ATRN [domain *("," domain)]" (atrn.c) */
+void atrn_command(struct client *client, char *args);
+
 #endif

@@ -12,7 +12,6 @@
 #include "customer.h"
 #include "pipeline.h"
 #include "put_off.h"
-#include "smtputf8.h"
 
 void
 pipeline_init(struct pipeline *p, pipeline_lost *lost)

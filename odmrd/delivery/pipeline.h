@@ -97,6 +97,12 @@ void pipeline_fail(struct customer *customer);
 /* Has it nothing that it could send? */
 bool pipeline_wants_more(const struct pipeline *pipeline);
 
+/* SMTPUTF8 (RFC 6531), before the transaction goes: where only the parameter of
+ * MAIL asks for it, or a domain that has an A-label, it can go without. False:
+ * it cannot, or there is no memory for it, and each recipient has its answer
+ * (smtputf8.c). */
+bool smtputf8_fits(const struct customer *customer, struct transaction *tx);
+
 /* ---- below pipeline.c: pipeline_reply.c, _step.c, _end.c ------------------
  */
 

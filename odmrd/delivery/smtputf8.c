@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * SMTPUTF8 with customers whose servers do not have it. Postfix is told that
+ * they do, as it would return such mail to its senders at once; what really
+ * needs it gets a refusal of ours instead, 5.6.7, which the second opinion
+ * judges like the customer's own.
+ */
 #include <ctype.h>
 #include <idn2.h>
 #include <stdio.h>
@@ -7,7 +13,7 @@
 #include <strings.h>
 
 #include "customer.h"
-#include "smtputf8.h"
+#include "pipeline.h"
 
 static const char parameter[] = " SMTPUTF8";
 
