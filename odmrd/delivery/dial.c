@@ -48,6 +48,18 @@ struct dial {
 	struct customer *customer;
 };
 
+static void
+set_state(struct dial *dial, enum dial_state state)
+{
+	/* In the order of the enum. */
+	static const char *const names[] = { "waiting", "looking", "connecting",
+		"delivering", "resting" };
+
+	log_state(NULL, "dial", dial->lookup.domain, names[dial->state],
+	    names[state]);
+	dial->state = state;
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -86,7 +98,7 @@ static void
 begin(struct dial *dial)
 {
 	dial->again = false;
-	dial->state = DIAL_WAITING;
+	set_state(dial, DIAL_WAITING);
 	TAILQ_INSERT_TAIL(&dial->dials->waiting, dial, turn);
 	serve(dial->dials);
 }
@@ -121,14 +133,12 @@ end(struct dial *dial, bool rests)
 	if (dials->server->stopping || (!rests && !dial->again))
 		forget(dial);
 	else if (rests) {
-		dial->state = DIAL_RESTING;
+		set_state(dial, DIAL_RESTING);
 		timer_set(dial->timer, REST_MS);
 	} else
 		begin(dial);
 	serve(dials);
 }
-
-/* ---- beginning and end ------------------------------------------------ */
 
 /* Where the line was never there, this is not in the log. */
 static void
@@ -172,7 +182,7 @@ start(struct dial *dial)
 		end(dial, true);
 		return;
 	}
-	dial->state = DIAL_LOOKING;
+	set_state(dial, DIAL_LOOKING);
 	dial->next = 0;
 	lookup_begin(
 	    &dial->lookup, dials->worker, dials->server->conf->myhostname);
@@ -211,7 +221,7 @@ on_connected(void *owner)
 		unreachable(dial);
 		return;
 	}
-	dial->state = DIAL_IN_SESSION;
+	set_state(dial, DIAL_IN_SESSION);
 	dial->link = NULL;
 	name_client(c, dial->lookup.route.all[dial->next - 1].text);
 	c->began = time(NULL);
@@ -250,13 +260,13 @@ static const struct link_role dial_role = {
 static void
 connect_next(struct dial *dial)
 {
+	struct loop *loop = dial->dials->server->loop;
 	const struct address *to;
 
 	while (dial->next < dial->lookup.route.count) {
 		to = &dial->lookup.route.all[dial->next++];
-		dial->link = link_connect(dial->dials->server->loop,
-		    (const struct sockaddr *)&to->addr, to->len, &dial_role,
-		    dial);
+		dial->link = link_connect(
+		    loop, (const void *)&to->addr, to->len, &dial_role, dial);
 		if (dial->link != NULL) {
 			timer_set(dial->timer, CONNECT_MS);
 			return;
@@ -272,7 +282,7 @@ done(struct job *job)
 {
 	struct dial *dial = (struct dial *)job;
 
-	dial->state = DIAL_CONNECTING;
+	set_state(dial, DIAL_CONNECTING);
 	if (dial->customer == NULL)
 		end(dial, false);
 	else if (dial->lookup.result == STORE_NONE) {
@@ -339,12 +349,9 @@ dial_domain(struct dials *dials, const char *domain)
 
 	if (dials->server->stopping)
 		return false;
-	if (dial != NULL) {
-		ask_again(dial);
-		return true;
-	}
-	dial = dial_new(dials, domain);
 	if (dial != NULL)
+		ask_again(dial);
+	else if ((dial = dial_new(dials, domain)) != NULL)
 		begin(dial);
 	return dial != NULL;
 }
