@@ -50,10 +50,11 @@ FAULTS = {
         "tx_answer_rest(e->tx, false, 451, reply->text)",
         "tx_answer_rest(e->tx, false, 250, reply->text)"),
     "the FIFO is off by one": (
-        "odmrd/delivery/reply_queue.c",
-        "\tstruct expected e = q->all[q->head];\n\n",
-        "\tstruct expected e = q->all[q->head];\n\n"
-        "\tif (q->count > 3)\n\t\te.rcpt = reply_queue_at(q, 1)->rcpt;\n"),
+        "odmrd/delivery/customer_reply.c",
+        "first != NULL ? *first : (struct expected) { 0 };\n",
+        "first == NULL ? (struct expected) { 0 } : c->owed.count <= 3 ? *first"
+        "\n\t    : (struct expected) { first->what, first->tx,\n"
+        "\t\t  reply_queue_at(&c->owed, 1)->rcpt };\n"),
     "RCPT refused, but the message decides": (
         "odmrd/delivery/pipeline_reply.c",
         "\telse {\n\t\ttx_answer(tx, rcpt",
