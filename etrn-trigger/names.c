@@ -25,7 +25,7 @@
 
 /* What waits for a node. */
 struct backlog {
-	struct waiting *domains; /* that Postfix delivers by itself */
+	struct domain_count *domains; /* that Postfix delivers by itself */
 	size_t count;
 	bool known;      /* the queue told their numbers; else they are the
 			    tags' */
@@ -44,7 +44,7 @@ unable(const struct node *node, int code)
 static void
 list_domains(struct backlog *backlog, const struct node *node)
 {
-	struct waiting *waiting = backlog->domains;
+	struct domain_count *waiting = backlog->domains;
 
 	for (size_t i = 0; i < node->count; i++) {
 		if (node->domains[i].mode != MODE_BACKUP)
@@ -145,7 +145,7 @@ show_domain(const char *name, bool known, int64_t messages, const char *fate)
 static void
 show(const struct backlog *backlog, const struct node *node)
 {
-	const struct waiting *waiting = backlog->domains;
+	const struct domain_count *waiting = backlog->domains;
 
 	for (size_t i = 0; i < backlog->count; i++)
 		show_domain(waiting[i].name, backlog->known,

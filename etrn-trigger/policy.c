@@ -42,7 +42,7 @@ struct policy {
 	char login[REQUEST_LINE_SIZE];
 	struct node node;
 	char action[ACTION_SIZE];
-	struct waiting *due; /* the domains to start */
+	struct domain_count *due; /* the domains to start */
 	size_t due_count;
 };
 

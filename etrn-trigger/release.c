@@ -14,7 +14,7 @@ enum { WHY_SIZE = 512 };
 /* ---- counting ---------------------------------------------------------- */
 
 struct count {
-	struct waiting *domains;
+	struct domain_count *domains;
 	size_t count;
 	struct listing listing;
 	int64_t ordinal; /* of the message that is read, from 1 */
@@ -24,21 +24,21 @@ struct count {
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct waiting *)a)->name,
-	    ((const struct waiting *)b)->name);
+	return strcmp(((const struct domain_count *)a)->name,
+	    ((const struct domain_count *)b)->name);
 }
 
 static int
 compare_name(const void *name, const void *element)
 {
-	return strcmp(name, ((const struct waiting *)element)->name);
+	return strcmp(name, ((const struct domain_count *)element)->name);
 }
 
 static void
 count_recipient(struct count *count, const char *domain)
 {
-	struct waiting *found = bsearch(domain, count->domains, count->count,
-	    sizeof(count->domains[0]), compare_name);
+	struct domain_count *found = bsearch(domain, count->domains,
+	    count->count, sizeof(count->domains[0]), compare_name);
 
 	if (found == NULL || found->last == count->ordinal)
 		return;
@@ -66,7 +66,8 @@ read_listing(void *arg, const char *bytes, size_t len)
 }
 
 bool
-release_count(const struct conf *conf, struct waiting *domains, size_t count)
+release_count(
+    const struct conf *conf, struct domain_count *domains, size_t count)
 {
 	struct count state = { .domains = domains,
 		.count = count,
@@ -103,7 +104,7 @@ release_domain(const struct conf *conf, const char *domain)
 }
 
 void
-release_all(const struct conf *conf, struct waiting *domains, size_t count)
+release_all(const struct conf *conf, struct domain_count *domains, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		domains[i].started = domains[i].messages > 0 &&

@@ -14,7 +14,7 @@
 #include "lib/conf.h"
 #include "lib/domain.h"
 
-struct waiting {
+struct domain_count {
 	char name[DOMAIN_SIZE];
 	int64_t messages; /* in the queue, with a recipient in the domain */
 	/* Of these, the messages that no other of the domains has counted
@@ -30,7 +30,7 @@ struct waiting {
  * to its end, which is logged; the numbers are then of no use.
  */
 bool release_count(
-    const struct conf *conf, struct waiting *domains, size_t count);
+    const struct conf *conf, struct domain_count *domains, size_t count);
 
 /* Has Postfix try the domain's messages now (postqueue -s), and waits until it
  * has taken the order. False: it did not, which is logged. */
@@ -38,7 +38,7 @@ bool release_domain(const struct conf *conf, const char *domain);
 /* The same for each domain of which some messages wait; sets `started`. Where
  * it fails, it is tried once more after a second. */
 void release_all(
-    const struct conf *conf, struct waiting *domains, size_t count);
+    const struct conf *conf, struct domain_count *domains, size_t count);
 
 /* Has odmrd dial the server of a domain on hold, and does not wait for that.
  * False: odmrd is away, or cannot, which is logged. */

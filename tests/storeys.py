@@ -14,8 +14,7 @@ HOUSE = {
     "odmrd": [["odmrd/net"], ["odmrd/jobs"], ["odmrd/delivery"],
               ["odmrd/client", "odmrd/client/submission"], ["odmrd"]],
     "milter": [["milter"]],
-    "etrn-trigger": [["etrn-trigger"],
-                     ["etrn-trigger/probe", "etrn-trigger/remote"]],
+    "etrn-trigger": [["etrn-trigger"], ["etrn-trigger/probe"]],
     "odmrctl": [["odmrctl"], ["odmrctl/doctor"]],
 }
 ONE_ROOM = {"odmrd/client/submission": "odmrd/client"}
