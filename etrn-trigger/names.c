@@ -96,12 +96,7 @@ start(const struct trigger *trigger, const struct backlog *backlog,
 		if (backlog->domains[i].messages > 0 &&
 		    !backlog->domains[i].started)
 			code = EX_TEMPFAIL;
-	for (size_t i = 0; i < node->count; i++)
-		if (node->domains[i].mode == MODE_HOLD &&
-		    node->domains[i].held > 0 &&
-		    !release_dial(&trigger->conf, node->domains[i].name))
-			return EX_UNAVAILABLE;
-	return code;
+	return release_dial(&trigger->conf, node) == -1 ? EX_UNAVAILABLE : code;
 }
 
 /* The texts are those of RFC 1985 5.1, as far as they are true. */

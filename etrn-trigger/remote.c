@@ -21,7 +21,8 @@
 #include "lib/smtp/sasl.h"
 #include "lib/tags/node.h"
 
-/* All of it, with looking up the host; the longest command RFC 5321 allows. */
+/* All of it, with looking up the host; the longest command (RFC 5321
+ * 4.5.3.1.4). */
 enum { ALL_SECONDS = 600, COMMAND_MAX = 512 };
 
 /* Exit status if there is no mail for any of the names. */
@@ -94,18 +95,15 @@ take_arguments(struct remote *r)
 
 /* ---- the names --------------------------------------------------------- */
 
-static int
-worse(int a, int b)
+static size_t
+rank(int code)
 {
 	static const int ranks[] = { EX_NOMAIL, EX_OK, EX_TEMPFAIL, EX_NOPERM };
-	size_t rank_a = 0, rank_b = 0;
+	size_t i = 0;
 
-	/* What is not there ends the session: worse than all. */
-	while (rank_a < sizeof(ranks) / sizeof(*ranks) && ranks[rank_a] != a)
-		rank_a++;
-	while (rank_b < sizeof(ranks) / sizeof(*ranks) && ranks[rank_b] != b)
-		rank_b++;
-	return rank_a >= rank_b ? a : b;
+	while (i < sizeof(ranks) / sizeof(*ranks) && ranks[i] != code)
+		i++;
+	return i;
 }
 
 /* False: there is no code for it, the session is over. */
@@ -138,8 +136,9 @@ ask_names(struct remote *r)
 	int code = EX_NOMAIL, one;
 
 	while (r->asked < r->args->count && !r->client.lost)
-		if (ask_name(r, r->args->names[r->asked++], &one))
-			code = worse(code, one);
+		if (ask_name(r, r->args->names[r->asked++], &one) &&
+		    rank(one) > rank(code))
+			code = one;
 	return code;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "etrn-trigger/lock.h"
+#include "lib/locked_file.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "probe.h"
@@ -166,15 +167,34 @@ run(void)
 	return code;
 }
 
+/* Runs at the same time, such as a service's and one of cron(8), would release
+ * the same mail: one does the work. Returns the lock, or -1 and what to exit
+ * with. */
+static int
+take_lock(const struct conf *conf, int *code)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s-probe.lock", conf->database);
+	fd = locked_file_open(path, 0600);
+	if (fd != -1)
+		return fd;
+	*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
+	if (*code == EX_OK)
+		log_info(NULL, "probe: another one is running");
+	else
+		log_error(NULL, "%s: %s", path, locked_file_fault());
+	return -1;
+}
+
 int
 trigger_probe(struct trigger *trigger, const struct arguments *args)
 {
 	int code, lock = -1;
 
 	if (!trigger->dry_run) {
-		lock = lock_take(&trigger->conf, "-probe.lock", &code);
-		if (lock == -1 && code == EX_OK)
-			log_info(NULL, "probe: another one is running");
+		lock = take_lock(&trigger->conf, &code);
 		if (lock == -1)
 			return code;
 	}

@@ -104,7 +104,7 @@ smtp_open_address(
 	return smtp_fail(client, EX_UNAVAILABLE, "%s", error);
 }
 
-/* Nobody wants to hear whether that went well. */
+/* RFC 5321 4.1.1.10: the answer is waited for, whatever it is. */
 static void
 quit(struct smtp_client *client)
 {
@@ -293,7 +293,7 @@ smtp_starttls(struct smtp_client *client, bool verify)
 	if (client->reply.code != 220)
 		return (!verify && !client->lost) ||
 		    smtp_refused(client, "STARTTLS refused");
-	/* RFC 3207 6: somebody has put it there. */
+	/* RFC 3207 4.2: what was said before the handshake does not count. */
 	if (client->begin < client->end)
 		return find_senseless(
 		    client, "sent bytes in clear after STARTTLS");

@@ -16,7 +16,7 @@
  *
  * Whatever it says ends in time: each reply as a whole has its limit.
  *
- * Who has turned the line (RFC 2645 5.2.3) goes on as the server with smtp_line
+ * Who has turned the line (RFC 2645 5.3) goes on as the server with smtp_line
  * and smtp_say.
  */
 #ifndef SMTP_CLIENT_H
