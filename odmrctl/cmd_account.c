@@ -10,9 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "recheck.h"
 #include "odmrctl.h"
-#include "password.h"
 #include "lib/secret.h"
 
 enum { LOGIN_MAX = 64 };
@@ -58,6 +56,15 @@ account_code(struct context *ctx, const char *login, enum store_result result)
 	default:
 		return complain_store(ctx);
 	}
+}
+
+/* The same for a change that may take something from customers. */
+static int
+recheck_code(struct context *ctx, const char *login, enum store_result result)
+{
+	int code = account_code(ctx, login, result);
+
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 static void
@@ -165,9 +172,8 @@ cmd_account_set(struct context *ctx, const struct arguments *args)
 	code = take_linger(args->linger, &linger);
 	if (code != EX_OK)
 		return code;
-	code = account_code(
+	return recheck_code(
 	    ctx, login, store_account_linger(ctx->store, login, linger));
-	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 /* Says what became of CRAM-MD5: a forgotten option would lock fetchmail
@@ -199,10 +205,9 @@ int
 cmd_account_disable(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
-	int code = account_code(
-	    ctx, login, store_account_disable(ctx->store, login, true));
 
-	return code == EX_OK ? daemon_recheck(ctx) : code;
+	return recheck_code(
+	    ctx, login, store_account_disable(ctx->store, login, true));
 }
 
 int
@@ -218,10 +223,9 @@ int
 cmd_account_remove(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
-	int code =
-	    account_code(ctx, login, store_account_remove(ctx->store, login));
 
-	return code == EX_OK ? daemon_recheck(ctx) : code;
+	return recheck_code(
+	    ctx, login, store_account_remove(ctx->store, login));
 }
 
 /* Is every domain one of ours? Complains about the first that is not. */

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "recheck.h"
 #include "lib/fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"
@@ -118,31 +117,20 @@ json_row(const struct cert *cert, void *arg)
 	json_put(arg, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *login, struct json *json)
-{
-	return store_cert_each(store, login, json_row, json);
-}
-
-static int
-list_table(struct context *ctx, const char *login)
-{
-	fprintf(ctx->out, "%-*s %s\n    %s\n", LOGIN_WIDTH, "LOGIN",
-	    "REGISTERED", "FINGERPRINT (SHA-256)");
-	if (store_cert_each(ctx->store, login, print_row, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
 int
 cmd_cert_list(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->count > 0 ? args->operands[0] : NULL;
+	struct json json;
+	void *rows;
 	int64_t id;
 	int code = login != NULL ? take_account(ctx, login, &id) : EX_OK;
 
 	if (code != EX_OK)
 		return code;
-	return args->json ? list_json(ctx, "certificates", json_rows, login)
-			  : list_table(ctx, login);
+	rows = list_begin(ctx, args, &json, "certificates", "%-*s %s\n    %s\n",
+	    LOGIN_WIDTH, "LOGIN", "REGISTERED", "FINGERPRINT (SHA-256)");
+	return list_end(ctx, rows,
+	    store_cert_each(
+		ctx->store, login, args->json ? json_row : print_row, rows));
 }

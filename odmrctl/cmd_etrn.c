@@ -124,31 +124,20 @@ json_row(const struct etrn_permission *permission, void *arg)
 	json_put(arg, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *domain, struct json *json)
-{
-	return store_etrn_each(store, domain, json_row, json);
-}
-
-static int
-list_table(struct context *ctx, const char *domain)
-{
-	fprintf(ctx->out, "%-*s %s\n", NAME_WIDTH, "DOMAIN", "MAY SEND ETRN");
-	if (store_etrn_each(ctx->store, domain, print_row, ctx->out) !=
-	    STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
 int
 cmd_etrn_list(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE];
 	const char *domain;
+	struct json json;
+	void *rows;
 	int code = take_domain_or_all(ctx, args, name, &domain);
 
 	if (code != EX_OK)
 		return code;
-	return args->json ? list_json(ctx, "etrn", json_rows, domain)
-			  : list_table(ctx, domain);
+	rows = list_begin(ctx, args, &json, "etrn", "%-*s %s\n", NAME_WIDTH,
+	    "DOMAIN", "MAY SEND ETRN");
+	return list_end(ctx, rows,
+	    store_etrn_each(
+		ctx->store, domain, args->json ? json_row : print_row, rows));
 }

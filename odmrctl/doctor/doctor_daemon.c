@@ -137,9 +137,8 @@ check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
 	}
 	if (found < 0)
 		doctor_find(doctor, LISTEN_BAD, doctor->ctx->conf_path,
-		    doctor_text(doctor, "$EDITOR %s # %s",
-			doctor->ctx->conf_path, name),
-		    "%s: %s", name, error);
+		    doctor_edit(doctor, NULL, "%s", name), "%s: %s", name,
+		    error);
 	return standard;
 }
 

@@ -9,6 +9,16 @@
 #include "doctor.h"
 #include "roster.h"
 
+static void
+complain_failed(struct doctor *doctor, const char *setting, const char *error)
+{
+	doctor_find(doctor, MAP_FAILED, doctor->main_cf,
+	    doctor_text(doctor, "postmap -c %s -q example.org %s",
+		doctor->conf->postfix_config_directory,
+		postfix_setting(doctor->postfix, setting)),
+	    "%s: %s", setting, error);
+}
+
 static bool
 match(struct doctor *doctor, struct roster *roster, const char *setting)
 {
@@ -20,11 +30,7 @@ match(struct doctor *doctor, struct roster *roster, const char *setting)
 	if (roster_match(roster, doctor->postfix, doctor->conf,
 		postfix_setting(doctor->postfix, setting), parents, error))
 		return true;
-	doctor_find(doctor, MAP_FAILED, doctor->main_cf,
-	    doctor_text(doctor, "postmap -c %s -q example.org %s",
-		doctor->conf->postfix_config_directory,
-		postfix_setting(doctor->postfix, setting)),
-	    "%s: %s", setting, error);
+	complain_failed(doctor, setting, error);
 	return false;
 }
 
@@ -61,9 +67,8 @@ check_unlisted(
 	for (size_t i = 0; i < roster->count; i++)
 		if (roster->entries[i].listed)
 			doctor_find(doctor, LOCAL_DOMAIN, doctor->main_cf,
-			    doctor_text(doctor,
-				"$EDITOR %s # take %s out of %s",
-				doctor->main_cf, roster->entries[i].name,
+			    doctor_edit(doctor, doctor->main_cf,
+				"take %s out of %s", roster->entries[i].name,
 				setting),
 			    "%s: is in %s as well", roster->entries[i].name,
 			    setting);
@@ -82,8 +87,8 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 	else if (domain_mode_is_carried(entry->mode) &&
 	    strcmp(entry->answer, wanted) != 0)
 		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
-		    doctor_text(doctor, "$EDITOR %s # transport_maps: %s first",
-			doctor->main_cf, doctor->conf->domain_table),
+		    doctor_edit(doctor, doctor->main_cf,
+			"transport_maps: %s first", doctor->conf->domain_table),
 		    "%s: transport_maps has \"%s\" for it, not \"%s\"",
 		    entry->name, entry->answer, wanted);
 }
@@ -96,10 +101,7 @@ check_transports(struct doctor *doctor, struct roster *roster)
 
 	if (!roster_lookup(
 		roster, doctor->postfix, doctor->conf, tables, error)) {
-		doctor_find(doctor, MAP_FAILED, doctor->main_cf,
-		    doctor_text(doctor, "postmap -c %s -q example.org %s",
-			doctor->conf->postfix_config_directory, tables),
-		    "transport_maps: %s", error);
+		complain_failed(doctor, "transport_maps", error);
 		return;
 	}
 	for (size_t i = 0; i < roster->count; i++)

@@ -2,12 +2,14 @@
 #include <sys/mman.h>
 
 #include <err.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "odmrctl/odmrctl.h"
 #include "odmrctl/rights.h"
 #include "lib/postfix/program.h"
 #include "roster.h"
@@ -18,26 +20,18 @@ enum { SECONDS = 20, NESTING_MAX = 4 };
 static char *
 copy(const char *text)
 {
-	char *made = text != NULL ? strdup(text) : NULL;
-
-	if (text != NULL && made == NULL)
-		err(EX_OSERR, "out of memory");
-	return made;
+	return text != NULL ? must(strdup(text)) : NULL;
 }
 
 static void
 add(const struct domain *domain, void *arg)
 {
 	struct roster *roster = arg;
-	struct entry *grown;
 
 	if (roster->count == roster->room) {
 		roster->room = roster->room * 2 + 16;
-		grown =
-		    reallocarray(roster->entries, roster->room, sizeof(*grown));
-		if (grown == NULL)
-			err(EX_OSERR, "out of memory");
-		roster->entries = grown;
+		roster->entries = must(reallocarray(
+		    roster->entries, roster->room, sizeof(*roster->entries)));
 	}
 	roster->entries[roster->count++] = (struct entry) {
 		.name = copy(domain->name),
@@ -124,50 +118,24 @@ roster_find(const struct roster *roster, const char *name)
 
 /* ---- tables -------------------------------------------------------------- */
 
-/* postmap's answers, "name TAB value" lines in pieces of any size. */
-struct answers {
-	struct roster *roster;
-	bool list; /* a list: any answer will do */
-	FILE *line;
-	char *text;
-	size_t len;
-};
-
+/* Into `listed`, or else into `answer`, where there is none yet. */
 static void
-take_answer(struct answers *answers)
+take_answers(struct roster *roster, char *text, bool listed)
 {
-	char *tab = strchr(answers->text, '\t');
 	struct entry *entry;
+	char *line, *tab;
 
-	if (tab == NULL)
-		return;
-	*tab = '\0';
-	entry = roster_find(answers->roster, answers->text);
-	if (entry == NULL)
-		return;
-	if (answers->list)
-		entry->listed = true;
-	else if (entry->answer == NULL)
-		entry->answer = copy(tab + 1);
-}
-
-static bool
-read_answers(void *arg, const char *bytes, size_t len)
-{
-	struct answers *answers = arg;
-
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] != '\n') {
-			putc(bytes[i], answers->line);
+	while ((line = strsep(&text, "\n")) != NULL) {
+		tab = strchr(line, '\t');
+		if (tab == NULL)
 			continue;
-		}
-		putc('\0', answers->line);
-		if (fflush(answers->line) == EOF)
-			err(EX_OSERR, "out of memory");
-		take_answer(answers);
-		rewind(answers->line);
+		*tab = '\0';
+		entry = roster_find(roster, line);
+		if (entry != NULL && listed)
+			entry->listed = true;
+		else if (entry != NULL && entry->answer == NULL)
+			entry->answer = copy(tab + 1);
 	}
-	return true;
 }
 
 /* A file with all names, a line each, for postmap to read at its own pace. */
@@ -203,50 +171,39 @@ take_up_rights(const struct conf *conf, const char *table)
 }
 
 static bool
-ask_table(struct answers *answers, const struct postfix *postfix,
-    const struct conf *conf, const char *table, char error[POSTFIX_ERROR_SIZE])
+ask_table(struct roster *roster, const struct postfix *postfix,
+    const struct conf *conf, const char *table, bool listed,
+    char error[POSTFIX_ERROR_SIZE])
 {
 	const char *name = without_proxy(table);
-	const char *const argv[] = { postfix->postmap, "-c",
-		conf->postfix_config_directory, "-q", "-", name, NULL };
+	char path[PATH_MAX], *text;
+	const char *const argv[] = { path, "-c", conf->postfix_config_directory,
+		"-q", "-", name, NULL };
 	/* 1: it knows none of them. */
 	const struct program query = {
 		.argv = argv,
-		.input = write_names(answers->roster),
+		.input = write_names(roster),
 		.seconds = SECONDS,
-		.take = read_answers,
-		.arg = answers,
 		.also = 1,
 	};
 	bool ok;
 
-	answers->line = open_memstream(&answers->text, &answers->len);
-	if (answers->line == NULL)
-		err(EX_OSERR, "out of memory");
+	snprintf(path, sizeof(path), "%s/postmap",
+	    postfix_setting(postfix, "command_directory"));
 	take_up_rights(conf, name);
-	ok = program_run(&query, error, POSTFIX_ERROR_SIZE);
+	ok = program_output(&query, &text, error, POSTFIX_ERROR_SIZE);
 	rights_lay_off_again(conf);
-	fclose(answers->line);
-	free(answers->text);
 	close(query.input);
+	if (ok)
+		take_answers(roster, text, listed);
+	free(must(text));
 	return ok;
-}
-
-static char *
-word_of(const char *word, size_t len)
-{
-	char *made = strndup(word, len);
-
-	if (made == NULL)
-		err(EX_OSERR, "out of memory");
-	return made;
 }
 
 bool
 roster_lookup(struct roster *roster, const struct postfix *postfix,
     const struct conf *conf, const char *tables, char error[POSTFIX_ERROR_SIZE])
 {
-	struct answers answers = { .roster = roster };
 	const char *word;
 	bool ok = true;
 	char *table;
@@ -258,8 +215,8 @@ roster_lookup(struct roster *roster, const struct postfix *postfix,
 	}
 	while (ok && roster->count > 0 &&
 	    (len = postfix_word(&tables, &word)) > 0) {
-		table = word_of(word, len);
-		ok = ask_table(&answers, postfix, conf, table, error);
+		table = must(strndup(word, len));
+		ok = ask_table(roster, postfix, conf, table, false, error);
 		free(table);
 	}
 	return ok;
@@ -327,12 +284,11 @@ match_file(struct matching *m, const char *path, int depth)
 static bool
 match_word(struct matching *m, const char *word, int depth)
 {
-	struct answers answers = { .roster = m->roster, .list = true };
-
 	if (word[0] == '/')
 		return match_file(m, word, depth);
 	if (strchr(word, ':') != NULL)
-		return ask_table(&answers, m->postfix, m->conf, word, m->error);
+		return ask_table(
+		    m->roster, m->postfix, m->conf, word, true, m->error);
 	match_name(m, word);
 	return true;
 }
@@ -346,7 +302,7 @@ match_list(struct matching *m, const char *list, int depth)
 	size_t len;
 
 	while (ok && (len = postfix_word(&list, &word)) > 0) {
-		made = word_of(word, len);
+		made = must(strndup(word, len));
 		ok = match_word(m, made, depth);
 		free(made);
 	}
