@@ -36,12 +36,6 @@ take_login(const char *login)
 	return EX_OK;
 }
 
-static int
-no_such_account(const char *login)
-{
-	return complain(EX_NOUSER, "no such account: %s", login);
-}
-
 int
 account_code(struct context *ctx, const char *login, enum store_result result)
 {
@@ -49,7 +43,7 @@ account_code(struct context *ctx, const char *login, enum store_result result)
 	case STORE_OK:
 		return EX_OK;
 	case STORE_NONE:
-		return no_such_account(login);
+		return complain(EX_NOUSER, "no such account: %s", login);
 	case STORE_EXISTS:
 		return complain(
 		    EX_DATAERR, "account exists already: %s", login);
@@ -248,24 +242,19 @@ change_grant(struct context *ctx, const char *login, int64_t id,
     const char *typed, bool grant)
 {
 	char name[DOMAIN_SIZE];
+	enum store_result result;
 	int code = take_domain(typed, name);
 
 	if (code != EX_OK)
 		return code;
-	switch (grant ? store_grant(ctx->store, id, name)
-		      : store_revoke(ctx->store, id, name)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(ctx->out, "%s has %s already\n", login, name);
-		return EX_OK;
-	case STORE_NONE:
-		return grant
-		    ? no_such_account(login)
-		    : complain(EX_DATAERR, "%s does not have %s", login, name);
-	default:
-		return complain_store(ctx);
-	}
+	result = grant ? store_grant(ctx->store, id, name)
+		       : store_revoke(ctx->store, id, name);
+	if (result == STORE_NONE && !grant)
+		return complain(EX_DATAERR, "%s does not have %s", login, name);
+	if (result != STORE_EXISTS)
+		return account_code(ctx, login, result);
+	fprintf(ctx->out, "%s has %s already\n", login, name);
+	return EX_OK;
 }
 
 /* All the domains or none. */

@@ -54,45 +54,39 @@ int
 cmd_cert_add(struct context *ctx, const struct arguments *args)
 {
 	char fingerprint[FINGERPRINT_SIZE];
+	enum store_result result;
 	int64_t id = 0;
 	int code = take_operands(ctx, args, &id, fingerprint);
 
 	if (code != EX_OK)
 		return code;
-	switch (store_cert_add(ctx->store, id, fingerprint)) {
-	case STORE_OK:
+	result = store_cert_add(ctx->store, id, fingerprint);
+	if (result == STORE_OK)
 		fprintf(ctx->out, "%s: certificate %s\n", args->operands[0],
 		    fingerprint);
-		return EX_OK;
-	case STORE_EXISTS:
-		store_cert_login(
-		    ctx->store, fingerprint, complain_taken, fingerprint);
-		return EX_DATAERR;
-	case STORE_NONE:
-		return account_code(ctx, args->operands[0], STORE_NONE);
-	default:
-		return complain_store(ctx);
-	}
+	if (result != STORE_EXISTS)
+		return account_code(ctx, args->operands[0], result);
+	store_cert_login(ctx->store, fingerprint, complain_taken, fingerprint);
+	return EX_DATAERR;
 }
 
 int
 cmd_cert_remove(struct context *ctx, const struct arguments *args)
 {
 	char fingerprint[FINGERPRINT_SIZE];
+	enum store_result result;
 	int64_t id = 0;
 	int code = take_operands(ctx, args, &id, fingerprint);
 
 	if (code != EX_OK)
 		return code;
-	switch (store_cert_remove(ctx->store, id, fingerprint)) {
-	case STORE_OK:
+	result = store_cert_remove(ctx->store, id, fingerprint);
+	if (result == STORE_OK)
 		return daemon_recheck(ctx);
-	case STORE_NONE:
-		return complain(EX_DATAERR, "%s does not have certificate %s",
-		    args->operands[0], fingerprint);
-	default:
+	if (result != STORE_NONE)
 		return complain_store(ctx);
-	}
+	return complain(EX_DATAERR, "%s does not have certificate %s",
+	    args->operands[0], fingerprint);
 }
 
 static void

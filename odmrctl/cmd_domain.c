@@ -32,10 +32,19 @@ take_domain(const char *typed, char out[DOMAIN_SIZE])
 	    EX_DATAERR, "\"%s\" is no domain name: it %s", typed, why);
 }
 
-static int
-no_such_domain(const char *name)
+int
+domain_code(struct context *ctx, const char *name, enum store_result result)
 {
-	return complain(EX_NOHOST, "no such domain: %s", name);
+	switch (result) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_NONE:
+		return complain(EX_NOHOST, "no such domain: %s", name);
+	case STORE_EXISTS:
+		return complain(EX_DATAERR, "domain exists already: %s", name);
+	default:
+		return complain_store(ctx);
+	}
 }
 
 int
@@ -43,16 +52,10 @@ take_known_domain(struct context *ctx, const char *typed, char out[DOMAIN_SIZE])
 {
 	int code = take_domain(typed, out);
 
-	if (code != EX_OK)
-		return code;
-	switch (store_domain_get(ctx->store, out, NULL, NULL)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_NONE:
-		return no_such_domain(out);
-	default:
-		return complain_store(ctx);
-	}
+	if (code == EX_OK)
+		code = domain_code(
+		    ctx, out, store_domain_get(ctx->store, out, NULL, NULL));
+	return code;
 }
 
 int
@@ -155,17 +158,11 @@ cmd_domain_add(struct context *ctx, const struct arguments *args)
 
 	if (code == EX_OK)
 		code = take_settings(args, &settings);
-	if (code != EX_OK)
-		return code;
-	switch (store_domain_add(
-	    ctx->store, name, settings.mode, nexthop_or_null(&settings))) {
-	case STORE_OK:
-		return tell_postfix(ctx, name);
-	case STORE_EXISTS:
-		return complain(EX_DATAERR, "domain exists already: %s", name);
-	default:
-		return complain_store(ctx);
-	}
+	if (code == EX_OK)
+		code = domain_code(ctx, name,
+		    store_domain_add(ctx->store, name, settings.mode,
+			nexthop_or_null(&settings)));
+	return code == EX_OK ? tell_postfix(ctx, name) : code;
 }
 
 static void
@@ -199,10 +196,9 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 		result = store_domain_set(ctx->store, name, settings.mode,
 		    nexthop_or_null(&settings));
 	}
-	if (result == STORE_NONE)
-		return no_such_domain(name);
-	if (result != STORE_OK)
-		return complain_store(ctx);
+	code = domain_code(ctx, name, result);
+	if (code != EX_OK)
+		return code;
 	code = table_update(ctx, name);
 	return first_fault(code, daemon_recheck(ctx));
 }
@@ -241,14 +237,9 @@ cmd_domain_remove(struct context *ctx, const struct arguments *args)
 		return code;
 	if (look_ahead(ctx, &removal) != STORE_OK)
 		return complain_store(ctx);
-	switch (store_domain_remove(ctx->store, name)) {
-	case STORE_OK:
-		break;
-	case STORE_NONE:
-		return no_such_domain(name);
-	default:
-		return complain_store(ctx);
-	}
+	code = domain_code(ctx, name, store_domain_remove(ctx->store, name));
+	if (code != EX_OK)
+		return code;
 	if (removal.held > 0)
 		fprintf(ctx->out,
 		    "held messages of %s stay in the Postfix queue: %" PRId64

@@ -62,24 +62,18 @@ int
 cmd_etrn_allow(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	enum store_result result;
 	int code = take_domain(args->operands[0], name);
 
 	if (code == EX_OK)
 		code = take_who(args->operands[1], who);
 	if (code != EX_OK)
 		return code;
-	switch (store_etrn_allow(ctx->store, name, who)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(
-		    ctx->out, "%s may send ETRN for %s already\n", who, name);
-		return EX_OK;
-	case STORE_NONE:
-		return complain(EX_NOHOST, "no such domain: %s", name);
-	default:
-		return complain_store(ctx);
-	}
+	result = store_etrn_allow(ctx->store, name, who);
+	if (result != STORE_EXISTS)
+		return domain_code(ctx, name, result);
+	fprintf(ctx->out, "%s may send ETRN for %s already\n", who, name);
+	return EX_OK;
 }
 
 /* To deny what was not allowed would leave someone believing that a door is
@@ -88,21 +82,18 @@ int
 cmd_etrn_deny(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	enum store_result result;
 	int code = take_known_domain(ctx, args->operands[0], name);
 
 	if (code == EX_OK)
 		code = take_who(args->operands[1], who);
 	if (code != EX_OK)
 		return code;
-	switch (store_etrn_deny(ctx->store, name, who)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_NONE:
+	result = store_etrn_deny(ctx->store, name, who);
+	if (result == STORE_NONE)
 		return complain(
 		    EX_DATAERR, "%s has no permission for %s", who, name);
-	default:
-		return complain_store(ctx);
-	}
+	return domain_code(ctx, name, result);
 }
 
 static void

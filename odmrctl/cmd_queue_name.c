@@ -52,17 +52,13 @@ check_hidden(struct context *ctx, const char *name)
 static int
 add_domain(struct context *ctx, const char *name, const char *domain)
 {
-	switch (store_queue_name_add(ctx->store, name, domain)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(ctx->out, "%s has %s already\n", name, domain);
-		return EX_OK;
-	case STORE_NONE:
-		return complain(EX_NOHOST, "no such domain: %s", domain);
-	default:
-		return complain_store(ctx);
-	}
+	enum store_result result =
+	    store_queue_name_add(ctx->store, name, domain);
+
+	if (result != STORE_EXISTS)
+		return domain_code(ctx, domain, result);
+	fprintf(ctx->out, "%s has %s already\n", name, domain);
+	return EX_OK;
 }
 
 typedef int domain_change(

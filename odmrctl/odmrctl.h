@@ -102,6 +102,9 @@ int take_known_domain(
 /* How people write the domain; to be freed. */
 struct spelling spelling_of(const char *name);
 /* EX_OK for STORE_OK, else complains: for what the store says to a question for
+ * this domain, or to a change of it. */
+int domain_code(struct context *, const char *name, enum store_result);
+/* EX_OK for STORE_OK, else complains: for what the store says to a question for
  * this account, or to a change of it. */
 int account_code(struct context *, const char *login, enum store_result result);
 /* EX_OK with its id, or complains. */
