@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/mx.h"
+#include "lib/smtp/mx.h"
 #include "lib/smtp/client.h"
 #include "probe.h"
 

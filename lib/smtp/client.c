@@ -159,34 +159,41 @@ smtp_say(struct smtp_client *client, const char *fmt, ...)
 	return said;
 }
 
-bool
-smtp_line(struct smtp_client *client, char **line, int64_t until)
+/* Reads more, behind what was not taken yet. */
+static bool
+fill(struct smtp_client *client, int64_t until)
 {
-	char *start = client->bytes + client->begin, *end;
 	size_t n;
 
-	while (
-	    (end = memchr(start, '\n', client->end - client->begin)) == NULL) {
-		client->end -= client->begin;
-		memmove(client->bytes, start, client->end);
-		client->begin = 0;
-		start = client->bytes;
-		if (client->end == sizeof(client->bytes))
-			return find_senseless(client, "a line is too long");
-		n = wire_read(&client->wire, client->bytes + client->end,
-		    sizeof(client->bytes) - client->end, until);
-		if (n == 0)
-			return lose(client);
-		client->end += n;
-	}
+	client->end -= client->begin;
+	memmove(client->bytes, client->bytes + client->begin, client->end);
+	client->begin = 0;
+	if (client->end == sizeof(client->bytes))
+		return find_senseless(client, "a line is too long");
+	n = wire_read(&client->wire, client->bytes + client->end,
+	    sizeof(client->bytes) - client->end, until);
+	client->end += n;
+	return n > 0 || lose(client);
+}
+
+char *
+smtp_line(struct smtp_client *client, int64_t until)
+{
+	char *line, *end;
+
+	while ((end = memchr(client->bytes + client->begin, '\n',
+		    client->end - client->begin)) == NULL)
+		if (!fill(client, until))
+			return NULL;
+	line = client->bytes + client->begin;
 	client->begin = (size_t)(end + 1 - client->bytes);
-	if (end > start && end[-1] == '\r')
+	if (end > line && end[-1] == '\r')
 		end--;
 	*end = '\0';
-	if (strlen(start) != (size_t)(end - start))
-		return find_senseless(client, "a line has a NUL byte");
-	*line = start;
-	return true;
+	if (strlen(line) == (size_t)(end - line))
+		return line;
+	find_senseless(client, "a line has a NUL byte");
+	return NULL;
 }
 
 /* What goes beyond any sensible number of mechanisms is not seen. */
@@ -221,7 +228,8 @@ hear(struct smtp_client *client, struct smtp_offers *offers)
 
 	memset(&client->reply, 0, sizeof(client->reply));
 	while (result == REPLY_MORE) {
-		if (!smtp_line(client, &line, until))
+		line = smtp_line(client, until);
+		if (line == NULL)
 			return false;
 		client->rest = line + strnlen(line, 4);
 		result = reply_line(&client->reply, line, strlen(line));

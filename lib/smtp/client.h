@@ -81,8 +81,8 @@ void smtp_close(struct smtp_client *);
 
 bool smtp_say(struct smtp_client *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* The next line without its end, until something else is read. */
-bool smtp_line(struct smtp_client *, char **line, int64_t until);
+/* The next line without its end, until something else is read; NULL: none. */
+char *smtp_line(struct smtp_client *, int64_t until);
 /* True: `reply` is whole, whatever it says. After 421 the server is lost. */
 bool smtp_hear(struct smtp_client *);
 /* Both. */

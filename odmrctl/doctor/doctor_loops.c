@@ -13,9 +13,9 @@
 #include "lib/clock.h"
 #include "lib/endpoint.h"
 #include "doctor.h"
-#include "lib/mx.h"
+#include "lib/smtp/mx.h"
 #include "roster.h"
-#include "lib/self.h"
+#include "lib/smtp/self.h"
 
 enum { SECONDS = 10, PORTS_MAX = 64, SMTP_PORT = 25 };
 

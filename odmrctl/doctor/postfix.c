@@ -72,7 +72,7 @@ postfix_load(struct postfix *postfix, const struct conf *conf,
 		postfix->master = ask(conf, "-M", error);
 	if (postfix->master != NULL)
 		postfix->tables = ask(conf, "-m", error);
-	if (postfix->tables == NULL) {
+	if (postfix->master == NULL || postfix->tables == NULL) {
 		postfix_free(postfix);
 		return false;
 	}
