@@ -169,9 +169,8 @@ complain(int code, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
+		err(EX_OSERR, "out of memory");
 	va_end(ap);
-	must(text);
 	for (char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';

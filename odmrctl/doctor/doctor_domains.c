@@ -12,7 +12,7 @@
 static void
 complain_failed(struct doctor *doctor, const char *setting, const char *error)
 {
-	doctor_find(doctor, MAP_FAILED, doctor->main_cf,
+	doctor_find(doctor, LOOKUP_FAILED, doctor->main_cf,
 	    doctor_text(doctor, "postmap -c %s -q example.org %s",
 		doctor->conf->postfix_config_directory,
 		postfix_setting(doctor->postfix, setting)),
@@ -22,15 +22,14 @@ complain_failed(struct doctor *doctor, const char *setting, const char *error)
 static bool
 match(struct doctor *doctor, struct roster *roster, const char *setting)
 {
-	char error[POSTFIX_ERROR_SIZE];
 	bool parents = postfix_lists(postfix_setting(doctor->postfix,
 					 "parent_domain_matches_subdomains"),
 	    setting);
 
-	if (roster_match(roster, doctor->postfix, doctor->conf,
-		postfix_setting(doctor->postfix, setting), parents, error))
+	if (roster_match(
+		roster, postfix_setting(doctor->postfix, setting), parents))
 		return true;
-	complain_failed(doctor, setting, error);
+	complain_failed(doctor, setting, roster->error);
 	return false;
 }
 
@@ -96,12 +95,9 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 static void
 check_transports(struct doctor *doctor, struct roster *roster)
 {
-	const char *tables = postfix_setting(doctor->postfix, "transport_maps");
-	char error[POSTFIX_ERROR_SIZE];
-
 	if (!roster_lookup(
-		roster, doctor->postfix, doctor->conf, tables, error)) {
-		complain_failed(doctor, "transport_maps", error);
+		roster, postfix_setting(doctor->postfix, "transport_maps"))) {
+		complain_failed(doctor, "transport_maps", roster->error);
 		return;
 	}
 	for (size_t i = 0; i < roster->count; i++)
@@ -118,7 +114,7 @@ check_domains(struct doctor *doctor)
 	if (doctor->store == NULL || doctor->postfix == NULL ||
 	    !doctor->tables_agree)
 		return;
-	if (roster_load(&roster, doctor->store) == STORE_OK) {
+	if (roster_load(&roster, doctor) == STORE_OK) {
 		roster_add_spellings(&roster);
 		check_listed(doctor, &roster, "relay_domains", NOT_RELAYED);
 		check_listed(
@@ -175,7 +171,7 @@ check_accounts(struct doctor *doctor)
 
 	if (doctor->store == NULL)
 		return;
-	if (roster_load(&accounts.roster, doctor->store) == STORE_OK &&
+	if (roster_load(&accounts.roster, doctor) == STORE_OK &&
 	    store_account_each(doctor->store, on_account, &accounts) ==
 		STORE_OK)
 		for (size_t i = 0; i < accounts.roster.count; i++) {

@@ -228,8 +228,7 @@ check_loops(struct doctor *doctor)
 	search.until_ms = clock_ms() + SECONDS * 1000;
 	find_ports(&search);
 	check_relayhost(&search);
-	if (doctor->store != NULL &&
-	    roster_load(&roster, doctor->store) == STORE_OK)
+	if (doctor->store != NULL && roster_load(&roster, doctor) == STORE_OK)
 		check_all(&search, &roster);
 	roster_free(&roster);
 }

@@ -156,7 +156,7 @@ check_tags(struct doctor *doctor)
 	if (doctor->store == NULL || doctor->postfix == NULL)
 		return;
 	store_status_each(doctor->store, on_status, doctor);
-	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
+	if (roster_load(&count.roster, doctor) == STORE_OK &&
 	    count.roster.count > 0) {
 		check_reconciled(doctor, &count.roster);
 		count.tags =

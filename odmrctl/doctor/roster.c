@@ -9,9 +9,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "odmrctl/odmrctl.h"
 #include "odmrctl/rights.h"
 #include "lib/postfix/program.h"
+#include "doctor.h"
 #include "roster.h"
 #include "lib/spelling.h"
 
@@ -43,10 +43,11 @@ add(const struct domain *domain, void *arg)
 }
 
 enum store_result
-roster_load(struct roster *roster, struct store *store)
+roster_load(struct roster *roster, const struct doctor *doctor)
 {
-	*roster = (struct roster) { 0 };
-	return store_domain_each(store, add, roster);
+	*roster = (struct roster) { .postfix = doctor->postfix,
+		.conf = doctor->conf };
+	return store_domain_each(doctor->store, add, roster);
 }
 
 static int
@@ -171,10 +172,9 @@ take_up_rights(const struct conf *conf, const char *table)
 }
 
 static bool
-ask_table(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *table, bool listed,
-    char error[POSTFIX_ERROR_SIZE])
+ask_table(struct roster *roster, const char *table, bool listed)
 {
+	const struct conf *conf = roster->conf;
 	const char *name = without_proxy(table);
 	char path[PATH_MAX], *text;
 	const char *const argv[] = { path, "-c", conf->postfix_config_directory,
@@ -189,9 +189,10 @@ ask_table(struct roster *roster, const struct postfix *postfix,
 	bool ok;
 
 	snprintf(path, sizeof(path), "%s/postmap",
-	    postfix_setting(postfix, "command_directory"));
+	    postfix_setting(roster->postfix, "command_directory"));
 	take_up_rights(conf, name);
-	ok = program_output(&query, &text, error, POSTFIX_ERROR_SIZE);
+	ok =
+	    program_output(&query, &text, roster->error, sizeof(roster->error));
 	rights_lay_off_again(conf);
 	close(query.input);
 	if (ok)
@@ -201,8 +202,7 @@ ask_table(struct roster *roster, const struct postfix *postfix,
 }
 
 bool
-roster_lookup(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *tables, char error[POSTFIX_ERROR_SIZE])
+roster_lookup(struct roster *roster, const char *tables)
 {
 	const char *word;
 	bool ok = true;
@@ -216,21 +216,13 @@ roster_lookup(struct roster *roster, const struct postfix *postfix,
 	while (ok && roster->count > 0 &&
 	    (len = postfix_word(&tables, &word)) > 0) {
 		table = must(strndup(word, len));
-		ok = ask_table(roster, postfix, conf, table, false, error);
+		ok = ask_table(roster, table, false);
 		free(table);
 	}
 	return ok;
 }
 
 /* ---- lists --------------------------------------------------------------- */
-
-struct matching {
-	struct roster *roster;
-	const struct postfix *postfix;
-	const struct conf *conf;
-	bool parents;
-	char *error;
-};
 
 static bool
 is_within(const char *name, const char *pattern, bool parents)
@@ -246,55 +238,54 @@ is_within(const char *name, const char *pattern, bool parents)
 }
 
 static void
-match_name(struct matching *m, const char *pattern)
+match_name(struct roster *roster, const char *pattern)
 {
 	bool in = pattern[0] != '!';
 
-	for (size_t i = 0; i < m->roster->count; i++)
-		if (is_within(m->roster->entries[i].name, pattern + !in,
-			m->parents) &&
-		    (in || !m->roster->entries[i].listed))
-			m->roster->entries[i].listed = in;
+	for (size_t i = 0; i < roster->count; i++)
+		if (is_within(roster->entries[i].name, pattern + !in,
+			roster->parents) &&
+		    (in || !roster->entries[i].listed))
+			roster->entries[i].listed = in;
 }
 
-static bool match_list(struct matching *m, const char *list, int depth);
+static bool match_list(struct roster *roster, const char *list, int depth);
 
 static bool
-match_file(struct matching *m, const char *path, int depth)
+match_file(struct roster *roster, const char *path, int depth)
 {
 	char line[1024];
 	FILE *file;
 	bool ok;
 
-	take_up_rights(m->conf, path);
+	take_up_rights(roster->conf, path);
 	file = fopen(path, "re");
-	rights_lay_off_again(m->conf);
+	rights_lay_off_again(roster->conf);
 	ok = file != NULL && depth < NESTING_MAX;
 	if (!ok)
-		snprintf(m->error, POSTFIX_ERROR_SIZE, "%.200s: cannot be read",
-		    path);
+		snprintf(roster->error, sizeof(roster->error),
+		    "%.200s: cannot be read", path);
 	while (ok && fgets(line, sizeof(line), file) != NULL)
 		if (line[0] != '#')
-			ok = match_list(m, line, depth + 1);
+			ok = match_list(roster, line, depth + 1);
 	if (file != NULL)
 		fclose(file);
 	return ok;
 }
 
 static bool
-match_word(struct matching *m, const char *word, int depth)
+match_word(struct roster *roster, const char *word, int depth)
 {
 	if (word[0] == '/')
-		return match_file(m, word, depth);
+		return match_file(roster, word, depth);
 	if (strchr(word, ':') != NULL)
-		return ask_table(
-		    m->roster, m->postfix, m->conf, word, true, m->error);
-	match_name(m, word);
+		return ask_table(roster, word, true);
+	match_name(roster, word);
 	return true;
 }
 
 static bool
-match_list(struct matching *m, const char *list, int depth)
+match_list(struct roster *roster, const char *list, int depth)
 {
 	const char *word;
 	bool ok = true;
@@ -303,20 +294,17 @@ match_list(struct matching *m, const char *list, int depth)
 
 	while (ok && (len = postfix_word(&list, &word)) > 0) {
 		made = must(strndup(word, len));
-		ok = match_word(m, made, depth);
+		ok = match_word(roster, made, depth);
 		free(made);
 	}
 	return ok;
 }
 
 bool
-roster_match(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *list, bool parents,
-    char error[POSTFIX_ERROR_SIZE])
+roster_match(struct roster *roster, const char *list, bool parents)
 {
-	struct matching matching = { roster, postfix, conf, parents, error };
-
+	roster->parents = parents;
 	for (size_t i = 0; i < roster->count; i++)
 		roster->entries[i].listed = false;
-	return roster->count == 0 || match_list(&matching, list, 0);
+	return roster->count == 0 || match_list(roster, list, 0);
 }
