@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,19 +172,19 @@ run(void)
 static int
 take_lock(const struct conf *conf, int *code)
 {
-	char path[PATH_MAX];
+	char *path;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s-probe.lock", conf->database);
+	if (asprintf(&path, "%s-probe.lock", conf->database) == -1)
+		fatal(EX_OSERR, "out of memory");
 	fd = locked_file_open(path, 0600);
-	if (fd != -1)
-		return fd;
-	*code = errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
-	if (*code == EX_OK)
-		log_info(NULL, "probe: another one is running");
-	else
+	*code = fd != -1 || errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
+	if (*code != EX_OK)
 		log_error(NULL, "%s: %s", path, locked_file_fault());
-	return -1;
+	else if (fd == -1)
+		log_info(NULL, "probe: another one is running");
+	free(path);
+	return fd;
 }
 
 int

@@ -56,12 +56,6 @@ add_domain(const struct domain *domain, void *arg)
 	    "%s", domain->name);
 }
 
-static int
-compare_name(const void *name, const void *element)
-{
-	return strcmp(name, ((const struct domain_count *)element)->name);
-}
-
 /* Takes over what is known. A host for which nothing waits is forgotten, so
  * that the next mail that cannot be delivered finds it "down". */
 static void
@@ -69,11 +63,9 @@ take_known(const char *domain, const struct probe_state *state, void *arg)
 {
 	struct candidates *candidates = arg;
 	const struct trigger *trigger = candidates->probe->trigger;
-	const struct domain_count *found = NULL;
+	const struct domain_count *found =
+	    domain_count_find(candidates->domains, candidates->count, domain);
 
-	if (candidates->count > 0)
-		found = bsearch(domain, candidates->domains, candidates->count,
-		    sizeof(candidates->domains[0]), compare_name);
 	if (found != NULL && found->messages > 0 &&
 	    state->next + STALE > candidates->now)
 		candidates->known[found - candidates->domains] =

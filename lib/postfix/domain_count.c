@@ -15,24 +15,26 @@ struct count {
 	int64_t last;    /* the last one that counted, for any domain */
 };
 
+/* The name is the first member. */
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct domain_count *)a)->name,
-	    ((const struct domain_count *)b)->name);
+	return strcmp(a, b);
 }
 
-static int
-compare_name(const void *name, const void *element)
+struct domain_count *
+domain_count_find(struct domain_count *domains, size_t count, const char *name)
 {
-	return strcmp(name, ((const struct domain_count *)element)->name);
+	return count == 0
+	    ? NULL
+	    : bsearch(name, domains, count, sizeof(domains[0]), compare);
 }
 
 static void
 count_recipient(struct count *count, const char *domain)
 {
-	struct domain_count *found = bsearch(domain, count->domains,
-	    count->count, sizeof(count->domains[0]), compare_name);
+	struct domain_count *found =
+	    domain_count_find(count->domains, count->count, domain);
 
 	if (found == NULL || found->last == count->ordinal)
 		return;

@@ -31,4 +31,8 @@ struct domain_count {
 bool domain_count(const struct conf *, struct domain_count *domains,
     size_t count, char *why, size_t size);
 
+/* Of those that it has sorted; NULL: none of them. */
+struct domain_count *domain_count_find(
+    struct domain_count *domains, size_t count, const char *name);
+
 #endif
