@@ -98,7 +98,6 @@ UNIT_test_link    := $(addprefix odmrd/net/,link.c link_flow.c intake.c loop.c \
 UNIT_test_handshakes := $(UNIT_test_link)
 UNIT_test_memory_queue := odmrd/delivery/memory_queue.c odmrd/net/loop.c
 UNIT_test_request := etrn-trigger/request.c
-UNIT_test_peer    := etrn-trigger/remote/peer.c lib/smtp/wire.c
 
 unit: $(UNIT)
 # A unit test links the library and, through UNIT_<test>, the objects of the

@@ -25,7 +25,7 @@
 
 /* What waits for a node. */
 struct backlog {
-	struct waiting *domains; /* that Postfix delivers by itself */
+	struct domain_count *domains; /* that Postfix delivers by itself */
 	size_t count;
 	bool known;      /* the queue told their numbers; else they are the
 			    tags' */
@@ -44,7 +44,7 @@ unable(const struct node *node, int code)
 static void
 list_domains(struct backlog *backlog, const struct node *node)
 {
-	struct waiting *waiting = backlog->domains;
+	struct domain_count *waiting = backlog->domains;
 
 	for (size_t i = 0; i < node->count; i++) {
 		if (node->domains[i].mode != MODE_BACKUP)
@@ -96,12 +96,7 @@ start(const struct trigger *trigger, const struct backlog *backlog,
 		if (backlog->domains[i].messages > 0 &&
 		    !backlog->domains[i].started)
 			code = EX_TEMPFAIL;
-	for (size_t i = 0; i < node->count; i++)
-		if (node->domains[i].mode == MODE_HOLD &&
-		    node->domains[i].held > 0 &&
-		    !release_dial(&trigger->conf, node->domains[i].name))
-			return EX_UNAVAILABLE;
-	return code;
+	return release_dial(&trigger->conf, node) == -1 ? EX_UNAVAILABLE : code;
 }
 
 /* The texts are those of RFC 1985 5.1, as far as they are true. */
@@ -145,7 +140,7 @@ show_domain(const char *name, bool known, int64_t messages, const char *fate)
 static void
 show(const struct backlog *backlog, const struct node *node)
 {
-	const struct waiting *waiting = backlog->domains;
+	const struct domain_count *waiting = backlog->domains;
 
 	for (size_t i = 0; i < backlog->count; i++)
 		show_domain(waiting[i].name, backlog->known,

@@ -17,11 +17,11 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/fingerprint.h"
 #include "lib/log.h"
 #include "lib/network.h"
+#include "lib/streams.h"
 #include "lib/tags/node.h"
 #include "release.h"
 #include "request.h"
@@ -32,7 +32,7 @@
 #define UNABLE     "458 4.3.0 Unable to queue messages"
 #define BAD_SYNTAX "501 5.5.4 The node "
 
-enum { ACTION_SIZE = 256, READ_SIZE = 4096 };
+enum { ACTION_SIZE = 256 };
 
 struct policy {
 	const struct trigger *trigger;
@@ -42,7 +42,7 @@ struct policy {
 	char login[REQUEST_LINE_SIZE];
 	struct node node;
 	char action[ACTION_SIZE];
-	struct waiting *due; /* the domains to start */
+	struct domain_count *due; /* the domains to start */
 	size_t due_count;
 };
 
@@ -234,30 +234,11 @@ add_all_due(struct policy *policy)
 	return result;
 }
 
-/* How many; -1: odmrd cannot be asked. */
-static int
-dial(struct policy *policy)
-{
-	const struct node *node = &policy->node;
-	int count = 0;
-
-	for (size_t i = 0; i < node->count; i++) {
-		if (node->domains[i].mode != MODE_HOLD ||
-		    node->domains[i].held == 0)
-			continue;
-		if (!release_dial(
-			&policy->trigger->conf, node->domains[i].name))
-			return -1;
-		count++;
-	}
-	return count;
-}
-
 static void
 find_due(struct policy *policy)
 {
 	const struct node *node = &policy->node;
-	int dialled = dial(policy);
+	int dialled = release_dial(&policy->trigger->conf, node);
 
 	if (dialled < 0) {
 		fail(policy, "nothing is dialled");
@@ -331,37 +312,15 @@ start_due(const struct policy *policy)
 
 /* ---- the connection ---------------------------------------------------- */
 
-static bool
-write_all(const char *bytes, size_t len)
-{
-	ssize_t n;
-
-	while (len > 0) {
-		n = write(STDOUT_FILENO, bytes, len);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
-			log_error(NULL, "the answer cannot be written: %s",
-			    strerror(errno));
-			return false;
-		}
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 /* An allowed client may be gone before it is answered. It has asked. */
 static bool
 answer(struct policy *policy)
 {
-	char text[ACTION_SIZE + sizeof("action=\n\n")];
 	bool ok;
-	int n;
 
 	decide(policy);
-	n = snprintf(text, sizeof(text), "action=%s\n\n", policy->action);
-	ok = write_all(text, (size_t)n);
+	printf("action=%s\n\n", policy->action);
+	ok = streams_flush();
 	if (strcmp(policy->action, OK) == 0)
 		start_due(policy);
 	free(policy->due);
@@ -373,28 +332,18 @@ answer(struct policy *policy)
 	return ok;
 }
 
-static bool
-take_bytes(struct policy *policy, const char *bytes, ssize_t len)
-{
-	for (ssize_t i = 0; i < len; i++)
-		if (request_read(&policy->request, bytes[i]) && !answer(policy))
-			return false;
-	return true;
-}
-
 static int
 serve(struct policy *policy)
 {
-	char bytes[READ_SIZE];
-	ssize_t n;
+	int byte;
 
-	while ((n = read(STDIN_FILENO, bytes, sizeof(bytes))) != 0) {
-		if (n == -1 && errno != EINTR) {
-			log_error(NULL, "standard input: %s", strerror(errno));
+	while ((byte = getchar()) != EOF)
+		if (request_read(&policy->request, (char)byte) &&
+		    !answer(policy))
 			return EX_IOERR;
-		}
-		if (!take_bytes(policy, bytes, n))
-			return EX_IOERR;
+	if (ferror(stdin)) {
+		log_error(NULL, "standard input: %s", strerror(errno));
+		return EX_IOERR;
 	}
 	if (!policy->request.begun)
 		return EX_OK;

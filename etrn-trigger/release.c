@@ -4,88 +4,24 @@
 #include <string.h>
 
 #include "lib/daemon.h"
-#include "lib/postfix/listing.h"
 #include "lib/log.h"
 #include "lib/postfix/postqueue.h"
 #include "release.h"
 
 enum { WHY_SIZE = 512 };
 
-/* ---- counting ---------------------------------------------------------- */
-
-struct count {
-	struct waiting *domains;
-	size_t count;
-	struct listing listing;
-	int64_t ordinal; /* of the message that is read, from 1 */
-	int64_t last;    /* the last one that counted, for any domain */
-};
-
-static int
-compare(const void *a, const void *b)
-{
-	return strcmp(((const struct waiting *)a)->name,
-	    ((const struct waiting *)b)->name);
-}
-
-static int
-compare_name(const void *name, const void *element)
-{
-	return strcmp(name, ((const struct waiting *)element)->name);
-}
-
-static void
-count_recipient(struct count *count, const char *domain)
-{
-	struct waiting *found = bsearch(domain, count->domains, count->count,
-	    sizeof(count->domains[0]), compare_name);
-
-	if (found == NULL || found->last == count->ordinal)
-		return;
-	found->last = count->ordinal;
-	found->messages++;
-	found->only += count->last != count->ordinal;
-	count->last = count->ordinal;
-}
-
-static bool
-on_message(void *arg, const struct queued *message)
-{
-	struct count *count = arg;
-
-	for (size_t i = 0; i < message->recipients.count; i++)
-		count_recipient(count, message->recipients.all[i].domain);
-	count->ordinal++;
-	return true;
-}
-
-static bool
-read_listing(void *arg, const char *bytes, size_t len)
-{
-	return listing_read(&((struct count *)arg)->listing, bytes, len);
-}
-
 bool
-release_count(const struct conf *conf, struct waiting *domains, size_t count)
+release_count(
+    const struct conf *conf, struct domain_count *domains, size_t count)
 {
-	struct count state = { .domains = domains,
-		.count = count,
-		.listing = { .message = on_message, .arg = &state },
-		.ordinal = 1 };
-	const struct listing *listing = &state.listing;
 	char why[WHY_SIZE] = "";
-	bool ok;
 
-	qsort(domains, count, sizeof(domains[0]), compare);
-	for (size_t i = 0; i < count; i++)
-		domains[i].messages = domains[i].only = domains[i].last = 0;
-	ok = postqueue_list(conf, read_listing, &state, why, sizeof(why)) &&
-	    listing_end(&state.listing);
-	if (!ok && !program_abandoned())
-		log_error(NULL, "postqueue -j: the queue cannot be read: %s",
-		    listing->fault[0] != '\0' ? listing->fault : why);
-	listing_clear(&state.listing);
-	return ok;
+	if (domain_count(conf, domains, count, why, sizeof(why)))
+		return true;
+	if (!program_abandoned())
+		log_error(
+		    NULL, "postqueue -j: the queue cannot be read: %s", why);
+	return false;
 }
 
 /* ---- releasing --------------------------------------------------------- */
@@ -103,7 +39,7 @@ release_domain(const struct conf *conf, const char *domain)
 }
 
 void
-release_all(const struct conf *conf, struct waiting *domains, size_t count)
+release_all(const struct conf *conf, struct domain_count *domains, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		domains[i].started = domains[i].messages > 0 &&
@@ -112,8 +48,8 @@ release_all(const struct conf *conf, struct waiting *domains, size_t count)
 
 /* ---- dialling ---------------------------------------------------------- */
 
-bool
-release_dial(const struct conf *conf, const char *domain)
+static bool
+dial(const struct conf *conf, const char *domain)
 {
 	char command[sizeof("dial ") + DOMAIN_SIZE], fault[DAEMON_FAULT_SIZE];
 
@@ -123,4 +59,20 @@ release_dial(const struct conf *conf, const char *domain)
 	log_error(NULL, "%s: odmrd cannot be told: %s: %s", domain,
 	    conf->control_socket, fault);
 	return false;
+}
+
+int
+release_dial(const struct conf *conf, const struct node *node)
+{
+	const struct node_domain *domain = node->domains;
+	int count = 0;
+
+	for (size_t i = 0; i < node->count; i++, domain++) {
+		if (domain->mode != MODE_HOLD || domain->held == 0)
+			continue;
+		if (!dial(conf, domain->name))
+			return -1;
+		count++;
+	}
+	return count;
 }

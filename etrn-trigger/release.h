@@ -9,39 +9,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "lib/conf.h"
-#include "lib/domain.h"
+#include "lib/postfix/domain_count.h"
+#include "lib/tags/node.h"
 
-struct waiting {
-	char name[DOMAIN_SIZE];
-	int64_t messages; /* in the queue, with a recipient in the domain */
-	/* Of these, the messages that no other of the domains has counted
-	 * already: the sum of this is the number of messages. */
-	int64_t only;
-	int64_t last; /* release.c's: the last message that counted */
-	bool started; /* release_all's */
-};
-
-/*
- * Counts the messages of `count` domains, which it sorts by their names, from
- * one listing of the queue (postqueue -j). False: the queue could not be read
- * to its end, which is logged; the numbers are then of no use.
- */
+/* domain_count(), which logs what goes wrong. */
 bool release_count(
-    const struct conf *conf, struct waiting *domains, size_t count);
+    const struct conf *conf, struct domain_count *domains, size_t count);
 
 /* Has Postfix try the domain's messages now (postqueue -s), and waits until it
  * has taken the order. False: it did not, which is logged. */
 bool release_domain(const struct conf *conf, const char *domain);
-/* The same for each domain of which some messages wait; sets `started`. Where
- * it fails, it is tried once more after a second. */
+/* The same for each domain of which some messages wait; sets `started`. */
 void release_all(
-    const struct conf *conf, struct waiting *domains, size_t count);
+    const struct conf *conf, struct domain_count *domains, size_t count);
 
-/* Has odmrd dial the server of a domain on hold, and does not wait for that.
- * False: odmrd is away, or cannot, which is logged. */
-bool release_dial(const struct conf *conf, const char *domain);
+/* Has odmrd dial the servers of those of the node's domains that are on hold
+ * and have mail, and does not wait for that. How many; -1: odmrd is away, or
+ * cannot, which is logged. */
+int release_dial(const struct conf *conf, const struct node *node);
 
 #endif

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "connect.h"
 #include "daemon.h"
 #include "process.h"
-#include "reaching.h"
 
 enum { SECONDS = 30, COMMAND_SIZE = 300 };
 
@@ -71,7 +71,7 @@ daemon_ask(const struct conf *conf, const char *command, daemon_line *visit,
 	int fd;
 
 	snprintf(name, sizeof(name), "unix:%s", conf->control_socket);
-	fd = reaching_socket(name, SECONDS, fault);
+	fd = connect_socket(name, SECONDS, fault);
 	if (fd < 0)
 		return process_of_file_runs(conf->pid_file, "odmrd")
 		    ? DAEMON_SILENT

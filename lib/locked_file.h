@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* Files that tell whether another process runs. */
 #ifndef LOCKED_FILE_H
 #define LOCKED_FILE_H
 

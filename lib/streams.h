@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* The standard streams, at the begin of a program and at its end. */
 #ifndef STREAMS_H
 #define STREAMS_H
 

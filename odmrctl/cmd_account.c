@@ -10,9 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "recheck.h"
 #include "odmrctl.h"
-#include "password.h"
 #include "lib/secret.h"
 
 enum { LOGIN_MAX = 64 };
@@ -38,12 +36,6 @@ take_login(const char *login)
 	return EX_OK;
 }
 
-static int
-no_such_account(const char *login)
-{
-	return complain(EX_NOUSER, "no such account: %s", login);
-}
-
 int
 account_code(struct context *ctx, const char *login, enum store_result result)
 {
@@ -51,13 +43,22 @@ account_code(struct context *ctx, const char *login, enum store_result result)
 	case STORE_OK:
 		return EX_OK;
 	case STORE_NONE:
-		return no_such_account(login);
+		return complain(EX_NOUSER, "no such account: %s", login);
 	case STORE_EXISTS:
 		return complain(
 		    EX_DATAERR, "account exists already: %s", login);
 	default:
 		return complain_store(ctx);
 	}
+}
+
+/* The same for a change that may take something from customers. */
+static int
+recheck_code(struct context *ctx, const char *login, enum store_result result)
+{
+	int code = account_code(ctx, login, result);
+
+	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 static void
@@ -165,9 +166,8 @@ cmd_account_set(struct context *ctx, const struct arguments *args)
 	code = take_linger(args->linger, &linger);
 	if (code != EX_OK)
 		return code;
-	code = account_code(
+	return recheck_code(
 	    ctx, login, store_account_linger(ctx->store, login, linger));
-	return code == EX_OK ? daemon_recheck(ctx) : code;
 }
 
 /* Says what became of CRAM-MD5: a forgotten option would lock fetchmail
@@ -199,10 +199,9 @@ int
 cmd_account_disable(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
-	int code = account_code(
-	    ctx, login, store_account_disable(ctx->store, login, true));
 
-	return code == EX_OK ? daemon_recheck(ctx) : code;
+	return recheck_code(
+	    ctx, login, store_account_disable(ctx->store, login, true));
 }
 
 int
@@ -218,10 +217,9 @@ int
 cmd_account_remove(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->operands[0];
-	int code =
-	    account_code(ctx, login, store_account_remove(ctx->store, login));
 
-	return code == EX_OK ? daemon_recheck(ctx) : code;
+	return recheck_code(
+	    ctx, login, store_account_remove(ctx->store, login));
 }
 
 /* Is every domain one of ours? Complains about the first that is not. */
@@ -244,24 +242,19 @@ change_grant(struct context *ctx, const char *login, int64_t id,
     const char *typed, bool grant)
 {
 	char name[DOMAIN_SIZE];
+	enum store_result result;
 	int code = take_domain(typed, name);
 
 	if (code != EX_OK)
 		return code;
-	switch (grant ? store_grant(ctx->store, id, name)
-		      : store_revoke(ctx->store, id, name)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(ctx->out, "%s has %s already\n", login, name);
-		return EX_OK;
-	case STORE_NONE:
-		return grant
-		    ? no_such_account(login)
-		    : complain(EX_DATAERR, "%s does not have %s", login, name);
-	default:
-		return complain_store(ctx);
-	}
+	result = grant ? store_grant(ctx->store, id, name)
+		       : store_revoke(ctx->store, id, name);
+	if (result == STORE_NONE && !grant)
+		return complain(EX_DATAERR, "%s does not have %s", login, name);
+	if (result != STORE_EXISTS)
+		return account_code(ctx, login, result);
+	fprintf(ctx->out, "%s has %s already\n", login, name);
+	return EX_OK;
 }
 
 /* All the domains or none. */

@@ -76,30 +76,19 @@ json_row(const struct account *account, void *arg)
 	json_put(listing->json, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *of, struct json *json)
-{
-	struct listing listing = { .store = store, .json = json };
-
-	(void)of;
-	if (store_account_each(store, json_row, &listing) != STORE_OK)
-		return STORE_FAILED;
-	return listing.result;
-}
-
 int
 cmd_account_list(struct context *ctx, const struct arguments *args)
 {
-	struct listing listing = { .store = ctx->store, .out = ctx->out };
+	struct json json;
+	struct listing listing = { ctx->store, ctx->out, &json, STORE_OK };
+	void *rows = list_begin(ctx, args, &json, "accounts",
+	    "%-*s %-8s %-8s %10s %8s\n", LOGIN_WIDTH, "LOGIN", "STATE",
+	    "CRAM-MD5", "LINGER", "DOMAINS");
 
-	if (args->json)
-		return list_json(ctx, "accounts", json_rows, NULL);
-	fprintf(ctx->out, "%-*s %-8s %-8s %10s %8s\n", LOGIN_WIDTH, "LOGIN",
-	    "STATE", "CRAM-MD5", "LINGER", "DOMAINS");
-	if (store_account_each(ctx->store, print_row, &listing) != STORE_OK ||
-	    listing.result != STORE_OK)
+	if (store_account_each(ctx->store, args->json ? json_row : print_row,
+		&listing) != STORE_OK)
 		return complain_store(ctx);
-	return EX_OK;
+	return list_end(ctx, rows, listing.result);
 }
 
 static void

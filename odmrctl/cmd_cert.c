@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "recheck.h"
 #include "lib/fingerprint.h"
 #include "list.h"
 #include "odmrctl.h"
@@ -55,45 +54,39 @@ int
 cmd_cert_add(struct context *ctx, const struct arguments *args)
 {
 	char fingerprint[FINGERPRINT_SIZE];
+	enum store_result result;
 	int64_t id = 0;
 	int code = take_operands(ctx, args, &id, fingerprint);
 
 	if (code != EX_OK)
 		return code;
-	switch (store_cert_add(ctx->store, id, fingerprint)) {
-	case STORE_OK:
+	result = store_cert_add(ctx->store, id, fingerprint);
+	if (result == STORE_OK)
 		fprintf(ctx->out, "%s: certificate %s\n", args->operands[0],
 		    fingerprint);
-		return EX_OK;
-	case STORE_EXISTS:
-		store_cert_login(
-		    ctx->store, fingerprint, complain_taken, fingerprint);
-		return EX_DATAERR;
-	case STORE_NONE:
-		return account_code(ctx, args->operands[0], STORE_NONE);
-	default:
-		return complain_store(ctx);
-	}
+	if (result != STORE_EXISTS)
+		return account_code(ctx, args->operands[0], result);
+	store_cert_login(ctx->store, fingerprint, complain_taken, fingerprint);
+	return EX_DATAERR;
 }
 
 int
 cmd_cert_remove(struct context *ctx, const struct arguments *args)
 {
 	char fingerprint[FINGERPRINT_SIZE];
+	enum store_result result;
 	int64_t id = 0;
 	int code = take_operands(ctx, args, &id, fingerprint);
 
 	if (code != EX_OK)
 		return code;
-	switch (store_cert_remove(ctx->store, id, fingerprint)) {
-	case STORE_OK:
+	result = store_cert_remove(ctx->store, id, fingerprint);
+	if (result == STORE_OK)
 		return daemon_recheck(ctx);
-	case STORE_NONE:
-		return complain(EX_DATAERR, "%s does not have certificate %s",
-		    args->operands[0], fingerprint);
-	default:
+	if (result != STORE_NONE)
 		return complain_store(ctx);
-	}
+	return complain(EX_DATAERR, "%s does not have certificate %s",
+	    args->operands[0], fingerprint);
 }
 
 static void
@@ -118,31 +111,20 @@ json_row(const struct cert *cert, void *arg)
 	json_put(arg, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *login, struct json *json)
-{
-	return store_cert_each(store, login, json_row, json);
-}
-
-static int
-list_table(struct context *ctx, const char *login)
-{
-	fprintf(ctx->out, "%-*s %s\n    %s\n", LOGIN_WIDTH, "LOGIN",
-	    "REGISTERED", "FINGERPRINT (SHA-256)");
-	if (store_cert_each(ctx->store, login, print_row, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
 int
 cmd_cert_list(struct context *ctx, const struct arguments *args)
 {
 	const char *login = args->count > 0 ? args->operands[0] : NULL;
+	struct json json;
+	void *rows;
 	int64_t id;
 	int code = login != NULL ? take_account(ctx, login, &id) : EX_OK;
 
 	if (code != EX_OK)
 		return code;
-	return args->json ? list_json(ctx, "certificates", json_rows, login)
-			  : list_table(ctx, login);
+	rows = list_begin(ctx, args, &json, "certificates", "%-*s %s\n    %s\n",
+	    LOGIN_WIDTH, "LOGIN", "REGISTERED", "FINGERPRINT (SHA-256)");
+	return list_end(ctx, rows,
+	    store_cert_each(
+		ctx->store, login, args->json ? json_row : print_row, rows));
 }

@@ -7,15 +7,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "recheck.h"
-#include "list.h"
 #include "lib/endpoint.h"
 #include "odmrctl.h"
-#include "lib/spelling.h"
-#include "table.h"
-#include "workarounds.h"
-
-enum { NAME_WIDTH = 36 };
 
 struct settings {
 	enum domain_mode mode;
@@ -39,10 +32,19 @@ take_domain(const char *typed, char out[DOMAIN_SIZE])
 	    EX_DATAERR, "\"%s\" is no domain name: it %s", typed, why);
 }
 
-static int
-no_such_domain(const char *name)
+int
+domain_code(struct context *ctx, const char *name, enum store_result result)
 {
-	return complain(EX_NOHOST, "no such domain: %s", name);
+	switch (result) {
+	case STORE_OK:
+		return EX_OK;
+	case STORE_NONE:
+		return complain(EX_NOHOST, "no such domain: %s", name);
+	case STORE_EXISTS:
+		return complain(EX_DATAERR, "domain exists already: %s", name);
+	default:
+		return complain_store(ctx);
+	}
 }
 
 int
@@ -50,16 +52,10 @@ take_known_domain(struct context *ctx, const char *typed, char out[DOMAIN_SIZE])
 {
 	int code = take_domain(typed, out);
 
-	if (code != EX_OK)
-		return code;
-	switch (store_domain_get(ctx->store, out, NULL, NULL)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_NONE:
-		return no_such_domain(out);
-	default:
-		return complain_store(ctx);
-	}
+	if (code == EX_OK)
+		code = domain_code(
+		    ctx, out, store_domain_get(ctx->store, out, NULL, NULL));
+	return code;
 }
 
 int
@@ -118,7 +114,7 @@ nexthop_or_null(const struct settings *settings)
 	return settings->nexthop[0] != '\0' ? settings->nexthop : NULL;
 }
 
-static struct spelling
+struct spelling
 spelling_of(const char *name)
 {
 	struct spelling spelling;
@@ -162,17 +158,11 @@ cmd_domain_add(struct context *ctx, const struct arguments *args)
 
 	if (code == EX_OK)
 		code = take_settings(args, &settings);
-	if (code != EX_OK)
-		return code;
-	switch (store_domain_add(
-	    ctx->store, name, settings.mode, nexthop_or_null(&settings))) {
-	case STORE_OK:
-		return tell_postfix(ctx, name);
-	case STORE_EXISTS:
-		return complain(EX_DATAERR, "domain exists already: %s", name);
-	default:
-		return complain_store(ctx);
-	}
+	if (code == EX_OK)
+		code = domain_code(ctx, name,
+		    store_domain_add(ctx->store, name, settings.mode,
+			nexthop_or_null(&settings)));
+	return code == EX_OK ? tell_postfix(ctx, name) : code;
 }
 
 static void
@@ -206,154 +196,11 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 		result = store_domain_set(ctx->store, name, settings.mode,
 		    nexthop_or_null(&settings));
 	}
-	if (result == STORE_NONE)
-		return no_such_domain(name);
-	if (result != STORE_OK)
-		return complain_store(ctx);
-	code = table_update(ctx, name);
-	return first_fault(code, daemon_recheck(ctx));
-}
-
-static void
-print_row(const struct domain *domain, void *arg)
-{
-	FILE *out = arg;
-
-	table_name(out, domain->name, NAME_WIDTH);
-	fprintf(out, " %-6s  %s\n", domain_mode_name(domain->mode),
-	    domain->nexthop != NULL ? domain->nexthop : "-");
-}
-
-static json_t *
-object_of(const struct domain *domain)
-{
-	struct spelling spelling = spelling_of(domain->name);
-	json_t *object = json_object();
-
-	json_set_text(object, "domain", domain->name);
-	json_set_text(object, "unicode", spelling.unicode);
-	spelling_free(&spelling);
-	json_set_text(object, "mode", domain_mode_name(domain->mode));
-	json_set_text(object, "nexthop", domain->nexthop);
-	json_set_text(object, "socket", domain->socket);
-	json_set_time(object, "created", domain->created);
-	return object;
-}
-
-static void
-json_row(const struct domain *domain, void *arg)
-{
-	json_put(arg, NULL, object_of(domain));
-}
-
-static enum store_result
-json_rows(struct store *store, const char *of, struct json *json)
-{
-	(void)of;
-	return store_domain_each(store, json_row, json);
-}
-
-int
-cmd_domain_list(struct context *ctx, const struct arguments *args)
-{
-	if (args->json)
-		return list_json(ctx, "domains", json_rows, NULL);
-	fprintf(ctx->out, "%-*s %-6s  %s\n", NAME_WIDTH, "DOMAIN", "MODE",
-	    "NEXT HOP");
-	if (store_domain_each(ctx->store, print_row, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
-static void
-print_domain(const struct domain *domain, void *arg)
-{
-	struct spelling spelling = spelling_of(domain->name);
-	char created[TABLE_TIME_SIZE];
-	FILE *out = arg;
-
-	fprintf(out, "domain    %s\n", domain->name);
-	if (spelling.unicode != NULL)
-		fprintf(out, "unicode   %s\n", spelling.unicode);
-	spelling_free(&spelling);
-	fprintf(out, "mode      %s\n", domain_mode_name(domain->mode));
-	if (domain->mode != MODE_ODMR)
-		fprintf(out, "next hop  %s\n",
-		    domain->nexthop != NULL ? domain->nexthop : "by MX");
-	else
-		fprintf(out, "socket    %s\n", domain->socket);
-	fprintf(out, "created   %s\n", table_time(domain->created, created));
-}
-
-static void
-print_holder(const char *login, void *arg)
-{
-	fprintf(arg, "account   %s\n", login);
-}
-
-static int
-show_table(struct context *ctx, const char *name, int64_t held)
-{
-	if (store_domain_get(ctx->store, name, print_domain, ctx->out) !=
-	    STORE_OK)
-		return complain_store(ctx);
-	fprintf(ctx->out, "held      %" PRId64 "\n", held);
-	if (store_grantees(ctx->store, name, print_holder, ctx->out) !=
-		STORE_OK ||
-	    workarounds_print(ctx->store, 0, name, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
-static void
-keep(const struct domain *domain, void *arg)
-{
-	*(json_t **)arg = object_of(domain);
-}
-
-static void
-json_holder(const char *login, void *arg)
-{
-	json_add(arg, json_text(login));
-}
-
-static int
-show_json(struct context *ctx, const char *name, int64_t held)
-{
-	json_t *shown = NULL, *accounts = json_array(),
-	       *workarounds = json_array();
-	struct json json = { .out = ctx->out };
-
-	if (store_domain_get(ctx->store, name, keep, &shown) != STORE_OK ||
-	    store_grantees(ctx->store, name, json_holder, accounts) !=
-		STORE_OK ||
-	    workarounds_json(ctx->store, 0, name, workarounds) != STORE_OK) {
-		json_decref(shown);
-		json_decref(accounts);
-		json_decref(workarounds);
-		return complain_store(ctx);
-	}
-	json_set_int(shown, "held", held);
-	json_set(shown, "accounts", accounts);
-	json_set(shown, "workarounds", workarounds);
-	json_put(&json, NULL, shown);
-	putc('\n', ctx->out);
-	return EX_OK;
-}
-
-int
-cmd_domain_show(struct context *ctx, const struct arguments *args)
-{
-	char name[DOMAIN_SIZE];
-	int64_t held = 0;
-	int code = take_known_domain(ctx, args->operands[0], name);
-
+	code = domain_code(ctx, name, result);
 	if (code != EX_OK)
 		return code;
-	if (store_tag_count(ctx->store, name, NULL, &held) != STORE_OK)
-		return complain_store(ctx);
-	return args->json ? show_json(ctx, name, held)
-			  : show_table(ctx, name, held);
+	code = table_update(ctx, name);
+	return first_fault(code, daemon_recheck(ctx));
 }
 
 static void
@@ -390,14 +237,9 @@ cmd_domain_remove(struct context *ctx, const struct arguments *args)
 		return code;
 	if (look_ahead(ctx, &removal) != STORE_OK)
 		return complain_store(ctx);
-	switch (store_domain_remove(ctx->store, name)) {
-	case STORE_OK:
-		break;
-	case STORE_NONE:
-		return no_such_domain(name);
-	default:
-		return complain_store(ctx);
-	}
+	code = domain_code(ctx, name, store_domain_remove(ctx->store, name));
+	if (code != EX_OK)
+		return code;
 	if (removal.held > 0)
 		fprintf(ctx->out,
 		    "held messages of %s stay in the Postfix queue: %" PRId64

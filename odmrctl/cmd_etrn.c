@@ -62,24 +62,18 @@ int
 cmd_etrn_allow(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	enum store_result result;
 	int code = take_domain(args->operands[0], name);
 
 	if (code == EX_OK)
 		code = take_who(args->operands[1], who);
 	if (code != EX_OK)
 		return code;
-	switch (store_etrn_allow(ctx->store, name, who)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(
-		    ctx->out, "%s may send ETRN for %s already\n", who, name);
-		return EX_OK;
-	case STORE_NONE:
-		return complain(EX_NOHOST, "no such domain: %s", name);
-	default:
-		return complain_store(ctx);
-	}
+	result = store_etrn_allow(ctx->store, name, who);
+	if (result != STORE_EXISTS)
+		return domain_code(ctx, name, result);
+	fprintf(ctx->out, "%s may send ETRN for %s already\n", who, name);
+	return EX_OK;
 }
 
 /* To deny what was not allowed would leave someone believing that a door is
@@ -88,21 +82,18 @@ int
 cmd_etrn_deny(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE], who[WHO_SIZE];
+	enum store_result result;
 	int code = take_known_domain(ctx, args->operands[0], name);
 
 	if (code == EX_OK)
 		code = take_who(args->operands[1], who);
 	if (code != EX_OK)
 		return code;
-	switch (store_etrn_deny(ctx->store, name, who)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_NONE:
+	result = store_etrn_deny(ctx->store, name, who);
+	if (result == STORE_NONE)
 		return complain(
 		    EX_DATAERR, "%s has no permission for %s", who, name);
-	default:
-		return complain_store(ctx);
-	}
+	return domain_code(ctx, name, result);
 }
 
 static void
@@ -124,31 +115,20 @@ json_row(const struct etrn_permission *permission, void *arg)
 	json_put(arg, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *domain, struct json *json)
-{
-	return store_etrn_each(store, domain, json_row, json);
-}
-
-static int
-list_table(struct context *ctx, const char *domain)
-{
-	fprintf(ctx->out, "%-*s %s\n", NAME_WIDTH, "DOMAIN", "MAY SEND ETRN");
-	if (store_etrn_each(ctx->store, domain, print_row, ctx->out) !=
-	    STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
 int
 cmd_etrn_list(struct context *ctx, const struct arguments *args)
 {
 	char name[DOMAIN_SIZE];
 	const char *domain;
+	struct json json;
+	void *rows;
 	int code = take_domain_or_all(ctx, args, name, &domain);
 
 	if (code != EX_OK)
 		return code;
-	return args->json ? list_json(ctx, "etrn", json_rows, domain)
-			  : list_table(ctx, domain);
+	rows = list_begin(ctx, args, &json, "etrn", "%-*s %s\n", NAME_WIDTH,
+	    "DOMAIN", "MAY SEND ETRN");
+	return list_end(ctx, rows,
+	    store_etrn_each(
+		ctx->store, domain, args->json ? json_row : print_row, rows));
 }

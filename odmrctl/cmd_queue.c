@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "json.h"
+#include "list.h"
 #include "message.h"
 #include "odmrctl.h"
 #include "table.h"
@@ -111,40 +111,23 @@ print_tag(const struct tag *tag, void *arg)
 	print_answer(out, tag);
 }
 
-static int
-queue_table(struct context *ctx, const struct selection *selection)
-{
-	fprintf(ctx->out, "%-*s %7s %5s %8s  %s\n", ID_WIDTH, "QUEUE ID", "AGE",
-	    "SIZE", "ATTEMPTS", "SENDER, RECIPIENTS");
-	if (visit(ctx->store, selection, print_tag, ctx->out) != STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
-static int
-queue_json(struct context *ctx, const struct selection *selection)
-{
-	struct json json;
-
-	json_begin(&json, ctx->out);
-	json_list(&json, "messages");
-	if (visit(ctx->store, selection, message_json, &json) != STORE_OK)
-		return complain_store(ctx);
-	json_end(&json);
-	return EX_OK;
-}
-
 int
 cmd_queue(struct context *ctx, const struct arguments *args)
 {
 	struct selection selection;
 	char name[DOMAIN_SIZE];
+	struct json json;
+	void *rows;
 	int code = take_state(args->state, &selection.state);
 
 	if (code == EX_OK)
 		code = take_domain_or_all(ctx, args, name, &selection.domain);
 	if (code != EX_OK)
 		return code;
-	return args->json ? queue_json(ctx, &selection)
-			  : queue_table(ctx, &selection);
+	rows = list_begin(ctx, args, &json, "messages",
+	    "%-*s %7s %5s %8s  %s\n", ID_WIDTH, "QUEUE ID", "AGE", "SIZE",
+	    "ATTEMPTS", "SENDER, RECIPIENTS");
+	return list_end(ctx, rows,
+	    visit(ctx->store, &selection, args->json ? message_json : print_tag,
+		rows));
 }

@@ -52,17 +52,13 @@ check_hidden(struct context *ctx, const char *name)
 static int
 add_domain(struct context *ctx, const char *name, const char *domain)
 {
-	switch (store_queue_name_add(ctx->store, name, domain)) {
-	case STORE_OK:
-		return EX_OK;
-	case STORE_EXISTS:
-		fprintf(ctx->out, "%s has %s already\n", name, domain);
-		return EX_OK;
-	case STORE_NONE:
-		return complain(EX_NOHOST, "no such domain: %s", domain);
-	default:
-		return complain_store(ctx);
-	}
+	enum store_result result =
+	    store_queue_name_add(ctx->store, name, domain);
+
+	if (result != STORE_EXISTS)
+		return domain_code(ctx, domain, result);
+	fprintf(ctx->out, "%s has %s already\n", name, domain);
+	return EX_OK;
 }
 
 typedef int domain_change(
@@ -184,26 +180,12 @@ json_row(const struct queue_name *queue, void *arg)
 	json_put(arg, NULL, row);
 }
 
-static enum store_result
-json_rows(struct store *store, const char *name, struct json *json)
-{
-	return store_queue_name_each(store, name, json_row, json);
-}
-
-static int
-list_table(struct context *ctx, const char *name)
-{
-	fprintf(ctx->out, "%-*s %s\n", NAME_WIDTH, "QUEUE NAME", "DOMAIN");
-	if (store_queue_name_each(ctx->store, name, print_row, ctx->out) !=
-	    STORE_OK)
-		return complain_store(ctx);
-	return EX_OK;
-}
-
 int
 cmd_queue_name_list(struct context *ctx, const struct arguments *args)
 {
 	char canonical[DOMAIN_SIZE], *name = NULL;
+	struct json json;
+	void *rows;
 	int code;
 
 	if (args->count > 0) {
@@ -214,6 +196,9 @@ cmd_queue_name_list(struct context *ctx, const struct arguments *args)
 			return code;
 		name = canonical;
 	}
-	return args->json ? list_json(ctx, "queue_names", json_rows, name)
-			  : list_table(ctx, name);
+	rows = list_begin(ctx, args, &json, "queue_names", "%-*s %s\n",
+	    NAME_WIDTH, "QUEUE NAME", "DOMAIN");
+	return list_end(ctx, rows,
+	    store_queue_name_each(
+		ctx->store, name, args->json ? json_row : print_row, rows));
 }

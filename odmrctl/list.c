@@ -1,17 +1,32 @@
 /* SPDX-License-Identifier: ISC */
+#include <stdarg.h>
 #include <sysexits.h>
 
 #include "list.h"
 
-int
-list_json(struct context *ctx, const char *key, list_rows *rows, const char *of)
+void *
+list_begin(struct context *ctx, const struct arguments *args, struct json *json,
+    const char *key, const char *heading, ...)
 {
-	struct json json;
+	va_list ap;
 
-	json_begin(&json, ctx->out);
-	json_list(&json, key);
-	if (rows(ctx->store, of, &json) != STORE_OK)
+	if (!args->json) {
+		va_start(ap, heading);
+		vfprintf(ctx->out, heading, ap);
+		va_end(ap);
+		return ctx->out;
+	}
+	json_begin(json, ctx->out);
+	json_list(json, key);
+	return json;
+}
+
+int
+list_end(struct context *ctx, void *rows, enum store_result result)
+{
+	if (result != STORE_OK)
 		return complain_store(ctx);
-	json_end(&json);
+	if (rows != ctx->out)
+		json_end(rows);
 	return EX_OK;
 }

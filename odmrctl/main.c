@@ -14,7 +14,6 @@
 #include <sysexits.h>
 
 #include "odmrctl.h"
-#include "output.h"
 #include "rights.h"
 #include "lib/streams.h"
 
@@ -152,6 +151,14 @@ static const struct command commands[] = {
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
+void *
+must(void *memory)
+{
+	if (memory == NULL)
+		err(EX_OSERR, "out of memory");
+	return memory;
+}
+
 /* One line, and nothing that a terminal obeys: it may have the words of those
  * who wrote the operands, or the mail. */
 int
@@ -159,13 +166,11 @@ complain(int code, const char *fmt, ...)
 {
 	char *text;
 	va_list ap;
-	int len;
 
 	va_start(ap, fmt);
-	len = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (len == -1)
+	if (vasprintf(&text, fmt, ap) == -1)
 		err(EX_OSERR, "out of memory");
+	va_end(ap);
 	for (char *c = text; *c != '\0'; c++)
 		if (iscntrl((unsigned char)*c))
 			*c = '?';
@@ -340,10 +345,8 @@ run(struct context *ctx, const struct command *command,
 {
 	int code, written;
 
-	ctx->store = store_new(&ctx->conf, BUSY_MS);
-	ctx->out = open_memstream(&ctx->text, &ctx->len);
-	if (ctx->store == NULL || ctx->out == NULL)
-		err(EX_OSERR, "out of memory");
+	ctx->store = must(store_new(&ctx->conf, BUSY_MS));
+	ctx->out = must(open_memstream(&ctx->text, &ctx->len));
 	code = give_up_root(ctx, command, args);
 	if (code == EX_OK)
 		code = command->run(ctx, args);

@@ -14,6 +14,7 @@
 
 #include "lib/conf.h"
 #include "lib/domain.h"
+#include "lib/spelling.h"
 #include "lib/store/store.h"
 
 struct context {
@@ -68,6 +69,26 @@ int complain(int code, const char *fmt, ...)
 /* The same for STORE_FAILED: "try again later". */
 int complain_store(const struct context *);
 
+/* Something was taken away, and the database knows: ends the sessions that had
+ * it, and says so. EX_OK, also if no odmrd runs; or complains. */
+int daemon_recheck(struct context *);
+
+enum { PASSWORD_MAX = 255, PASSWORD_SIZE = PASSWORD_MAX + 1 };
+
+/* Reads the one line of standard input, or asks on a terminal. EX_OK, or
+ * complains. The caller wipes `out` in either case. */
+int password_read(char out[PASSWORD_SIZE]);
+
+/*
+ * Where a command's output goes when all went well: to standard output where
+ * `path` is NULL. A file is replaced as a whole: who reads it meanwhile gets
+ * the old one, and a failure leaves that. EX_OK, or complains.
+ */
+int output_write(const char *path, const char *text, size_t len);
+
+/* What was allocated: NULL ends the program. */
+void *must(void *memory);
+
 /* After the database has changed, its tables for Postfix: one domain, or the
  * names that only ETRN knows. EX_OK, or complains. */
 int table_update(struct context *, const char *domain);
@@ -78,6 +99,11 @@ int take_domain(const char *typed, char out[DOMAIN_SIZE]);
 /* The same, and the domain must be one of ours. */
 int take_known_domain(
     struct context *, const char *typed, char out[DOMAIN_SIZE]);
+/* How people write the domain; to be freed. */
+struct spelling spelling_of(const char *name);
+/* EX_OK for STORE_OK, else complains: for what the store says to a question for
+ * this domain, or to a change of it. */
+int domain_code(struct context *, const char *name, enum store_result);
 /* EX_OK for STORE_OK, else complains: for what the store says to a question for
  * this account, or to a change of it. */
 int account_code(struct context *, const char *login, enum store_result result);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "odmrctl.h"
-#include "output.h"
 
 static bool
 write_all(int fd, const char *text, size_t len)

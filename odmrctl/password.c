@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "odmrctl.h"
-#include "password.h"
 
 /* Room for one octet too many and a newline. */
 enum { INPUT_SIZE = PASSWORD_MAX + 3 };

@@ -8,33 +8,10 @@
 #include "lib/postfix/program.h"
 #include "queue_file.h"
 
-enum { ARGUMENTS = 6, REASON_SIZE = 256 };
+enum { REASON_SIZE = 256 };
 
-static bool
-keep(void *arg, const char *bytes, size_t len)
-{
-	return fwrite(bytes, 1, len, arg) == len;
-}
-
-/* What it says comes in `*said`, which is owned. */
-static bool
-run(const char *const argv[], char **said, char reason[REASON_SIZE])
-{
-	size_t len = 0;
-	FILE *out = open_memstream(said, &len);
-	struct program program = { .argv = argv, .mixed = true, .take = keep };
-	bool succeeded;
-
-	if (out == NULL)
-		err(EX_OSERR, "out of memory");
-	program.arg = out;
-	succeeded = program_run(&program, reason, REASON_SIZE);
-	if (fclose(out) == EOF)
-		err(EX_OSERR, "out of memory");
-	return succeeded;
-}
-
-/* "NAME -c DIRECTORY OPTION ID", NAME being beside postqueue. */
+/* "NAME -c DIRECTORY OPTION ID", NAME being beside postqueue. What it says
+ * comes in `*said`, which is owned. */
 static bool
 run_tool(struct context *ctx, const char *name, const char *option,
     const char *id, char **said, char reason[REASON_SIZE])
@@ -43,15 +20,17 @@ run_tool(struct context *ctx, const char *name, const char *option,
 	const char *slash = strrchr(postqueue, '/');
 	int dir = slash != NULL ? (int)(slash - postqueue) + 1 : 0;
 	char *path;
-	const char *argv[ARGUMENTS] = { NULL, "-c",
-		ctx->conf.postfix_config_directory, option, id, NULL };
+	const char *argv[] = { NULL, "-c", ctx->conf.postfix_config_directory,
+		option, id, NULL };
+	const struct program tool = { .argv = argv, .mixed = true };
 	bool succeeded;
 
 	if (asprintf(&path, "%.*s%s", dir, postqueue, name) == -1)
 		err(EX_OSERR, "out of memory");
 	argv[0] = path;
-	succeeded = run(argv, said, reason);
+	succeeded = program_output(&tool, said, reason, REASON_SIZE);
 	free(path);
+	must(*said);
 	return succeeded;
 }
 

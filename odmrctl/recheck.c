@@ -3,7 +3,7 @@
 #include <sysexits.h>
 
 #include "lib/daemon.h"
-#include "recheck.h"
+#include "odmrctl.h"
 
 static void
 tell_ended(const char *line, void *arg)

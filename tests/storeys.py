@@ -14,8 +14,7 @@ HOUSE = {
     "odmrd": [["odmrd/net"], ["odmrd/jobs"], ["odmrd/delivery"],
               ["odmrd/client", "odmrd/client/submission"], ["odmrd"]],
     "milter": [["milter"]],
-    "etrn-trigger": [["etrn-trigger"],
-                     ["etrn-trigger/probe", "etrn-trigger/remote"]],
+    "etrn-trigger": [["etrn-trigger"], ["etrn-trigger/probe"]],
     "odmrctl": [["odmrctl"], ["odmrctl/doctor"]],
 }
 # The rows of a room, from the ground: no include goes up here, either. What all

@@ -2,7 +2,7 @@
 /*
  * etrn-trigger --probe [--watch SECONDS]: instant return. Next hops of backup
  * domains with mail waiting are probed, all at the same time, and the mail of
- * those that came back is released at once. See probing.h.
+ * those that came back is released at once. See probe.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,67 +15,67 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "etrn-trigger/lock.h"
+#include "lib/locked_file.h"
 #include "lib/log.h"
 #include "lib/notify.h"
-#include "probing.h"
+#include "probe.h"
 #include "lib/postfix/program.h"
 
 /* Reading the queue takes a tenth of the time at most. */
 enum { LISTING_SHARE = 10 };
 
 /* Threads that a signal leaves behind may use it until the process ends. */
-static struct probing probing;
+static struct probe probing;
 static int home[2];
 static volatile sig_atomic_t stopping;
 
 void
-probing_fault(struct probing *mine, int code, const char *what)
+probe_fault(struct probe *probe, int code, const char *what)
 {
 	log_error(NULL, "probe: %s", what);
-	if (mine->code == EX_OK)
-		mine->code = code;
+	if (probe->code == EX_OK)
+		probe->code = code;
 }
 
-/* ---- errands ------------------------------------------------------------- */
+/* ---- jobs ------------------------------------------------------------- */
 
 static void
-send_errands(void)
+start_jobs(void)
 {
-	struct errand *errand;
+	struct probe_job *job;
 
-	while (probing.threads < PROBERS_MAX &&
-	    (errand = TAILQ_FIRST(&probing.waiting)) != NULL) {
-		errand->home = home[1];
-		if (prober_send(errand)) {
-			TAILQ_REMOVE(&probing.waiting, errand, entry);
-			TAILQ_INSERT_TAIL(&probing.out, errand, entry);
+	while (probing.threads < PROBE_THREADS_MAX &&
+	    (job = TAILQ_FIRST(&probing.waiting)) != NULL) {
+		job->home = home[1];
+		if (probe_start(job)) {
+			TAILQ_REMOVE(&probing.waiting, job, entry);
+			TAILQ_INSERT_TAIL(&probing.out, job, entry);
 			probing.threads++;
 			continue;
 		}
 		/* There may be one when another has ended. */
 		if (probing.threads > 0)
 			return;
-		TAILQ_REMOVE(&probing.waiting, errand, entry);
-		strcpy(errand->route.why, "no thread");
-		outcome_take(&probing, errand);
+		TAILQ_REMOVE(&probing.waiting, job, entry);
+		strcpy(job->route.why, "no thread");
+		probe_result(&probing, job);
 	}
 }
 
 static void
-receive_errand(void)
+end_job(void)
 {
-	struct errand *errand;
+	struct probe_job *job;
 	void *arrived;
 
 	/* Nobody: it was a signal. */
 	if (read(home[0], &arrived, sizeof(arrived)) != sizeof(arrived) ||
 	    arrived == NULL)
 		return;
-	errand = arrived;
-	TAILQ_REMOVE(&probing.out, errand, entry);
+	job = arrived;
+	TAILQ_REMOVE(&probing.out, job, entry);
 	probing.threads--;
-	outcome_take(&probing, errand);
+	probe_result(&probing, job);
 }
 
 /* ---- the loop ------------------------------------------------------------ */
@@ -86,14 +86,14 @@ begin_round(void)
 {
 	int64_t begin = clock_ms(), took, wait = probing.watch * 1000;
 
-	round_begin(&probing);
+	probe_select(&probing);
 	took = clock_ms() - begin;
 	return begin +
 	    (took * LISTING_SHARE > wait ? took * LISTING_SHARE : wait);
 }
 
 static void
-wait_for_errand(int64_t until)
+wait_for_job(int64_t until)
 {
 	struct pollfd pfd = { .fd = home[0], .events = POLLIN };
 	int64_t left = until - clock_ms();
@@ -103,7 +103,7 @@ wait_for_errand(int64_t until)
 	else if (left < 0)
 		left = 0;
 	if (poll(&pfd, 1, (int)left) == 1)
-		receive_errand();
+		end_job();
 }
 
 static void
@@ -117,11 +117,11 @@ run_rounds(void)
 			if (probing.watch == 0)
 				next = INT64_MAX;
 		}
-		send_errands();
+		start_jobs();
 		if (probing.watch == 0 && probing.threads == 0 &&
 		    TAILQ_EMPTY(&probing.waiting))
 			break;
-		wait_for_errand(next);
+		wait_for_job(next);
 	}
 }
 
@@ -154,7 +154,7 @@ watch(void)
 }
 
 static int
-probe(void)
+run(void)
 {
 	int code;
 
@@ -166,15 +166,34 @@ probe(void)
 	return code;
 }
 
+/* Runs at the same time, such as a service's and one of cron(8), would release
+ * the same mail: one does the work. Returns the lock, or -1 and what to exit
+ * with. */
+static int
+take_lock(const struct conf *conf, int *code)
+{
+	char *path;
+	int fd;
+
+	if (asprintf(&path, "%s-probe.lock", conf->database) == -1)
+		fatal(EX_OSERR, "out of memory");
+	fd = locked_file_open(path, 0600);
+	*code = fd != -1 || errno == EWOULDBLOCK ? EX_OK : EX_CANTCREAT;
+	if (*code != EX_OK)
+		log_error(NULL, "%s: %s", path, locked_file_fault());
+	else if (fd == -1)
+		log_info(NULL, "probe: another one is running");
+	free(path);
+	return fd;
+}
+
 int
 trigger_probe(struct trigger *trigger, const struct arguments *args)
 {
 	int code, lock = -1;
 
 	if (!trigger->dry_run) {
-		lock = lock_take(&trigger->conf, "-probe.lock", &code);
-		if (lock == -1 && code == EX_OK)
-			log_info(NULL, "probe: another one is running");
+		lock = take_lock(&trigger->conf, &code);
 		if (lock == -1)
 			return code;
 	}
@@ -185,7 +204,7 @@ trigger_probe(struct trigger *trigger, const struct arguments *args)
 	TAILQ_INIT(&probing.out);
 	if (probing.myhostname == NULL || pipe2(home, O_CLOEXEC) == -1)
 		fatal(EX_OSERR, "%s", strerror(errno));
-	code = probe();
+	code = run();
 	if (lock != -1)
 		close(lock);
 	return code;

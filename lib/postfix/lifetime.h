@@ -21,7 +21,8 @@ struct lifetime {
 bool lifetime_ask(const struct conf *conf, struct lifetime *lifetime,
     char *error, size_t size);
 
-/* Reads a time as in main.cf, where one without unit is in days: "5d". */
-bool lifetime_parse(const char *text, size_t len, int64_t *seconds);
+/* Times of main.cf such as "7d" in seconds; `unit` counts where there is none.
+ * -1: it is no time. */
+int64_t postfix_seconds(const char *value, char unit);
 
 #endif

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,6 @@ log_file_ends_line(int fd, const struct stat *st, int64_t offset)
 
 /* ---- the older ones ------------------------------------------------------ */
 
-struct search {
-	const char *path;
-	const char *name; /* the last part of path */
-	int64_t inode;
-	struct old_logs *found;
-};
-
 static bool
 is_numbered(const char *suffix)
 {
@@ -78,35 +72,27 @@ take(struct old_logs *found, char *path, const struct stat *st)
 	return true;
 }
 
-/* A file that goes away meanwhile was not there. */
+/* Is `name`, of a file beside `path`, that of an older one? One that goes away
+ * meanwhile was not there. */
 static bool
-consider(struct search *search, const char *name)
+consider(
+    struct old_logs *found, const char *path, const char *name, int64_t inode)
 {
-	size_t len = strlen(search->name);
+	const char *slash = strrchr(path, '/');
+	const char *last = slash != NULL ? slash + 1 : path;
+	size_t len = strlen(last);
 	struct stat st;
-	char *path;
+	char *whole;
 
-	if (strncmp(name, search->name, len) != 0 || name[len] == '\0')
+	if (strncmp(name, last, len) != 0 || name[len] == '\0')
 		return true;
-	if (asprintf(&path, "%s%s", search->path, name + len) == -1)
+	if (asprintf(&whole, "%s%s", path, name + len) == -1)
 		return false;
-	if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	    ((int64_t)st.st_ino == search->inode || is_numbered(name + len)))
-		return take(search->found, path, &st);
-	free(path);
+	if (lstat(whole, &st) == 0 && S_ISREG(st.st_mode) &&
+	    ((int64_t)st.st_ino == inode || is_numbered(name + len)))
+		return take(found, whole, &st);
+	free(whole);
 	return true;
-}
-
-static bool
-read_directory(struct search *search, DIR *directory)
-{
-	struct dirent *entry;
-
-	do {
-		errno = 0;
-		entry = readdir(directory);
-	} while (entry != NULL && consider(search, entry->d_name));
-	return errno == 0;
 }
 
 /* Those before the one that was looked for go. */
@@ -124,41 +110,29 @@ keep_from(struct old_logs *found, int64_t inode)
 	memmove(found->all, found->all + i, found->count * sizeof(*found->all));
 }
 
-static DIR *
-open_parent(const char *path, const char *name)
-{
-	char *parent =
-	    name == path ? strdup(".") : strndup(path, (size_t)(name - path));
-	DIR *directory = parent == NULL ? NULL : opendir(parent);
-
-	free(parent);
-	return directory;
-}
-
 bool
 old_logs_find(struct old_logs *found, const char *path, int64_t inode)
 {
-	const char *slash = strrchr(path, '/');
-	struct search search = { .path = path,
-		.name = slash == NULL ? path : slash + 1,
-		.inode = inode,
-		.found = found };
-	DIR *directory = open_parent(path, search.name);
-	int fault;
+	char *parent = strdup(path);
+	struct dirent **names = NULL;
+	int count = -1;
+	bool ok;
 
 	*found = (struct old_logs) { 0 };
-	if (directory == NULL)
-		return false;
-	if (read_directory(&search, directory)) {
-		closedir(directory);
-		keep_from(found, inode);
-		return true;
+	if (parent != NULL)
+		count = scandir(dirname(parent), &names, NULL, NULL);
+	ok = count != -1;
+	for (int i = 0; i < count; i++) {
+		ok = ok && consider(found, path, names[i]->d_name, inode);
+		free(names[i]);
 	}
-	fault = errno;
-	closedir(directory);
-	old_logs_free(found);
-	errno = fault;
-	return false;
+	free(names);
+	free(parent);
+	if (ok)
+		keep_from(found, inode);
+	else
+		old_logs_free(found);
+	return ok;
 }
 
 void

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #include "lib/locked_file.h"
 #include "postmap.h"
+#include "program.h"
 
 enum {
 	PROGRAM_ERROR_SIZE = 256,
@@ -71,6 +73,14 @@ postmap_file(const char *table, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s%s", table + strlen(type->name) + 1,
 		    type->suffix);
 	return type != NULL;
+}
+
+static bool
+exists(const struct postmap *map)
+{
+	char file[PATH_MAX];
+
+	return postmap_file(map->table, file) && access(file, F_OK) == 0;
 }
 
 static bool
@@ -158,24 +168,19 @@ postmap_end(struct postmap *map)
 /* ---- the whole ----------------------------------------------------------- */
 
 static bool
-write_source(
-    struct postmap *map, const char *path, postmap_source *source, void *arg)
+write_source(struct postmap *map, const char *path, const char *text)
 {
 	int fd = open(
 	    path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	FILE *out = fd != -1 ? fdopen(fd, "w") : NULL;
-	bool said;
+	bool written;
 
 	if (out == NULL)
 		return complain(map, "%s: %s", path, strerror(errno));
 	/* Whatever the umask is: the table gets the mode of its source. */
 	fchmod(fd, 0644);
-	said = !source(out, map, arg);
-	if (said || ferror(out) != 0) {
-		fclose(out);
-		return !said && complain(map, "%s: cannot be written", path);
-	}
-	return fclose(out) == 0 ||
+	written = fputs(text, out) != EOF;
+	return (fclose(out) == 0 && written) ||
 	    complain(map, "%s: %s", path, strerror(errno));
 }
 
@@ -212,15 +217,15 @@ write_in_place(struct postmap *map, const char *source)
 }
 
 bool
-postmap_write(struct postmap *map, postmap_source *source, void *arg)
+postmap_write(struct postmap *map, const char *text)
 {
 	char new[PATH_MAX];
 	bool ok;
 
 	snprintf(new, sizeof(new), "%s.new", map->path);
 	unlink(new);
-	ok = write_source(map, new, source, arg);
-	if (ok && map->type->in_place && postmap_exists(map)) {
+	ok = write_source(map, new, text);
+	if (ok && map->type->in_place && exists(map)) {
 		ok = write_in_place(map, new);
 		/* It is damaged, or somebody else's. */
 		if (!ok)
@@ -236,17 +241,9 @@ postmap_write(struct postmap *map, postmap_source *source, void *arg)
 /* ---- its parts ----------------------------------------------------------- */
 
 bool
-postmap_exists(const struct postmap *map)
-{
-	char file[PATH_MAX];
-
-	return postmap_file(map->table, file) && access(file, F_OK) == 0;
-}
-
-bool
 postmap_is_open_to_change(const struct postmap *map)
 {
-	return !map->type->fixed && postmap_exists(map);
+	return !map->type->fixed && exists(map);
 }
 
 bool
@@ -263,16 +260,13 @@ postmap_remove(struct postmap *map, const char *gone)
 }
 
 bool
-postmap_dump(struct postmap *map, program_take *take, void *arg)
+postmap_dump(struct postmap *map, char **text)
 {
 	const char *const argv[] = { map->conf->postmap_path, "-c",
 		map->conf->postfix_config_directory, "-s", map->table, NULL };
-	const struct program program = {
-		.argv = argv, .take = take, .arg = arg
-	};
-
+	const struct program dump = { .argv = argv };
 	char error[PROGRAM_ERROR_SIZE];
 
-	return program_run(&program, error, sizeof(error)) ||
+	return program_output(&dump, text, error, sizeof(error)) ||
 	    complain(map, "%s", error);
 }

@@ -12,10 +12,8 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 #include "lib/conf.h"
-#include "program.h"
 
 enum { POSTMAP_ERROR_SIZE = 512 };
 
@@ -37,24 +35,20 @@ bool postmap_file(const char *table, char path[PATH_MAX]);
 bool postmap_begin(struct postmap *);
 void postmap_end(struct postmap *);
 
-/* Writes the lines of a table's source, "KEY VALUE". False: it could not, and
- * has said why in the postmap's error. */
-typedef bool postmap_source(FILE *out, struct postmap *, void *arg);
+/* Text here is a table's source, "KEY TAB VALUE" lines. */
 
 /* The whole table anew, which takes the place of the old one at once. False: it
  * is as it was. */
-bool postmap_write(struct postmap *, postmap_source *source, void *arg);
+bool postmap_write(struct postmap *, const char *text);
 
-/* Has it been written before? */
-bool postmap_exists(const struct postmap *);
-/* And can single entries be changed? */
+/* Can single entries be changed? */
 bool postmap_is_open_to_change(const struct postmap *);
-/* Then `put` are there afterwards, "KEY VALUE" lines; or the keys of `gone`,
- * one a line, are not. */
+/* Then the lines of `put` are there afterwards; or the keys of `gone`, one a
+ * line, are not. */
 bool postmap_put(struct postmap *, const char *put);
 bool postmap_remove(struct postmap *, const char *gone);
 
-/* What is in it: "KEY TAB VALUE" lines, in no order. */
-bool postmap_dump(struct postmap *, program_take *take, void *arg);
+/* What is in it, in no order; the caller frees it, also after false. */
+bool postmap_dump(struct postmap *, char **text);
 
 #endif

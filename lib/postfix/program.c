@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -266,4 +267,29 @@ program_run(const struct program *program, char *error, size_t size)
 	ok = run_to_end(&run);
 	close(run.errors);
 	return ok;
+}
+
+static bool
+keep(void *out, const char *bytes, size_t len)
+{
+	return fwrite(bytes, 1, len, out) == len;
+}
+
+bool
+program_output(
+    const struct program *program, char **output, char *error, size_t size)
+{
+	struct program kept = *program;
+	size_t len;
+	bool ok;
+
+	/* It stays where `keep` cannot go on. */
+	snprintf(error, size, "out of memory");
+	*output = NULL;
+	kept.arg = open_memstream(output, &len);
+	if (kept.arg == NULL)
+		return false;
+	kept.take = keep;
+	ok = program_run(&kept, error, size);
+	return fclose(kept.arg) == 0 && ok;
 }

@@ -39,6 +39,11 @@ struct program {
  */
 bool program_run(const struct program *, char *error, size_t size);
 
+/* The same without a `take`: what it has written comes in `*output`, which the
+ * caller frees, also after false, and which is NULL where memory is short. */
+bool program_output(
+    const struct program *, char **output, char *error, size_t size);
+
 /* The process is about to end: a program_run() of another thread, or below this
  * signal handler, gives up within a moment, and so does every later one. */
 void program_abandon(void);

@@ -6,8 +6,8 @@
 
 #include "lib/clock.h"
 #include "lib/endpoint.h"
-#include "lib/mx.h"
-#include "lib/self.h"
+#include "mx.h"
+#include "self.h"
 #include "route.h"
 
 #define SMTP_PORT "25"

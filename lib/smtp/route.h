@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The addresses of the servers behind a next hop, in the order in which Postfix
- * would try them. MX hosts at or behind the preference of this very host are
- * left out: it is where the mail waits. Any thread may ask; resolver_setup()
- * comes first in it.
+ * The addresses of the servers behind a next hop (RFC 5321 5.1), in the order
+ * in which Postfix would try them. MX hosts at or behind the preference of this
+ * very host are left out: it is where the mail waits. Any thread may ask;
+ * resolver_setup() comes first in it.
  */
 #ifndef ROUTE_H
 #define ROUTE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
-#include <netdb.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,47 +51,11 @@ await(struct wire *wire, short events, int64_t until)
 
 /* ---- the connection ---------------------------------------------------- */
 
-static bool
-connect_one(struct wire *wire, const struct addrinfo *to, int seconds)
-{
-	socklen_t size = sizeof(int);
-	int error = 0;
-
-	wire->fd = socket(
-	    to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (wire->fd == -1)
-		return fail(wire, "%s", strerror(errno));
-	if (connect(wire->fd, to->ai_addr, to->ai_addrlen) == 0)
-		return true;
-	if (errno != EINPROGRESS)
-		return fail(wire, "%s", strerror(errno));
-	if (!await(wire, POLLOUT, clock_ms() + (int64_t)seconds * 1000))
-		return false;
-	if (getsockopt(wire->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
-		error = errno;
-	return error == 0 || fail(wire, "%s", strerror(error));
-}
-
 bool
-wire_open(struct wire *wire, const char *host, const char *port, int seconds)
+wire_take(struct wire *wire, int fd)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all;
-	bool connected = false;
-	int error;
-
-	*wire = (struct wire) { .fd = -1 };
-	error = getaddrinfo(host, port, &hints, &all);
-	if (error != 0)
-		return fail(wire, "%s",
-		    error == EAI_SYSTEM ? strerror(errno)
-					: gai_strerror(error));
-	for (struct addrinfo *one = all; one != NULL && !connected;
-	     one = one->ai_next) {
-		wire_close(wire);
-		connected = connect_one(wire, one, seconds);
-	}
-	freeaddrinfo(all);
-	return connected;
+	*wire = (struct wire) { .fd = fd };
+	return fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 void
@@ -99,7 +63,7 @@ wire_close(struct wire *wire)
 {
 	SSL_free(wire->ssl);
 	wire->ssl = NULL;
-	if (wire->fd != -1)
+	if (wire->fd >= 0)
 		close(wire->fd);
 	wire->fd = -1;
 }
@@ -113,8 +77,8 @@ fail_tls(struct wire *wire)
 	const char *reason = ERR_reason_error_string(error);
 
 	ERR_clear_error();
-	return fail(wire, "TLS: %s",
-	    reason != NULL ? reason : "the connection was closed");
+	return fail(
+	    wire, "TLS: %s", reason != NULL ? reason : "connection closed");
 }
 
 /* Waits for what a TLS call wants that returned `result`. */
@@ -241,7 +205,7 @@ wire_read(struct wire *wire, char *bytes, size_t size, int64_t until)
 		if (n > 0)
 			return (size_t)n;
 		if (n == 0) {
-			fail(wire, "the connection was closed");
+			fail(wire, "connection closed");
 			return 0;
 		}
 		if (errno != EAGAIN && errno != EINTR) {

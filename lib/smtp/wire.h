@@ -32,10 +32,9 @@ struct wire_binding {
 	size_t len;
 };
 
-/* Tries all addresses of the host, `seconds` each. */
-bool wire_open(
-    struct wire *wire, const char *host, const char *port, int seconds);
-/* May be called on one that could not be opened. */
+/* Owns the connected socket from now on. False: there is none. */
+bool wire_take(struct wire *wire, int fd);
+/* Also after false. */
 void wire_close(struct wire *wire);
 
 /* The handshake. With `verify` it fails unless the certificate is signed by

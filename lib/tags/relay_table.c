@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,42 +10,22 @@
 
 enum { VALUE_SIZE = 512 };
 
-/* Entries on their way into a table's source, or only into their sum. */
+/* Entries on their way into a text. */
 struct entries {
-	FILE *out; /* NULL: none */
-	uint64_t sum;
-	bool failed; /* out of memory */
+	FILE *out;
+	bool failed;        /* out of memory */
+	const char *domain; /* of this one alone; NULL: of all */
+	bool gone;          /* there is none, and its keys are all there is */
 };
 
 typedef enum store_result entries_source(struct store *, struct entries *);
-
-/* ---- a sum that tells whether two tables have the same entries ----------- */
-
-/* FNV-1a of each line; they come in any order. */
-static uint64_t
-hash(uint64_t so_far, const char *text)
-{
-	for (; *text != '\0'; text++)
-		so_far = (so_far ^ (unsigned char)*text) * 0x100000001b3u;
-	return so_far;
-}
-
-static uint64_t
-sum_of(const char *key, const char *value)
-{
-	uint64_t sum = hash(0xcbf29ce484222325u, key);
-
-	return hash(hash(sum, "\t"), value);
-}
 
 /* ---- entries ------------------------------------------------------------- */
 
 static void
 put(struct entries *entries, const char *key, const char *value)
 {
-	entries->sum += sum_of(key, value);
-	if (entries->out != NULL)
-		fprintf(entries->out, "%s\t%s\n", key, value);
+	fprintf(entries->out, "%s\t%s\n", key, value);
 }
 
 static bool
@@ -144,10 +125,34 @@ put_queue(const struct queue_name *row, void *arg)
 	put_commands(queues->entries, row->name);
 }
 
+/* The keys that it would have, one a line. */
+static void
+put_keys(struct entries *entries)
+{
+	struct spelling spelling;
+
+	fprintf(entries->out, "%s\n", entries->domain);
+	if (!find_spelling(entries, &spelling, entries->domain))
+		return;
+	for (int i = COMPOSED; i <= DECOMPOSED; i++)
+		if (spelling.keys[i] != NULL)
+			fprintf(entries->out, "%s\n", spelling.keys[i]);
+	spelling_free(&spelling);
+}
+
 static enum store_result
 find_domains(struct store *store, struct entries *entries)
 {
-	return store_domain_each(store, put_domain, entries);
+	enum store_result result;
+
+	if (entries->domain == NULL)
+		return store_domain_each(store, put_domain, entries);
+	result = store_domain_get(store, entries->domain, put_domain, entries);
+	if (result != STORE_NONE)
+		return result;
+	entries->gone = true;
+	put_keys(entries);
+	return STORE_OK;
 }
 
 static enum store_result
@@ -193,221 +198,167 @@ etrn_table(const struct conf *conf, struct store *store)
 }
 
 static bool
-find_entries(struct table *table, struct entries *entries)
+fail(struct table *table, const char *why)
 {
-	if (table->source(table->store, entries) != STORE_OK)
-		snprintf(table->map.error, POSTMAP_ERROR_SIZE, "%s",
-		    store_error(table->store));
-	else if (entries->failed)
-		snprintf(table->map.error, POSTMAP_ERROR_SIZE, "out of memory");
-	else
-		return true;
+	snprintf(table->map.error, POSTMAP_ERROR_SIZE, "%s", why);
 	return false;
 }
 
+/* Puts them into `*text`, which is to be freed. */
 static bool
-write_entries(FILE *out, struct postmap *map, void *arg)
+find(struct table *table, struct entries *entries, char **text)
 {
-	struct entries entries = { .out = out };
+	enum store_result result;
+	size_t len;
 
-	(void)map;
-	return find_entries(arg, &entries);
+	*text = NULL;
+	entries->out = open_memstream(text, &len);
+	if (entries->out == NULL)
+		return fail(table, "out of memory");
+	result = table->source(table->store, entries);
+	if (fclose(entries->out) != 0 || entries->failed)
+		return fail(table, "out of memory");
+	return result == STORE_OK || fail(table, store_error(table->store));
 }
 
-/* ---- what stands in it --------------------------------------------------- */
+/* ---- does it say what the database says? --------------------------------- */
 
-struct dump {
-	uint64_t sum, line;
-};
-
-/* The sum of its lines, which come in pieces. */
-static bool
-read_dump(void *arg, const char *bytes, size_t len)
+/* The same for two texts that have the same lines, in any order: the sum of
+ * each line's FNV-1a. */
+static uint64_t
+sum_of_lines(const char *text)
 {
-	struct dump *dump = arg;
-	char one[2] = "";
+	static const uint64_t start = 0xcbf29ce484222325u,
+			      prime = 0x100000001b3u;
+	uint64_t sum = 0, line = start;
 
-	for (size_t i = 0; i < len; i++) {
-		one[0] = bytes[i];
-		if (bytes[i] != '\n') {
-			dump->line = hash(dump->line, one);
-			continue;
+	for (; *text != '\0'; text++) {
+		line = (line ^ (unsigned char)*text) * prime;
+		if (*text == '\n') {
+			sum += line;
+			line = start;
 		}
-		dump->sum += dump->line;
-		dump->line = hash(0xcbf29ce484222325u, "");
 	}
-	return true;
+	return sum;
 }
 
-/* A table that cannot be read does not agree. */
+/* A table that cannot be read does not. */
 static bool
-compare(struct table *table, bool *agrees)
+compare(struct table *table, const char *wanted)
 {
-	struct dump dump = { .line = hash(0xcbf29ce484222325u, "") };
-	struct entries entries = { 0 };
+	char *text;
+	bool agrees = postmap_dump(&table->map, &text) &&
+	    sum_of_lines(text) == sum_of_lines(wanted);
 
-	*agrees = postmap_dump(&table->map, read_dump, &dump);
-	if (!find_entries(table, &entries))
-		return false;
-	*agrees = *agrees && dump.sum == entries.sum;
-	return true;
+	free(text);
+	return agrees;
 }
 
 /* ---- what callers want --------------------------------------------------- */
 
-typedef bool table_change(struct table *, void *arg);
+enum deed { CHECK, MEND, WRITE };
 
-/* Under the table's lock. */
+/* `*agrees` becomes false where it does not say what the database says. */
 static bool
-with_lock(struct table *table, table_change *change, void *arg, char *error)
+treat(struct table *table, enum deed deed, bool *agrees)
 {
-	bool ok = postmap_begin(&table->map);
+	struct entries entries = { .failed = false };
+	bool ok, same;
+	char *text;
 
-	if (ok) {
-		ok = change(table, arg);
-		postmap_end(&table->map);
-	}
-	if (!ok)
-		strlcpy(error, table->map.error, POSTMAP_ERROR_SIZE);
-	return ok;
-}
-
-static bool
-write_table(struct table *table, void *arg)
-{
-	(void)arg;
-	return postmap_write(&table->map, write_entries, table);
-}
-
-static bool
-mend_table(struct table *table, void *arg)
-{
-	bool *mended = arg, agrees;
-
-	if (!compare(table, &agrees))
-		return false;
-	*mended |= !agrees;
-	return agrees || write_table(table, NULL);
-}
-
-static bool
-check_table(struct table *table, void *arg)
-{
-	bool *agree = arg, agrees;
-
-	if (!compare(table, &agrees))
-		return false;
-	*agree &= agrees;
-	return true;
-}
-
-static bool
-with_both(const struct conf *conf, struct store *store, table_change *change,
-    void *arg, char *error)
-{
-	struct table domains = domain_table(conf, store);
-	struct table names = etrn_table(conf, store);
-
-	return with_lock(&domains, change, arg, error) &&
-	    with_lock(&names, change, arg, error);
-}
-
-bool
-relay_table_write(const struct conf *conf, struct store *store,
-    char error[POSTMAP_ERROR_SIZE])
-{
-	return with_both(conf, store, write_table, NULL, error);
-}
-
-bool
-relay_table_mend(const struct conf *conf, struct store *store, bool *mended,
-    char error[POSTMAP_ERROR_SIZE])
-{
-	*mended = false;
-	return with_both(conf, store, mend_table, mended, error);
-}
-
-bool
-relay_table_check(const struct conf *conf, struct store *store, bool *agree,
-    char error[POSTMAP_ERROR_SIZE])
-{
-	*agree = true;
-	return with_both(conf, store, check_table, agree, error);
-}
-
-bool
-relay_table_update_etrn(const struct conf *conf, struct store *store,
-    char error[POSTMAP_ERROR_SIZE])
-{
-	struct table names = etrn_table(conf, store);
-
-	return with_lock(&names, write_table, NULL, error);
-}
-
-/* ---- one domain ---------------------------------------------------------- */
-
-/* The keys that it would have, one a line. */
-static void
-put_keys(struct entries *entries, const char *name)
-{
-	struct spelling spelling;
-
-	fprintf(entries->out, "%s\n", name);
-	if (!find_spelling(entries, &spelling, name))
-		return;
-	for (int i = COMPOSED; i <= DECOMPOSED; i++)
-		if (spelling.keys[i] != NULL)
-			fprintf(entries->out, "%s\n", spelling.keys[i]);
-	spelling_free(&spelling);
-}
-
-/* Its entries in `text`; *there becomes false if it is no domain, and then they
- * are the keys alone. */
-static bool
-find_entry(struct table *table, const char *name, char **text, bool *there)
-{
-	struct entries entries = { 0 };
-	enum store_result result;
-	size_t len;
-
-	entries.out = open_memstream(text, &len);
-	if (entries.out == NULL)
-		return false;
-	result = store_domain_get(table->store, name, put_domain, &entries);
-	*there = result == STORE_OK;
-	if (result == STORE_NONE)
-		put_keys(&entries, name);
-	return fclose(entries.out) == 0 && !entries.failed &&
-	    result != STORE_FAILED;
-}
-
-static bool
-update_table(struct table *table, void *arg)
-{
-	const char *name = arg;
-	char *text = NULL;
-	bool there, ok;
-
-	if (!postmap_is_open_to_change(&table->map))
-		return write_table(table, NULL);
-	ok = find_entry(table, name, &text, &there);
-	if (!ok)
-		snprintf(table->map.error, POSTMAP_ERROR_SIZE, "%s: %s", name,
-		    store_error(table->store));
-	else if (there)
-		ok = postmap_put(&table->map, text);
-	else
-		ok = postmap_remove(&table->map, text);
+	ok = find(table, &entries, &text);
+	same = ok && deed != WRITE && compare(table, text);
+	*agrees &= same;
+	if (ok && !same && deed != CHECK)
+		ok = postmap_write(&table->map, text);
 	free(text);
 	return ok;
+}
+
+/* One domain of the table. */
+static bool
+update(struct table *table, const char *domain)
+{
+	struct entries entries = { .domain = domain };
+	char *text;
+	bool ok = find(table, &entries, &text);
+
+	if (ok)
+		ok = entries.gone ? postmap_remove(&table->map, text)
+				  : postmap_put(&table->map, text);
+	free(text);
+	return ok;
+}
+
+/* Under the table's lock. `domain`: of that alone, where that can be. */
+static bool
+do_table(struct table table, enum deed deed, const char *domain, bool *agrees,
+    char error[POSTMAP_ERROR_SIZE])
+{
+	bool ok = postmap_begin(&table.map);
+
+	if (ok) {
+		ok = domain != NULL && postmap_is_open_to_change(&table.map)
+		    ? update(&table, domain)
+		    : treat(&table, deed, agrees);
+		postmap_end(&table.map);
+	}
+	if (!ok)
+		strlcpy(error, table.map.error, POSTMAP_ERROR_SIZE);
+	return ok;
+}
+
+static bool
+do_both(const struct conf *conf, struct store *store, enum deed deed,
+    bool *agree, char error[POSTMAP_ERROR_SIZE])
+{
+	*agree = true;
+	return do_table(domain_table(conf, store), deed, NULL, agree, error) &&
+	    do_table(etrn_table(conf, store), deed, NULL, agree, error);
 }
 
 bool
 relay_table_update(const struct conf *conf, struct store *store,
     const char *domain, char error[POSTMAP_ERROR_SIZE])
 {
-	struct table domains = domain_table(conf, store);
+	bool agrees = false;
 
-	return with_lock(
-	    &domains, update_table, (void *)(uintptr_t)domain, error);
+	return do_table(
+	    domain_table(conf, store), WRITE, domain, &agrees, error);
+}
+
+bool
+relay_table_update_etrn(const struct conf *conf, struct store *store,
+    char error[POSTMAP_ERROR_SIZE])
+{
+	bool agrees = false;
+
+	return do_table(etrn_table(conf, store), WRITE, NULL, &agrees, error);
+}
+
+bool
+relay_table_write(const struct conf *conf, struct store *store,
+    char error[POSTMAP_ERROR_SIZE])
+{
+	bool agree;
+
+	return do_both(conf, store, WRITE, &agree, error);
+}
+
+bool
+relay_table_mend(const struct conf *conf, struct store *store, bool *mended,
+    char error[POSTMAP_ERROR_SIZE])
+{
+	bool agree;
+	bool ok = do_both(conf, store, MEND, &agree, error);
+
+	*mended = !agree;
+	return ok;
+}
+
+bool
+relay_table_check(const struct conf *conf, struct store *store, bool *agree,
+    char error[POSTMAP_ERROR_SIZE])
+{
+	return do_both(conf, store, CHECK, agree, error);
 }

@@ -9,14 +9,24 @@
 #ifndef DOCTOR_H
 #define DOCTOR_H
 
+#include <sys/queue.h>
+
 #include <stdio.h>
 
 #include "finding.h"
 #include "odmrctl/odmrctl.h"
 #include "postfix.h"
 
-struct found;
-struct roster;
+struct found {
+	STAILQ_ENTRY(found) entry;
+	enum finding finding;
+	const char *where, *what, *cure;
+};
+
+struct text {
+	SLIST_ENTRY(text) entry;
+	char *text;
+};
 
 struct doctor {
 	const struct context *ctx;
@@ -24,8 +34,8 @@ struct doctor {
 	struct store *store;             /* a reader; NULL: no use to ask it */
 	const struct postfix *postfix;   /* NULL: it could not be read */
 	const char *main_cf, *master_cf; /* paths */
-	struct found *found;
-	struct text *texts;
+	STAILQ_HEAD(, found) found;
+	SLIST_HEAD(, text) texts;
 	int counts[SEVERITIES];
 	bool tables_agree; /* Postfix's with the database */
 };
@@ -37,22 +47,39 @@ void doctor_find(struct doctor *, enum finding, const char *where,
     __attribute__((format(printf, 5, 6)));
 /* Only root could look at `path`. */
 void doctor_unseen(struct doctor *, const char *path);
+/* The same if it is so. */
+bool doctor_is_unseen(struct doctor *, const char *path);
 const char *doctor_text(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* As the shell takes it for one word. */
 const char *doctor_word(struct doctor *, const char *name);
+/* "$EDITOR PATH # WHAT"; NULL: odmr.conf. */
+const char *doctor_edit(struct doctor *, const char *path, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* "odmrctl COMMAND" for this configuration. */
 const char *doctor_odmrctl(struct doctor *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* " -c DIRECTORY", where programs of this Postfix need it. */
+const char *doctor_option_c(struct doctor *);
 /* "postconf -e 'NAME = VALUE'" for this Postfix. */
 const char *doctor_cure(struct doctor *, const char *name, const char *value);
 /* "postconf -P 'SERVICE/TYPE/NAME=VALUE'" */
 const char *doctor_cure_of(struct doctor *, const struct service *,
     const char *name, const char *value);
 
+/* May this user not use the file like that? The kernel is asked, by a process
+ * that becomes the user, so that directories on the way and ACLs count too.
+ * `mode` is that of access(2), `group` one more that the user has, or NULL.
+ * False as well where only root can find out, or there is no such file. */
+bool access_as_denied(
+    const char *user, const char *group, const char *path, int mode);
+
 /* The cure where a service is missing or not as we ship it. */
 #define CURE_MASTER_CF                                                         \
 	"$EDITOR master.cf # take over the lines of postfix-conf/master.cf"
+
+/* Prints what was found. */
+void doctor_report(struct doctor *, bool json);
 
 typedef void doctor_check(struct doctor *);
 
@@ -60,7 +87,5 @@ doctor_check check_sockets, check_files, check_tables, check_database_file,
     check_database, check_settings, check_etrn, check_milter_settings,
     check_domains, check_accounts, check_loops, check_certificate, check_daemon,
     check_milter_answer, check_tags;
-
-/* `roster` with the answers of transport_maps. */
 
 #endif

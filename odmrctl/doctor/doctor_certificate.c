@@ -128,10 +128,8 @@ check_key(struct doctor *doctor, const char *cert, X509 *leaf)
 	EVP_PKEY *key = NULL;
 	FILE *file = fopen(path, "re");
 
-	if (file == NULL && errno == EACCES && geteuid() != 0) {
-		doctor_unseen(doctor, path);
+	if (file == NULL && doctor_is_unseen(doctor, path))
 		return;
-	}
 	if (file != NULL) {
 		key = PEM_read_PrivateKey(
 		    file, NULL, NULL, (void *)(uintptr_t) "");
@@ -139,16 +137,12 @@ check_key(struct doctor *doctor, const char *cert, X509 *leaf)
 	}
 	if (key == NULL)
 		doctor_find(doctor, KEY_UNREADABLE, path,
-		    doctor_text(doctor, "$EDITOR %s # tls_key_file",
-			doctor->ctx->conf_path),
-		    "%s",
+		    doctor_edit(doctor, NULL, "tls_key_file"), "%s",
 		    file == NULL ? "cannot be opened"
 				 : "has no key in PEM without a password");
 	else if (X509_check_private_key(leaf, key) != 1)
 		doctor_find(doctor, KEY_MISMATCH, path,
-		    doctor_text(doctor,
-			"$EDITOR %s # tls_cert_file and tls_key_file",
-			doctor->ctx->conf_path),
+		    doctor_edit(doctor, NULL, "tls_cert_file and tls_key_file"),
 		    "is not the key of %s", cert);
 	EVP_PKEY_free(key);
 	ERR_clear_error();
@@ -176,23 +170,19 @@ check_certificate(struct doctor *doctor)
 
 	if (doctor->conf->allow_plaintext_auth)
 		doctor_find(doctor, PLAINTEXT_AUTH, conf,
-		    doctor_text(
-			doctor, "$EDITOR %s # allow_plaintext_auth = no", conf),
+		    doctor_edit(doctor, NULL, "allow_plaintext_auth = no"),
 		    "allow_plaintext_auth = yes");
 	if (path[0] == '\0') {
 		doctor_find(doctor, NO_TLS, conf,
-		    doctor_text(doctor, "$EDITOR %s # tls_cert_file", conf),
+		    doctor_edit(doctor, NULL, "tls_cert_file"),
 		    "tls_cert_file is not set");
 		return;
 	}
 	fault = read_chain(path, &chain);
 	if (fault == NULL)
 		check_chain(doctor, path, &chain);
-	else if (access(path, R_OK) == -1 && errno == EACCES && geteuid() != 0)
-		doctor_unseen(doctor, path);
-	else
+	else if (!doctor_is_unseen(doctor, path))
 		doctor_find(doctor, CERTIFICATE_UNREADABLE, path,
-		    doctor_text(doctor, "$EDITOR %s # tls_cert_file", conf),
-		    "%s", fault);
+		    doctor_edit(doctor, NULL, "tls_cert_file"), "%s", fault);
 	free_chain(&chain);
 }

@@ -9,83 +9,26 @@
 #include <openssl/ssl.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/smtp/wire.h"
-#include "lib/clock.h"
 #include "doctor.h"
+#include "lib/clock.h"
+#include "lib/connect.h"
 #include "lib/process.h"
-#include "lib/reaching.h"
+#include "lib/smtp/client.h"
 
 /* For the connection, and for all that is said on it: who answers there may be
  * anybody. */
-enum { SECONDS = 5, ODMR_PORT = 366, LINES_MAX = 100 };
-
-struct peer {
-	struct wire wire;
-	int64_t until;
-	char line[1024];
-};
-
-/* A line without its end; false: none came in time, or a longer one. */
-static bool
-read_line(struct peer *peer)
-{
-	size_t len = 0;
-	char c;
-
-	while (len + 1 < sizeof(peer->line) &&
-	    wire_read(&peer->wire, &c, 1, peer->until) == 1) {
-		if (c == '\n') {
-			peer->line[len] = '\0';
-			peer->line[strcspn(peer->line, "\r")] = '\0';
-			return true;
-		}
-		peer->line[len++] = c;
-	}
-	strcpy(peer->line, "");
-	return false;
-}
-
-static bool
-say(struct peer *peer, const char *line)
-{
-	return wire_write(&peer->wire, line, strlen(line), peer->until);
-}
-
-/* Which of the two does the answer to EHLO offer? */
-static void
-hear_offers(struct peer *peer, bool *atrn, bool *starttls)
-{
-	*atrn = *starttls = false;
-	if (!say(peer, "EHLO localhost\r\n"))
-		return;
-	for (int i = 0; i < LINES_MAX && read_line(peer); i++) {
-		if (strncmp(peer->line, "250", 3) != 0)
-			return;
-		*atrn |= strcmp(peer->line + 4, "ATRN") == 0;
-		*starttls |= strcmp(peer->line + 4, "STARTTLS") == 0;
-		if (peer->line[3] != '-')
-			return;
-	}
-}
-
-/* Nothing is verified here: that the files are right is checked elsewhere. */
-static bool
-start_tls(struct peer *peer)
-{
-	return wire_encrypt(&peer->wire, "localhost", false, peer->until);
-}
+enum { SECONDS = 5, ODMR_PORT = 366 };
 
 static void
-check_stale(struct doctor *doctor, const struct peer *peer, const char *text)
+check_stale(struct doctor *doctor, const struct wire *wire, const char *text)
 {
 	const char *path = doctor->conf->tls_cert_file;
 	FILE *file = fopen(path, "re");
-	X509 *shown = SSL_get1_peer_certificate(peer->wire.ssl), *ours = NULL;
+	X509 *shown = SSL_get1_peer_certificate(wire->ssl), *ours = NULL;
 
 	if (file != NULL) {
 		ours = PEM_read_X509(file, NULL, NULL, NULL);
@@ -107,35 +50,30 @@ complain_down(struct doctor *doctor, const char *text, const char *why)
 	    doctor, ODMRD_DOWN, text, "systemctl restart odmrd", "%s", why);
 }
 
-/* What the peer does from its greeting on. */
 static void
-converse(struct doctor *doctor, struct peer *peer, const char *text)
+complain_taken(struct doctor *doctor, const char *text, const char *what)
 {
-	bool atrn, starttls;
+	doctor_find(doctor, PORT_TAKEN, text,
+	    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
+	    "who answers there does not %s", what);
+}
 
-	if (!read_line(peer)) {
+/* What the server does from its greeting on. Nothing is verified here: that the
+ * files are right is checked elsewhere. */
+static void
+converse(struct doctor *doctor, struct smtp_client *server, const char *text)
+{
+	bool greeted = smtp_greeting(server);
+
+	if (server->rest == NULL)
 		complain_down(doctor, text, "connects, but does not greet");
-		return;
-	}
-	if (strncmp(peer->line, "421", 3) == 0) {
+	else if (server->reply.code == 421)
 		complain_down(doctor, text,
-		    doctor_text(doctor, "answers: %s", peer->line));
-		return;
-	}
-	hear_offers(peer, &atrn, &starttls);
-	if (!atrn) {
-		doctor_find(doctor, PORT_TAKEN, text,
-		    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
-		    "who answers there does not offer ATRN");
-		return;
-	}
-	if (peer->wire.ssl == NULL && starttls && say(peer, "STARTTLS\r\n") &&
-	    read_line(peer) && strncmp(peer->line, "220", 3) == 0 &&
-	    !start_tls(peer))
-		return;
-	if (peer->wire.ssl != NULL)
-		check_stale(doctor, peer, text);
-	say(peer, "QUIT\r\n");
+		    doctor_text(doctor, "answers: 421 %s", server->reply.text));
+	else if (!greeted || !smtp_ehlo(server) || !server->offers.atrn)
+		complain_taken(doctor, text, "offer ATRN");
+	else if (smtp_starttls(server, false) && server->wire.ssl != NULL)
+		check_stale(doctor, &server->wire, text);
 }
 
 /* "*" listens on the loopback too. */
@@ -157,26 +95,22 @@ static void
 check_address(struct doctor *doctor, struct address *address, bool tls)
 {
 	const char *text = doctor_text(doctor, "%s", address->text);
-	char error[REACHING_ERROR_SIZE];
-	struct peer peer = { .line = "" };
+	struct smtp_client server = {
+		.host = "localhost",
+		.hostname = "localhost",
+		.until = clock_ms() + (int64_t)SECONDS * 1000,
+	};
 
 	to_loopback(address);
-	peer.wire.fd = reaching_address(address, SECONDS, error);
-	if (peer.wire.fd < 0) {
+	if (!smtp_open_address(&server, address, SECONDS)) {
 		/* Without IPv6 odmrd listens on what there is. */
 		if (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)
-			complain_down(doctor, text, error);
-		return;
-	}
-	fcntl(peer.wire.fd, F_SETFL, O_NONBLOCK);
-	peer.until = clock_ms() + (int64_t)SECONDS * 1000;
-	if (tls && !start_tls(&peer))
-		doctor_find(doctor, PORT_TAKEN, text,
-		    doctor_text(doctor, "ss -ltnp # who listens on %s?", text),
-		    "who answers there does not begin with TLS");
+			complain_down(doctor, text, server.why);
+	} else if (tls && !smtp_tls(&server, false))
+		complain_taken(doctor, text, "begin with TLS");
 	else
-		converse(doctor, &peer, text);
-	wire_close(&peer.wire);
+		converse(doctor, &server, text);
+	smtp_close(&server);
 }
 
 static bool
@@ -191,7 +125,7 @@ is_odmr_port(const struct address *address)
 static bool
 check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
 {
-	char error[REACHING_ERROR_SIZE];
+	char error[CONNECT_ERROR_SIZE];
 	struct address address;
 	bool standard = false;
 	int found;
@@ -203,9 +137,8 @@ check_list(struct doctor *doctor, const char *name, const char *list, bool tls)
 	}
 	if (found < 0)
 		doctor_find(doctor, LISTEN_BAD, doctor->ctx->conf_path,
-		    doctor_text(doctor, "$EDITOR %s # %s",
-			doctor->ctx->conf_path, name),
-		    "%s: %s", name, error);
+		    doctor_edit(doctor, NULL, "%s", name), "%s: %s", name,
+		    error);
 	return standard;
 }
 
@@ -214,11 +147,11 @@ static void
 check_control(struct doctor *doctor)
 {
 	const char *path = doctor->conf->control_socket;
-	char error[REACHING_ERROR_SIZE];
-	int fd = reaching_socket(
+	char error[CONNECT_ERROR_SIZE];
+	int fd = connect_socket(
 	    doctor_text(doctor, "unix:%s", path), SECONDS, error);
 
-	if (fd == REACHING_FORBIDDEN)
+	if (fd == CONNECT_FORBIDDEN)
 		doctor_unseen(doctor, path);
 	else if (fd >= 0)
 		close(fd);

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "doctor.h"
-#include "permission.h"
 
 static bool
 check_owner(struct doctor *doctor, const char *path, const struct stat *st)
@@ -39,8 +38,7 @@ check_directory(struct doctor *doctor, const char *path)
 		return;
 	directory = doctor_text(doctor, "%s", dirname(copy));
 	free(copy);
-	if (permission_of(doctor->conf->user, NULL, directory, W_OK | X_OK) ==
-	    FORBIDDEN)
+	if (access_as_denied(doctor->conf->user, NULL, directory, W_OK | X_OK))
 		doctor_find(doctor, DATABASE_OWNER, directory,
 		    doctor_text(
 			doctor, "chown %s %s", doctor->conf->user, directory),
@@ -66,9 +64,7 @@ check_file(struct doctor *doctor, const char *path, struct stat *st)
 	bool owned;
 
 	if (lstat(path, st) == -1) {
-		if (errno == EACCES && geteuid() != 0)
-			doctor_unseen(doctor, path);
-		else
+		if (!doctor_is_unseen(doctor, path))
 			doctor_find(doctor, DATABASE_UNUSABLE, path,
 			    doctor_odmrctl(doctor, "init"), "%s",
 			    strerror(errno));

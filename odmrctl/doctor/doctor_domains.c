@@ -9,22 +9,27 @@
 #include "doctor.h"
 #include "roster.h"
 
-static bool
-match(struct doctor *doctor, struct roster *roster, const char *setting)
+static void
+complain_failed(struct doctor *doctor, const char *setting, const char *error)
 {
-	char error[POSTFIX_ERROR_SIZE];
-	bool parents = postfix_lists(postfix_setting(doctor->postfix,
-					 "parent_domain_matches_subdomains"),
-	    setting);
-
-	if (roster_match(roster, doctor->postfix, doctor->conf,
-		postfix_setting(doctor->postfix, setting), parents, error))
-		return true;
-	doctor_find(doctor, MAP_FAILED, doctor->main_cf,
+	doctor_find(doctor, LOOKUP_FAILED, doctor->main_cf,
 	    doctor_text(doctor, "postmap -c %s -q example.org %s",
 		doctor->conf->postfix_config_directory,
 		postfix_setting(doctor->postfix, setting)),
 	    "%s: %s", setting, error);
+}
+
+static bool
+match(struct doctor *doctor, struct roster *roster, const char *setting)
+{
+	bool parents = postfix_lists(postfix_setting(doctor->postfix,
+					 "parent_domain_matches_subdomains"),
+	    setting);
+
+	if (roster_match(
+		roster, postfix_setting(doctor->postfix, setting), parents))
+		return true;
+	complain_failed(doctor, setting, roster->error);
 	return false;
 }
 
@@ -61,9 +66,8 @@ check_unlisted(
 	for (size_t i = 0; i < roster->count; i++)
 		if (roster->entries[i].listed)
 			doctor_find(doctor, LOCAL_DOMAIN, doctor->main_cf,
-			    doctor_text(doctor,
-				"$EDITOR %s # take %s out of %s",
-				doctor->main_cf, roster->entries[i].name,
+			    doctor_edit(doctor, doctor->main_cf,
+				"take %s out of %s", roster->entries[i].name,
 				setting),
 			    "%s: is in %s as well", roster->entries[i].name,
 			    setting);
@@ -82,8 +86,8 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 	else if (domain_mode_is_carried(entry->mode) &&
 	    strcmp(entry->answer, wanted) != 0)
 		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
-		    doctor_text(doctor, "$EDITOR %s # transport_maps: %s first",
-			doctor->main_cf, doctor->conf->domain_table),
+		    doctor_edit(doctor, doctor->main_cf,
+			"transport_maps: %s first", doctor->conf->domain_table),
 		    "%s: transport_maps has \"%s\" for it, not \"%s\"",
 		    entry->name, entry->answer, wanted);
 }
@@ -91,15 +95,9 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 static void
 check_transports(struct doctor *doctor, struct roster *roster)
 {
-	const char *tables = postfix_setting(doctor->postfix, "transport_maps");
-	char error[POSTFIX_ERROR_SIZE];
-
 	if (!roster_lookup(
-		roster, doctor->postfix, doctor->conf, tables, error)) {
-		doctor_find(doctor, MAP_FAILED, doctor->main_cf,
-		    doctor_text(doctor, "postmap -c %s -q example.org %s",
-			doctor->conf->postfix_config_directory, tables),
-		    "transport_maps: %s", error);
+		roster, postfix_setting(doctor->postfix, "transport_maps"))) {
+		complain_failed(doctor, "transport_maps", roster->error);
 		return;
 	}
 	for (size_t i = 0; i < roster->count; i++)
@@ -116,7 +114,7 @@ check_domains(struct doctor *doctor)
 	if (doctor->store == NULL || doctor->postfix == NULL ||
 	    !doctor->tables_agree)
 		return;
-	if (roster_load(&roster, doctor->store) == STORE_OK) {
+	if (roster_load(&roster, doctor) == STORE_OK) {
 		roster_add_spellings(&roster);
 		check_listed(doctor, &roster, "relay_domains", NOT_RELAYED);
 		check_listed(
@@ -173,7 +171,7 @@ check_accounts(struct doctor *doctor)
 
 	if (doctor->store == NULL)
 		return;
-	if (roster_load(&accounts.roster, doctor->store) == STORE_OK &&
+	if (roster_load(&accounts.roster, doctor) == STORE_OK &&
 	    store_account_each(doctor->store, on_account, &accounts) ==
 		STORE_OK)
 		for (size_t i = 0; i < accounts.roster.count; i++) {

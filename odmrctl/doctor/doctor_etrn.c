@@ -113,35 +113,15 @@ check_policy(struct doctor *doctor, const char *name)
 	if (user == NULL || strncmp(user, doctor->conf->user, len) != 0 ||
 	    (user[len] != '\0' && user[len] != ':'))
 		doctor_find(doctor, ETRN_USER, doctor->master_cf,
-		    doctor_text(doctor, "$EDITOR %s # user=%s:%s",
-			doctor->master_cf, doctor->conf->user,
-			doctor->conf->flush_group),
+		    doctor_edit(doctor, doctor->master_cf, "user=%s:%s",
+			doctor->conf->user, doctor->conf->flush_group),
 		    "service %s: user=%s, the databases belong to %s", name,
 		    user != NULL ? user : "", doctor->conf->user);
 	check_program(doctor, policy);
 }
 
-/* The policy services that were looked at, each once. */
-struct asked {
-	const char *names[8];
-	size_t count;
-};
-
-static bool
-add(struct asked *asked, const char *name)
-{
-	for (size_t i = 0; i < asked->count; i++)
-		if (strcmp(asked->names[i], name) == 0)
-			return false;
-	if (asked->count == sizeof(asked->names) / sizeof(asked->names[0]))
-		return false;
-	asked->names[asked->count++] = name;
-	return true;
-}
-
 static void
-check_smtpd(
-    struct doctor *doctor, const struct service *smtpd, struct asked *asked)
+check_smtpd(struct doctor *doctor, const struct service *smtpd)
 {
 	const char *value = postfix_setting_of(
 	    doctor->postfix, smtpd, "smtpd_etrn_restrictions");
@@ -149,8 +129,7 @@ check_smtpd(
 
 	switch (read_restrictions(doctor, value, &service)) {
 	case ASKED:
-		if (add(asked, service))
-			check_policy(doctor, service);
+		check_policy(doctor, service);
 		break;
 	case REFUSED:
 		doctor_find(doctor, ETRN_UNASKED, doctor->main_cf,
@@ -172,12 +151,10 @@ check_smtpd(
 void
 check_etrn(struct doctor *doctor)
 {
-	struct asked asked = { .count = 0 };
-
 	if (doctor->postfix == NULL)
 		return;
 	for (const struct service *one = doctor->postfix->services; one != NULL;
 	     one = one->next)
 		if (strcmp(one->command, "smtpd") == 0)
-			check_smtpd(doctor, one, &asked);
+			check_smtpd(doctor, one);
 }

@@ -13,7 +13,6 @@
 
 #include "doctor.h"
 #include "lib/postfix/mail_journal.h"
-#include "permission.h"
 
 static void
 check_user(struct doctor *doctor, const char *setting, const char *name)
@@ -39,7 +38,7 @@ check_conf(struct doctor *doctor)
 		    doctor_text(doctor, "chmod go-w %s", path),
 		    "mode %04o: others than its owner may write to it",
 		    (unsigned)st.st_mode & 07777);
-	if (permission_of(doctor->conf->user, NULL, path, R_OK) == FORBIDDEN)
+	if (access_as_denied(doctor->conf->user, NULL, path, R_OK))
 		doctor_find(doctor, CONF_UNREADABLE, path,
 		    doctor_text(doctor, "chmod a+r %s", path),
 		    "user %s may not read it", doctor->conf->user);
@@ -59,7 +58,7 @@ check_key(struct doctor *doctor)
 		doctor_find(doctor, KEY_EXPOSED, path,
 		    doctor_text(doctor, "chmod g-w,o= %s", path), "mode %04o",
 		    (unsigned)st.st_mode & 07777);
-	if (permission_of(conf->user, NULL, path, R_OK) == FORBIDDEN)
+	if (access_as_denied(conf->user, NULL, path, R_OK))
 		doctor_find(doctor, KEY_UNREADABLE, path,
 		    doctor_text(doctor,
 			"chgrp %s %s && chmod g+r %s # and its directory: g+x",
@@ -75,15 +74,13 @@ check_program(struct doctor *doctor, const char *setting, const char *path)
 
 	if (access(path, X_OK) == -1)
 		fault = strerror(errno);
-	else if (permission_of(conf->user, conf->flush_group, path, X_OK) ==
-	    FORBIDDEN)
+	else if (access_as_denied(conf->user, conf->flush_group, path, X_OK))
 		fault =
 		    doctor_text(doctor, "user %s may not run it", conf->user);
 	if (fault != NULL)
 		doctor_find(doctor, PROGRAM_MISSING, path,
-		    doctor_text(doctor, "$EDITOR %s # %s",
-			doctor->ctx->conf_path, setting),
-		    "%s: %s", setting, fault);
+		    doctor_edit(doctor, NULL, "%s", setting), "%s: %s", setting,
+		    fault);
 }
 
 static bool
@@ -110,9 +107,7 @@ check_journal(struct doctor *doctor)
 	    geteuid() == 0) {
 		if (!found)
 			doctor_find(doctor, MAIL_LOG_UNREADABLE, "journal",
-			    doctor_text(doctor, "$EDITOR %s # mail_log",
-				doctor->ctx->conf_path),
-			    "%s", why);
+			    doctor_edit(doctor, NULL, "mail_log"), "%s", why);
 	} else
 		doctor_unseen(doctor, "journal");
 }
@@ -128,14 +123,13 @@ check_mail_log(struct doctor *doctor)
 		return;
 	if (conf_has_journal(doctor->conf))
 		check_journal(doctor);
-	else if (access(path, R_OK) == -1 && errno == EACCES && geteuid() != 0)
-		doctor_unseen(doctor, path);
+	else if (doctor_is_unseen(doctor, path))
+		return;
 	else if (access(path, F_OK) == -1)
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
-		    doctor_text(doctor, "$EDITOR %s # mail_log",
-			doctor->ctx->conf_path),
-		    "%s", strerror(errno));
-	else if (permission_of(user, NULL, path, R_OK) == FORBIDDEN)
+		    doctor_edit(doctor, NULL, "mail_log"), "%s",
+		    strerror(errno));
+	else if (access_as_denied(user, NULL, path, R_OK))
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
 		    doctor_text(doctor,
 			"setfacl -m u:%s:r %s # package acl; and x on its "
@@ -225,9 +219,8 @@ check_place(struct doctor *doctor)
 	wanted = realpath(doctor_text(doctor, "%s/odmr", queue), NULL);
 	if (wanted == NULL || strcmp(wanted, real) != 0)
 		doctor_find(doctor, SOCKET_PLACE, doctor->ctx->conf_path,
-		    doctor_text(doctor,
-			"$EDITOR %s # socket_directory = %s/odmr",
-			doctor->ctx->conf_path, queue),
+		    doctor_edit(
+			doctor, NULL, "socket_directory = %s/odmr", queue),
 		    "socket_directory = %s, Postfix looks in %s/odmr", path,
 		    queue);
 	else if (leaves_jail(doctor, real))

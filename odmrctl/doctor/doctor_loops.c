@@ -13,9 +13,9 @@
 #include "lib/clock.h"
 #include "lib/endpoint.h"
 #include "doctor.h"
-#include "lib/mx.h"
+#include "lib/smtp/mx.h"
 #include "roster.h"
-#include "lib/self.h"
+#include "lib/smtp/self.h"
 
 enum { SECONDS = 10, PORTS_MAX = 64, SMTP_PORT = 25 };
 
@@ -228,8 +228,7 @@ check_loops(struct doctor *doctor)
 	search.until_ms = clock_ms() + SECONDS * 1000;
 	find_ports(&search);
 	check_relayhost(&search);
-	if (doctor->store != NULL &&
-	    roster_load(&roster, doctor->store) == STORE_OK)
+	if (doctor->store != NULL && roster_load(&roster, doctor) == STORE_OK)
 		check_all(&search, &roster);
 	roster_free(&roster);
 }

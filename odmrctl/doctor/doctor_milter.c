@@ -2,13 +2,15 @@
 /*
  * odmrctl doctor: how Postfix calls the milter, and whether it answers.
  */
+#include <sys/socket.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "doctor.h"
+#include "lib/connect.h"
 #include "lib/endpoint.h"
-#include "lib/reaching.h"
 
 enum { TIMEOUT_MOST = 60, ANSWER_SECONDS = 5 };
 
@@ -210,7 +212,7 @@ negotiate(int fd)
 	unsigned char answer[5];
 
 	if (write(fd, offer, sizeof(offer)) != sizeof(offer) ||
-	    !reaching_read(fd, answer, sizeof(answer)))
+	    recv(fd, answer, sizeof(answer), MSG_WAITALL) != sizeof(answer))
 		return "does not answer";
 	if (answer[4] != 'O')
 		return "does not speak as a milter";
@@ -222,10 +224,10 @@ void
 check_milter_answer(struct doctor *doctor)
 {
 	const char *address = doctor->conf->milter_socket, *fault;
-	char error[REACHING_ERROR_SIZE];
-	int fd = reaching_socket(address, ANSWER_SECONDS, error);
+	char error[CONNECT_ERROR_SIZE];
+	int fd = connect_socket(address, ANSWER_SECONDS, error);
 
-	if (fd == REACHING_FORBIDDEN) {
+	if (fd == CONNECT_FORBIDDEN) {
 		doctor_unseen(doctor, address);
 		return;
 	}

@@ -27,7 +27,7 @@ differs(const char *value, const struct setting *setting)
 
 /* Where the value has no unit, Postfix takes that of the setting's default:
  * here it is the unit of `than`. */
-static long
+static int64_t
 seconds(const char *value, const struct setting *setting)
 {
 	return postfix_seconds(value, setting->than[strlen(setting->than) - 1]);

@@ -8,55 +8,30 @@
  * Mail that Postfix delivers by itself (modes backup and hold) keeps its tag
  * until the next reconcile, so more tags than messages are no finding there.
  */
-#include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "doctor.h"
-#include "lib/postfix/listing.h"
-#include "lib/postfix/postqueue.h"
+#include "lib/postfix/domain_count.h"
 #include "odmrctl/rights.h"
 #include "roster.h"
 #include "lib/store/store_reconcile.h"
 
 enum { RECONCILED_WITHIN = 1800 };
 
+/* Beside the roster's entries. */
 struct tally {
 	int64_t before, after; /* tags */
-	int64_t queued;
 };
 
 struct count {
 	struct roster roster;
-	struct tally *tallies; /* beside the roster's entries */
-	struct listing listing;
+	struct tally *tags;
+	struct domain_count *queued;
 };
-
-static bool
-on_message(void *arg, const struct queued *message)
-{
-	struct count *count = arg;
-	const struct entry *entry;
-	struct share share;
-	size_t next = 0;
-
-	while (recipients_share(&message->recipients, &next, &share)) {
-		entry = roster_find(&count->roster, share.domain);
-		if (entry != NULL)
-			count->tallies[entry - count->roster.entries].queued++;
-	}
-	return true;
-}
-
-static bool
-on_output(void *arg, const char *bytes, size_t len)
-{
-	return listing_read(&((struct count *)arg)->listing, bytes, len);
-}
 
 static bool
 count_tags(struct doctor *doctor, struct count *count, bool before)
@@ -64,7 +39,7 @@ count_tags(struct doctor *doctor, struct count *count, bool before)
 	struct tally *tally;
 
 	for (size_t i = 0; i < count->roster.count; i++) {
-		tally = &count->tallies[i];
+		tally = &count->tags[i];
 		if (store_tag_count(doctor->store,
 			count->roster.entries[i].name, NULL,
 			before ? &tally->before : &tally->after) ==
@@ -79,31 +54,28 @@ count_queue(struct doctor *doctor, struct count *count)
 {
 	const struct conf *conf = doctor->conf;
 	char error[POSTFIX_ERROR_SIZE] = "";
-	bool heard, fit;
+	bool counted;
 
 	if (access(conf->postqueue_path, X_OK) == -1)
 		return false; /* check_files tells */
-	count->listing =
-	    (struct listing) { .message = on_message, .arg = count };
+	for (size_t i = 0; i < count->roster.count; i++)
+		strlcpy(count->queued[i].name, count->roster.entries[i].name,
+		    DOMAIN_SIZE);
 	/* Set-group-id, postqueue takes no -c that Postfix does not know. */
 	rights_take_up();
-	heard = postqueue_list(conf, on_output, count, error, sizeof(error));
+	counted = domain_count(
+	    conf, count->queued, count->roster.count, error, sizeof(error));
 	rights_lay_off_again(conf);
-	if (heard && error[0] != '\0')
+	if (!counted)
+		doctor_find(doctor, QUEUE_UNREADABLE, conf->postqueue_path,
+		    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
+			conf->postfix_config_directory),
+		    "%s", error);
+	else if (error[0] != '\0')
 		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
 		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",
 		    error);
-	fit = heard && listing_end(&count->listing);
-	if (count->listing.fault[0] != '\0')
-		strlcpy(error, count->listing.fault, sizeof(error));
-	listing_clear(&count->listing);
-	if (fit)
-		return true;
-	doctor_find(doctor, QUEUE_UNREADABLE, conf->postqueue_path,
-	    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
-		conf->postfix_config_directory),
-	    "%s", error);
-	return false;
+	return counted;
 }
 
 static int64_t
@@ -115,18 +87,19 @@ smaller(int64_t a, int64_t b)
 static void
 compare(struct doctor *doctor, const struct count *count)
 {
-	int64_t untagged = 0, gone = 0, domains = 0, least, most;
+	int64_t untagged = 0, gone = 0, domains = 0, least, most, queued;
 	const struct tally *tally;
 
 	for (size_t i = 0; i < count->roster.count; i++) {
-		tally = &count->tallies[i];
+		tally = &count->tags[i];
+		queued = count->queued[i].messages;
 		least = smaller(tally->before, tally->after);
 		most = tally->before + tally->after - least;
-		if (tally->queued > most)
-			untagged += tally->queued - most;
-		else if (tally->queued < least &&
+		if (queued > most)
+			untagged += queued - most;
+		else if (queued < least &&
 		    domain_mode_is_carried(count->roster.entries[i].mode))
-			gone += least - tally->queued;
+			gone += least - queued;
 		else
 			continue;
 		domains++;
@@ -183,18 +156,19 @@ check_tags(struct doctor *doctor)
 	if (doctor->store == NULL || doctor->postfix == NULL)
 		return;
 	store_status_each(doctor->store, on_status, doctor);
-	if (roster_load(&count.roster, doctor->store) == STORE_OK &&
+	if (roster_load(&count.roster, doctor) == STORE_OK &&
 	    count.roster.count > 0) {
 		check_reconciled(doctor, &count.roster);
-		count.tallies =
-		    calloc(count.roster.count, sizeof(*count.tallies));
-		if (count.tallies == NULL)
-			err(EX_OSERR, "out of memory");
+		count.tags =
+		    must(calloc(count.roster.count, sizeof(*count.tags)));
+		count.queued =
+		    must(calloc(count.roster.count, sizeof(*count.queued)));
 		if (count_tags(doctor, &count, true) &&
 		    count_queue(doctor, &count) &&
 		    count_tags(doctor, &count, false))
 			compare(doctor, &count);
 	}
-	free(count.tallies);
+	free(count.tags);
+	free(count.queued);
 	roster_free(&count.roster);
 }

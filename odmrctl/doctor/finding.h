@@ -24,7 +24,4 @@ struct finding_kind {
 
 extern const struct finding_kind finding_kinds[FINDINGS];
 
-/* "error", "warning", "note" */
-const char *severity_name(enum severity severity);
-
 #endif

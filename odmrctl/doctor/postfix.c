@@ -1,175 +1,83 @@
 /* SPDX-License-Identifier: ISC */
-#include <ctype.h>
-#include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 #include "lib/postfix/program.h"
+#include "odmrctl/odmrctl.h"
 #include "postfix.h"
 
-enum { SECONDS = 20 };
+enum { SECONDS = 20, KEY_SIZE = 1024 };
 
-struct setting_line {
-	char *name;
-	const char *value;
-	struct setting_line *next;
-};
-
-static bool
-collect(void *arg, const char *bytes, size_t len)
-{
-	return fwrite(bytes, 1, len, arg) == len;
-}
-
-/* What "postconf -c DIRECTORY OPTION" prints; NULL and `error`: it failed. */
+/* What "postconf -c DIRECTORY OPTION" prints, each line with a NUL instead of
+ * its end and an empty one behind the last; NULL and `error`: it failed. */
 static char *
 ask(const struct conf *conf, const char *option, char error[POSTFIX_ERROR_SIZE])
 {
 	const char *const argv[] = { conf->postconf_path, "-c",
 		conf->postfix_config_directory, option, NULL };
-	struct program postconf = {
-		.argv = argv, .seconds = SECONDS, .take = collect
-	};
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	bool ok;
+	const struct program postconf = { .argv = argv, .seconds = SECONDS };
+	char *text, *end;
 
-	if (out == NULL)
-		err(EX_OSERR, "out of memory");
-	postconf.arg = out;
-	ok = program_run(&postconf, error, POSTFIX_ERROR_SIZE);
-	if (fclose(out) == EOF)
-		err(EX_OSERR, "out of memory");
-	if (ok)
-		return text;
-	free(text);
-	return NULL;
-}
-
-static void *
-allocate(size_t size)
-{
-	void *made = calloc(1, size);
-
-	if (made == NULL)
-		err(EX_OSERR, "out of memory");
-	return made;
-}
-
-static char *
-copy_line(const char *text)
-{
-	char *copy = strndup(text, strcspn(text, "\n"));
-
-	if (copy == NULL)
-		err(EX_OSERR, "out of memory");
-	return copy;
-}
-
-/* The line behind the one at `text`. */
-static const char *
-next_line(const char *text)
-{
-	text += strcspn(text, "\n");
-	return text + (*text == '\n');
-}
-
-/* "name = value" */
-static void
-read_settings(struct setting_line **list, const char *text)
-{
-	struct setting_line *line;
-	char *equals;
-
-	for (; *text != '\0'; text = next_line(text)) {
-		line = allocate(sizeof(*line));
-		line->name = copy_line(text);
-		equals = strstr(line->name, " =");
-		line->value = "";
-		if (equals != NULL) {
-			*equals = '\0';
-			line->value = equals + 2 + strspn(equals + 2, " ");
-		}
-		line->next = *list;
-		*list = line;
+	if (!program_output(&postconf, &text, error, POSTFIX_ERROR_SIZE)) {
+		free(must(text));
+		return NULL;
 	}
+	end = strrchr(text, '\n');
+	*(end != NULL ? end + 1 : text) = '\0';
+	for (end = text; (end = strchr(end, '\n')) != NULL; end++)
+		*end = '\0';
+	return text;
 }
 
 /* service type private unprivileged chroot wakeup maxproc command+args */
 static void
-read_services(struct postfix *postfix, const char *text)
+read_services(struct postfix *postfix)
 {
-	const char *columns[8];
+	char *columns[8], *next, *rest;
 	struct service *service;
-	char *rest;
 
-	for (; *text != '\0'; text = next_line(text)) {
-		service = allocate(sizeof(*service));
-		service->name = rest = copy_line(text);
+	for (char *line = postfix->master; *line != '\0'; line = next) {
+		next = line + strlen(line) + 1;
+		rest = line;
 		for (int i = 0; i < 8; i++) {
-			columns[i] = strsep(&rest, " ");
-			while (rest != NULL && *rest == ' ')
-				rest++;
-			if (columns[i] == NULL)
-				columns[i] = "";
+			columns[i] = rest;
+			rest += strcspn(rest, " ");
+			if (*rest != '\0')
+				*rest++ = '\0';
+			rest += strspn(rest, " ");
 		}
-		service->type = columns[1];
-		service->chroot = strcmp(columns[4], "y") == 0;
-		service->maxproc = columns[6];
-		service->command = columns[7];
-		service->arguments = rest != NULL ? rest : "";
-		service->next = postfix->services;
+		service = must(malloc(sizeof(*service)));
+		*service = (struct service) {
+			.name = columns[0],
+			.type = columns[1],
+			.chroot = strcmp(columns[4], "y") == 0,
+			.maxproc = columns[6],
+			.command = columns[7],
+			.arguments = rest,
+			.next = postfix->services,
+		};
 		postfix->services = service;
 	}
-}
-
-static void
-find_postmap(struct postfix *postfix)
-{
-	if (asprintf(&postfix->postmap, "%s/postmap",
-		postfix_setting(postfix, "command_directory")) == -1)
-		err(EX_OSERR, "out of memory");
 }
 
 bool
 postfix_load(struct postfix *postfix, const struct conf *conf,
     char error[POSTFIX_ERROR_SIZE])
 {
-	char *settings, *overrides = NULL, *services = NULL;
-
-	memset(postfix, 0, sizeof(*postfix));
-	settings = ask(conf, "-x", error);
-	if (settings != NULL)
-		overrides = ask(conf, "-Px", error);
-	if (overrides != NULL)
-		services = ask(conf, "-M", error);
-	if (services != NULL)
+	*postfix = (struct postfix) { .settings = ask(conf, "-x", error) };
+	if (postfix->settings != NULL)
+		postfix->overrides = ask(conf, "-Px", error);
+	if (postfix->overrides != NULL)
+		postfix->master = ask(conf, "-M", error);
+	if (postfix->master != NULL)
 		postfix->tables = ask(conf, "-m", error);
-	if (services != NULL && postfix->tables != NULL) {
-		read_settings(&postfix->settings, settings);
-		read_settings(&postfix->overrides, overrides);
-		read_services(postfix, services);
-		find_postmap(postfix);
+	if (postfix->master == NULL || postfix->tables == NULL) {
+		postfix_free(postfix);
+		return false;
 	}
-	free(settings);
-	free(overrides);
-	free(services);
-	return postfix->tables != NULL;
-}
-
-static void
-free_settings(struct setting_line **list)
-{
-	struct setting_line *line;
-
-	while ((line = *list) != NULL) {
-		*list = line->next;
-		free(line->name);
-		free(line);
-	}
+	read_services(postfix);
+	return true;
 }
 
 void
@@ -177,23 +85,27 @@ postfix_free(struct postfix *postfix)
 {
 	struct service *service;
 
-	free_settings(&postfix->settings);
-	free_settings(&postfix->overrides);
 	while ((service = postfix->services) != NULL) {
 		postfix->services = service->next;
-		free(service->name);
 		free(service);
 	}
+	free(postfix->settings);
+	free(postfix->overrides);
+	free(postfix->master);
 	free(postfix->tables);
-	free(postfix->postmap);
+	*postfix = (struct postfix) { .settings = NULL };
 }
 
+/* "NAME = VALUE", or "NAME =" */
 static const char *
-find(const struct setting_line *line, const char *name)
+find(const char *line, const char *name)
 {
-	for (; line != NULL; line = line->next)
-		if (strcmp(line->name, name) == 0)
-			return line->value;
+	size_t len = strlen(name);
+
+	for (; *line != '\0'; line += strlen(line) + 1)
+		if (strncmp(line, name, len) == 0 &&
+		    strncmp(line + len, " =", 2) == 0)
+			return line + len + 2 + strspn(line + len + 2, " ");
 	return NULL;
 }
 
@@ -209,14 +121,12 @@ const char *
 postfix_setting_of(const struct postfix *postfix, const struct service *service,
     const char *name)
 {
+	char key[KEY_SIZE];
 	const char *value;
-	char *key;
 
-	if (asprintf(&key, "%s/%s/%s", service->name, service->type, name) ==
-	    -1)
-		err(EX_OSERR, "out of memory");
+	snprintf(
+	    key, sizeof(key), "%s/%s/%s", service->name, service->type, name);
 	value = find(postfix->overrides, key);
-	free(key);
 	return value != NULL ? value : postfix_setting(postfix, name);
 }
 
@@ -237,12 +147,10 @@ bool
 postfix_has_table(const struct postfix *postfix, const char *kind)
 {
 	const char *line = postfix->tables;
-	size_t len = strlen(kind);
 
-	for (; *line != '\0'; line = next_line(line))
-		if (strcspn(line, "\n") == len && memcmp(line, kind, len) == 0)
-			return true;
-	return false;
+	while (*line != '\0' && strcmp(line, kind) != 0)
+		line += strlen(line) + 1;
+	return *line != '\0';
 }
 
 size_t
@@ -273,29 +181,4 @@ postfix_lists(const char *list, const char *word)
 		if (len == wanted && memcmp(found, word, len) == 0)
 			return true;
 	return false;
-}
-
-long
-postfix_seconds(const char *value, char unit)
-{
-	static const char units[] = "smhdw";
-	static const long worth[] = { 1, 60, 3600, 86400, 604800 };
-	const char *found;
-	char *end;
-	long number = strtol(value, &end, 10);
-
-	if (end == value || number < 0 || number > 100000000)
-		return -1;
-	if (*end != '\0')
-		unit = (char)tolower((unsigned char)*end++);
-	found = strchr(units, unit);
-	if (unit == '\0' || found == NULL || *end != '\0')
-		return -1;
-	return number * worth[found - units];
-}
-
-bool
-postfix_yes(const char *value)
-{
-	return strcasecmp(value, "yes") == 0;
 }

@@ -7,11 +7,12 @@
 #define POSTFIX_H
 
 #include "lib/conf.h"
+#include "lib/postfix/lifetime.h"
 
 enum { POSTFIX_ERROR_SIZE = 256 };
 
 struct service {
-	char *name; /* as the first column has it */
+	const char *name; /* as the first column has it */
 	const char *type;
 	bool chroot;
 	const char *maxproc; /* "-": default_process_limit */
@@ -20,13 +21,10 @@ struct service {
 	struct service *next;
 };
 
-struct setting_line;
-
 struct postfix {
-	struct setting_line *settings, *overrides;
 	struct service *services;
-	char *tables;  /* the kinds of tables it knows, one a line */
-	char *postmap; /* its path, in command_directory */
+	/* What postconf has said: strings, one behind the other. */
+	char *settings, *overrides, *master, *tables;
 };
 
 /* False, with one line in `error`: there is no such configuration. */
@@ -48,10 +46,5 @@ bool postfix_has_table(const struct postfix *, const char *kind);
  * behind it; 0: there is none. What stands in braces is one word. */
 size_t postfix_word(const char **list, const char **word);
 bool postfix_lists(const char *list, const char *word);
-
-/* Times such as "7d" in seconds; `unit` counts where there is none. -1: it is
- * no time. */
-long postfix_seconds(const char *value, char unit);
-bool postfix_yes(const char *value);
 
 #endif

@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <err.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "odmrctl/rights.h"
 #include "lib/postfix/program.h"
+#include "doctor.h"
 #include "roster.h"
 #include "lib/spelling.h"
 
@@ -18,26 +20,18 @@ enum { SECONDS = 20, NESTING_MAX = 4 };
 static char *
 copy(const char *text)
 {
-	char *made = text != NULL ? strdup(text) : NULL;
-
-	if (text != NULL && made == NULL)
-		err(EX_OSERR, "out of memory");
-	return made;
+	return text != NULL ? must(strdup(text)) : NULL;
 }
 
 static void
 add(const struct domain *domain, void *arg)
 {
 	struct roster *roster = arg;
-	struct entry *grown;
 
 	if (roster->count == roster->room) {
 		roster->room = roster->room * 2 + 16;
-		grown =
-		    reallocarray(roster->entries, roster->room, sizeof(*grown));
-		if (grown == NULL)
-			err(EX_OSERR, "out of memory");
-		roster->entries = grown;
+		roster->entries = must(reallocarray(
+		    roster->entries, roster->room, sizeof(*roster->entries)));
 	}
 	roster->entries[roster->count++] = (struct entry) {
 		.name = copy(domain->name),
@@ -49,10 +43,11 @@ add(const struct domain *domain, void *arg)
 }
 
 enum store_result
-roster_load(struct roster *roster, struct store *store)
+roster_load(struct roster *roster, const struct doctor *doctor)
 {
-	*roster = (struct roster) { 0 };
-	return store_domain_each(store, add, roster);
+	*roster = (struct roster) { .postfix = doctor->postfix,
+		.conf = doctor->conf };
+	return store_domain_each(doctor->store, add, roster);
 }
 
 static int
@@ -124,50 +119,24 @@ roster_find(const struct roster *roster, const char *name)
 
 /* ---- tables -------------------------------------------------------------- */
 
-/* postmap's answers, "name TAB value" lines in pieces of any size. */
-struct answers {
-	struct roster *roster;
-	bool list; /* a list: any answer will do */
-	FILE *line;
-	char *text;
-	size_t len;
-};
-
+/* Into `listed`, or else into `answer`, where there is none yet. */
 static void
-take_answer(struct answers *answers)
+take_answers(struct roster *roster, char *text, bool listed)
 {
-	char *tab = strchr(answers->text, '\t');
 	struct entry *entry;
+	char *line, *tab;
 
-	if (tab == NULL)
-		return;
-	*tab = '\0';
-	entry = roster_find(answers->roster, answers->text);
-	if (entry == NULL)
-		return;
-	if (answers->list)
-		entry->listed = true;
-	else if (entry->answer == NULL)
-		entry->answer = copy(tab + 1);
-}
-
-static bool
-read_answers(void *arg, const char *bytes, size_t len)
-{
-	struct answers *answers = arg;
-
-	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] != '\n') {
-			putc(bytes[i], answers->line);
+	while ((line = strsep(&text, "\n")) != NULL) {
+		tab = strchr(line, '\t');
+		if (tab == NULL)
 			continue;
-		}
-		putc('\0', answers->line);
-		if (fflush(answers->line) == EOF)
-			err(EX_OSERR, "out of memory");
-		take_answer(answers);
-		rewind(answers->line);
+		*tab = '\0';
+		entry = roster_find(roster, line);
+		if (entry != NULL && listed)
+			entry->listed = true;
+		else if (entry != NULL && entry->answer == NULL)
+			entry->answer = copy(tab + 1);
 	}
-	return true;
 }
 
 /* A file with all names, a line each, for postmap to read at its own pace. */
@@ -203,50 +172,38 @@ take_up_rights(const struct conf *conf, const char *table)
 }
 
 static bool
-ask_table(struct answers *answers, const struct postfix *postfix,
-    const struct conf *conf, const char *table, char error[POSTFIX_ERROR_SIZE])
+ask_table(struct roster *roster, const char *table, bool listed)
 {
+	const struct conf *conf = roster->conf;
 	const char *name = without_proxy(table);
-	const char *const argv[] = { postfix->postmap, "-c",
-		conf->postfix_config_directory, "-q", "-", name, NULL };
+	char path[PATH_MAX], *text;
+	const char *const argv[] = { path, "-c", conf->postfix_config_directory,
+		"-q", "-", name, NULL };
 	/* 1: it knows none of them. */
 	const struct program query = {
 		.argv = argv,
-		.input = write_names(answers->roster),
+		.input = write_names(roster),
 		.seconds = SECONDS,
-		.take = read_answers,
-		.arg = answers,
 		.also = 1,
 	};
 	bool ok;
 
-	answers->line = open_memstream(&answers->text, &answers->len);
-	if (answers->line == NULL)
-		err(EX_OSERR, "out of memory");
+	snprintf(path, sizeof(path), "%s/postmap",
+	    postfix_setting(roster->postfix, "command_directory"));
 	take_up_rights(conf, name);
-	ok = program_run(&query, error, POSTFIX_ERROR_SIZE);
+	ok =
+	    program_output(&query, &text, roster->error, sizeof(roster->error));
 	rights_lay_off_again(conf);
-	fclose(answers->line);
-	free(answers->text);
 	close(query.input);
+	if (ok)
+		take_answers(roster, text, listed);
+	free(must(text));
 	return ok;
 }
 
-static char *
-word_of(const char *word, size_t len)
-{
-	char *made = strndup(word, len);
-
-	if (made == NULL)
-		err(EX_OSERR, "out of memory");
-	return made;
-}
-
 bool
-roster_lookup(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *tables, char error[POSTFIX_ERROR_SIZE])
+roster_lookup(struct roster *roster, const char *tables)
 {
-	struct answers answers = { .roster = roster };
 	const char *word;
 	bool ok = true;
 	char *table;
@@ -258,22 +215,14 @@ roster_lookup(struct roster *roster, const struct postfix *postfix,
 	}
 	while (ok && roster->count > 0 &&
 	    (len = postfix_word(&tables, &word)) > 0) {
-		table = word_of(word, len);
-		ok = ask_table(&answers, postfix, conf, table, error);
+		table = must(strndup(word, len));
+		ok = ask_table(roster, table, false);
 		free(table);
 	}
 	return ok;
 }
 
 /* ---- lists --------------------------------------------------------------- */
-
-struct matching {
-	struct roster *roster;
-	const struct postfix *postfix;
-	const struct conf *conf;
-	bool parents;
-	char *error;
-};
 
 static bool
 is_within(const char *name, const char *pattern, bool parents)
@@ -289,56 +238,54 @@ is_within(const char *name, const char *pattern, bool parents)
 }
 
 static void
-match_name(struct matching *m, const char *pattern)
+match_name(struct roster *roster, const char *pattern)
 {
 	bool in = pattern[0] != '!';
 
-	for (size_t i = 0; i < m->roster->count; i++)
-		if (is_within(m->roster->entries[i].name, pattern + !in,
-			m->parents) &&
-		    (in || !m->roster->entries[i].listed))
-			m->roster->entries[i].listed = in;
+	for (size_t i = 0; i < roster->count; i++)
+		if (is_within(roster->entries[i].name, pattern + !in,
+			roster->parents) &&
+		    (in || !roster->entries[i].listed))
+			roster->entries[i].listed = in;
 }
 
-static bool match_list(struct matching *m, const char *list, int depth);
+static bool match_list(struct roster *roster, const char *list, int depth);
 
 static bool
-match_file(struct matching *m, const char *path, int depth)
+match_file(struct roster *roster, const char *path, int depth)
 {
 	char line[1024];
 	FILE *file;
 	bool ok;
 
-	take_up_rights(m->conf, path);
+	take_up_rights(roster->conf, path);
 	file = fopen(path, "re");
-	rights_lay_off_again(m->conf);
+	rights_lay_off_again(roster->conf);
 	ok = file != NULL && depth < NESTING_MAX;
 	if (!ok)
-		snprintf(m->error, POSTFIX_ERROR_SIZE, "%.200s: cannot be read",
-		    path);
+		snprintf(roster->error, sizeof(roster->error),
+		    "%.200s: cannot be read", path);
 	while (ok && fgets(line, sizeof(line), file) != NULL)
 		if (line[0] != '#')
-			ok = match_list(m, line, depth + 1);
+			ok = match_list(roster, line, depth + 1);
 	if (file != NULL)
 		fclose(file);
 	return ok;
 }
 
 static bool
-match_word(struct matching *m, const char *word, int depth)
+match_word(struct roster *roster, const char *word, int depth)
 {
-	struct answers answers = { .roster = m->roster, .list = true };
-
 	if (word[0] == '/')
-		return match_file(m, word, depth);
+		return match_file(roster, word, depth);
 	if (strchr(word, ':') != NULL)
-		return ask_table(&answers, m->postfix, m->conf, word, m->error);
-	match_name(m, word);
+		return ask_table(roster, word, true);
+	match_name(roster, word);
 	return true;
 }
 
 static bool
-match_list(struct matching *m, const char *list, int depth)
+match_list(struct roster *roster, const char *list, int depth)
 {
 	const char *word;
 	bool ok = true;
@@ -346,21 +293,18 @@ match_list(struct matching *m, const char *list, int depth)
 	size_t len;
 
 	while (ok && (len = postfix_word(&list, &word)) > 0) {
-		made = word_of(word, len);
-		ok = match_word(m, made, depth);
+		made = must(strndup(word, len));
+		ok = match_word(roster, made, depth);
 		free(made);
 	}
 	return ok;
 }
 
 bool
-roster_match(struct roster *roster, const struct postfix *postfix,
-    const struct conf *conf, const char *list, bool parents,
-    char error[POSTFIX_ERROR_SIZE])
+roster_match(struct roster *roster, const char *list, bool parents)
 {
-	struct matching matching = { roster, postfix, conf, parents, error };
-
+	roster->parents = parents;
 	for (size_t i = 0; i < roster->count; i++)
 		roster->entries[i].listed = false;
-	return roster->count == 0 || match_list(&matching, list, 0);
+	return roster->count == 0 || match_list(roster, list, 0);
 }

@@ -20,9 +20,16 @@ struct entry {
 struct roster {
 	struct entry *entries; /* in the order of the names */
 	size_t count, room;
+	/* roster.c's */
+	const struct postfix *postfix;
+	const struct conf *conf;
+	bool parents;
+	char error[POSTFIX_ERROR_SIZE];
 };
 
-enum store_result roster_load(struct roster *, struct store *);
+struct doctor;
+
+enum store_result roster_load(struct roster *, const struct doctor *);
 /* Further entries for what Postfix looks up where a domain is written in UTF-8,
  * with that as their names. */
 void roster_add_spellings(struct roster *);
@@ -34,11 +41,9 @@ struct entry *roster_find(const struct roster *, const char *name);
  * Sets `listed` for the domains in a list such as relay_domains, of names,
  * tables and files (with `parents`, subdomains are in it too), or `answer` for
  * those that a list of tables such as transport_maps has. False, with one line
- * in `error`: a table cannot be read.
+ * in the roster's `error`: a table cannot be read.
  */
-bool roster_match(struct roster *, const struct postfix *, const struct conf *,
-    const char *list, bool parents, char error[POSTFIX_ERROR_SIZE]);
-bool roster_lookup(struct roster *, const struct postfix *, const struct conf *,
-    const char *tables, char error[POSTFIX_ERROR_SIZE]);
+bool roster_match(struct roster *, const char *list, bool parents);
+bool roster_lookup(struct roster *, const char *tables);
 
 #endif

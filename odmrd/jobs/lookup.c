@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/mx.h"
+#include "lib/smtp/mx.h"
 #include "lookup.h"
 
 static void

@@ -271,7 +271,7 @@ def test_release_that_fails_is_tried_again(waiting):
     ("220 a\r\n", "", "connection closed"),
     ("", "", "connection closed"),
     ("HTTP/1.1 400 Bad Request\r\n", HELLO, "no SMTP reply"),
-    ("220 " + 2000 * "x", HELLO, "a line is too long"),
+    ("220 " + 20000 * "x", HELLO, "a line is too long"),
     ("220 a\r\n", 200 * "250-x\r\n", "no SMTP reply"),
     (None, HELLO, "no answer in time"),
     ("220 a\r\n", None, "no answer in time"),

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -18,14 +17,12 @@ times_are_read_as_in_main_cf(void **arg)
 	} times[] = { { "5d", 432000 }, { "5", 432000 }, { "0", 0 },
 		{ "90s", 90 }, { "2m", 120 }, { "3H", 10800 },
 		{ "2w", 1209600 } };
-	int64_t seconds;
 
 	(void)arg;
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		assert_true(lifetime_parse(
-		    times[i].text, strlen(times[i].text), &seconds));
-		assert_int_equal(seconds, times[i].seconds);
-	}
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		assert_int_equal(
+		    postfix_seconds(times[i].text, 'd'), times[i].seconds);
+	assert_int_equal(postfix_seconds("5", 's'), 5);
 }
 
 static void
@@ -33,12 +30,10 @@ other_texts_are_no_times(void **arg)
 {
 	static const char *const texts[] = { "", "d", "-1d", "5x", "5dd", "5 d",
 		"12345678901" };
-	int64_t seconds;
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		assert_false(
-		    lifetime_parse(texts[i], strlen(texts[i]), &seconds));
+		assert_int_equal(postfix_seconds(texts[i], 'd'), -1);
 }
 
 int

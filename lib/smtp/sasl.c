@@ -6,7 +6,6 @@
 
 #include <gsasl.h>
 
-#include "lib/log.h"
 #include "sasl.h"
 
 /* A server may ask for as many iterations as it likes: these, the most that
@@ -36,12 +35,11 @@ static const struct mechanism {
 enum { MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };
 
 struct exchange {
-	struct peer *peer;
+	struct smtp_client *client;
 	const struct mechanism *mech;
 	Gsasl_session *sasl;
 	int result;   /* of the last step */
 	char *output; /* base64, what is to be said; may be NULL */
-	char challenge[PEER_LINE_SIZE]; /* base64, the last one */
 };
 
 /* ---- the choice -------------------------------------------------------- */
@@ -61,28 +59,25 @@ lists(const char *list, const char *name)
 }
 
 static const struct mechanism *
-choose(struct peer *peer, const char *offered)
+choose(struct smtp_client *client)
 {
+	const char *offered = client->offers.mechanisms;
+	struct wire *wire = &client->wire;
 	struct wire_binding binding;
 	const struct mechanism *mech;
 
 	for (size_t i = 0; i < MECHANISMS; i++) {
 		mech = &mechanisms[i];
-		if (!lists(offered, mech->name))
-			continue;
-		if ((mech->flags & NEEDS_PRIVACY) && !peer->wire.verified)
-			continue;
-		if ((mech->flags & NEEDS_BINDING) &&
-		    !wire_binding(&peer->wire, &binding))
-			continue;
-		return mech;
+		if (lists(offered, mech->name) &&
+		    (!(mech->flags & NEEDS_PRIVACY) || wire->verified) &&
+		    (!(mech->flags & NEEDS_BINDING) ||
+			wire_binding(wire, &binding)))
+			return mech;
 	}
-	log_error(NULL,
-	    "%s: cannot log in: it offers no mechanism that may be used "
-	    "%s (it offers: %s)",
-	    peer->host,
-	    peer->wire.verified ? "here"
-				: "without TLS and a verified certificate",
+	smtp_fail(client, EX_NOPERM,
+	    "cannot log in: it offers no mechanism that may be used %s "
+	    "(it offers: %s)",
+	    wire->verified ? "here" : "without TLS and a verified certificate",
 	    offered[0] != '\0' ? offered : "none");
 	return NULL;
 }
@@ -107,7 +102,7 @@ tell_binding(struct exchange *x)
 	char *text = NULL;
 	int result;
 
-	if (!wire_binding(&x->peer->wire, &binding))
+	if (!wire_binding(&x->client->wire, &binding))
 		return true;
 	if (gsasl_base64_to((const char *)binding.bytes, binding.len, &text,
 		NULL) != GSASL_OK)
@@ -152,128 +147,97 @@ step(struct exchange *x, const char *input)
 
 /* ---- the exchange ------------------------------------------------------ */
 
-static void
-keep_challenge(void *arg, const char *line)
+static bool
+fail(struct exchange *x, int code, const char *why)
 {
-	struct exchange *x = arg;
-
-	strlcpy(x->challenge, strlen(line) > 4 ? line + 4 : "",
-	    sizeof(x->challenge));
+	return smtp_fail(x->client, code, "AUTH %s: %s", x->mech->name, why);
 }
 
-static int
+/* RFC 4954 4: "*" ends the exchange. */
+static bool
 cancel(struct exchange *x)
 {
-	struct reply reply;
-	int code;
-
-	log_error(NULL, "%s: AUTH %s: %s", x->peer->host, x->mech->name,
-	    gsasl_strerror(x->result));
-	code = peer_say(x->peer, "*");
-	if (code == EX_OK)
-		code = peer_hear(x->peer, &reply, NULL, NULL);
-	return code == EX_OK ? EX_PROTOCOL : code;
+	fail(x, EX_PROTOCOL, gsasl_strerror(x->result));
+	return smtp_command(x->client, "*") && false;
 }
 
 /* Answers challenges until there are no more. */
-static int
-answer(struct exchange *x, struct reply *reply)
+static bool
+answer(struct exchange *x)
 {
 	bool done = false;
-	int code;
 
-	for (int i = 0;; i++) {
-		code = peer_hear(x->peer, reply, keep_challenge, x);
-		if (code != EX_OK || reply->code != 334)
-			return code;
+	for (int i = 0; x->client->reply.code == 334; i++) {
 		if (done || i == CHALLENGES_MAX)
 			x->result = GSASL_MECHANISM_CALLED_TOO_MANY_TIMES;
 		else
-			step(x, x->challenge);
+			step(x, x->client->rest);
 		done = x->result == GSASL_OK;
 		if (!done && x->result != GSASL_NEEDS_MORE)
 			return cancel(x);
-		code =
-		    peer_say(x->peer, "%s", x->output != NULL ? x->output : "");
-		if (code != EX_OK)
-			return code;
+		if (!smtp_command(
+			x->client, "%s", x->output != NULL ? x->output : ""))
+			return false;
 	}
+	return true;
 }
 
-static int
+static bool
 begin(struct exchange *x)
 {
+	x->result = GSASL_NEEDS_MORE;
 	if (x->mech->flags & SERVER_FIRST)
-		return peer_say(x->peer, "AUTH %s", x->mech->name);
+		return smtp_command(x->client, "AUTH %s", x->mech->name);
 	step(x, NULL);
-	if (x->result != GSASL_OK && x->result != GSASL_NEEDS_MORE) {
-		log_error(NULL, "%s: AUTH %s: %s", x->peer->host, x->mech->name,
-		    gsasl_strerror(x->result));
-		return EX_SOFTWARE;
-	}
-	return peer_say(x->peer, "AUTH %s %s", x->mech->name, x->output);
+	if (x->result != GSASL_OK && x->result != GSASL_NEEDS_MORE)
+		return fail(x, EX_SOFTWARE, gsasl_strerror(x->result));
+	return smtp_command(x->client, "AUTH %s %s", x->mech->name, x->output);
 }
 
-static int
+static bool
 play(struct exchange *x)
 {
-	struct reply reply;
-	int code;
-
-	x->result = GSASL_NEEDS_MORE;
-	code = begin(x);
-	if (code == EX_OK)
-		code = answer(x, &reply);
-	if (code != EX_OK)
-		return code;
-	if (reply.code != 235)
-		return peer_refused(x->peer, "login refused", &reply);
-	if (x->result == GSASL_OK)
-		return EX_OK;
-	log_error(NULL,
-	    "%s: AUTH %s: accepted without having shown that it knows the "
-	    "account",
-	    x->peer->host, x->mech->name);
-	return EX_PROTOCOL;
+	if (!begin(x) || !answer(x))
+		return false;
+	if (x->client->reply.code != 235)
+		return smtp_refused(x->client, "login refused");
+	return x->result == GSASL_OK ||
+	    fail(x, EX_PROTOCOL,
+		"accepted without having shown that it knows the account");
 }
 
-static int
+static bool
 run(struct exchange *x, Gsasl *gsasl, const struct login *login)
 {
-	int code = EX_OSERR;
+	bool ok;
 
-	if (gsasl_client_start(gsasl, x->mech->name, &x->sasl) != GSASL_OK) {
-		log_error(NULL, "GNU SASL cannot do %s", x->mech->name);
-		return EX_OSERR;
-	}
+	if (gsasl_client_start(gsasl, x->mech->name, &x->sasl) != GSASL_OK)
+		return fail(x, EX_OSERR, "GNU SASL cannot do it");
 	if (gsasl_property_set(x->sasl, GSASL_AUTHID, login->name) ==
 		GSASL_OK &&
 	    gsasl_property_set(x->sasl, GSASL_PASSWORD, login->password) ==
 		GSASL_OK &&
 	    tell_binding(x))
-		code = play(x);
+		ok = play(x);
 	else
-		log_error(NULL, "out of memory");
+		ok = fail(x, EX_OSERR, "out of memory");
 	wipe_output(x);
 	gsasl_finish(x->sasl);
-	return code;
+	return ok;
 }
 
-int
-sasl_authenticate(
-    struct peer *peer, const struct login *login, const char *offered)
+bool
+sasl_authenticate(struct smtp_client *client, const struct login *login)
 {
-	struct exchange x = { .peer = peer, .mech = choose(peer, offered) };
+	struct exchange x = { .client = client, .mech = choose(client) };
 	Gsasl *gsasl = NULL;
-	int code;
+	bool ok;
 
 	if (x.mech == NULL)
-		return EX_NOPERM;
-	if (gsasl_init(&gsasl) != GSASL_OK) {
-		log_error(NULL, "GNU SASL cannot be used");
-		return EX_OSERR;
-	}
-	code = run(&x, gsasl, login);
+		return false;
+	if (gsasl_init(&gsasl) != GSASL_OK)
+		return fail(&x, EX_OSERR, "GNU SASL cannot be used");
+	ok = run(&x, gsasl, login);
 	gsasl_done(gsasl);
-	return code;
+	return ok;
 }

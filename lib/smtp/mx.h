@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "domain.h"
+#include "lib/domain.h"
 
 enum { MX_HOSTS_MAX = 32 };
 

@@ -15,12 +15,12 @@
 
 #include <cmocka.h>
 
-#include "etrn-trigger/remote/peer.h"
 #include "lib/clock.h"
+#include "lib/smtp/client.h"
 
 enum { SECONDS = 1 };
 
-static struct peer peer;
+static struct smtp_client client;
 static int server;
 
 static int
@@ -32,10 +32,10 @@ setup(void **state)
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1 ||
 	    fcntl(pair[0], F_SETFL, O_NONBLOCK) == -1)
 		return -1;
-	memset(&peer, 0, sizeof(peer));
-	peer.host = "test";
-	peer.seconds = SECONDS;
-	peer.wire.fd = pair[0];
+	memset(&client, 0, sizeof(client));
+	client.host = "test";
+	client.seconds = SECONDS;
+	client.wire.fd = pair[0];
 	server = pair[1];
 	return 0;
 }
@@ -44,8 +44,8 @@ static int
 teardown(void **state)
 {
 	(void)state;
-	peer.lost = true;
-	peer_close(&peer);
+	client.lost = true;
+	smtp_close(&client);
 	close(server);
 	return 0;
 }
@@ -55,11 +55,11 @@ static void
 expect_given_up(void)
 {
 	int64_t start = clock_ms();
-	struct reply reply;
 
-	assert_int_equal(peer_hear(&peer, &reply, NULL, NULL), EX_UNAVAILABLE);
-	assert_true(peer.lost);
-	assert_string_equal(peer.wire.fault, "no answer in time");
+	assert_false(smtp_hear(&client));
+	assert_int_equal(client.code, EX_UNAVAILABLE);
+	assert_true(client.lost);
+	assert_string_equal(client.why, "no answer in time");
 	assert_in_range(
 	    clock_ms() - start, SECONDS * 1000, SECONDS * 1000 + 5000);
 }
@@ -98,15 +98,14 @@ static void
 a_server_that_does_not_read_has_an_end(void **state)
 {
 	char line[4096];
-	int code = EX_OK;
 
 	(void)state;
 	memset(line, 'x', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
-	for (int i = 0; i < 10000 && code == EX_OK; i++)
-		code = peer_say(&peer, "%s", line);
-	assert_int_equal(code, EX_UNAVAILABLE);
-	assert_string_equal(peer.wire.fault, "no answer in time");
+	for (int i = 0; i < 10000 && smtp_say(&client, "%s", line); i++)
+		continue;
+	assert_int_equal(client.code, EX_UNAVAILABLE);
+	assert_string_equal(client.why, "no answer in time");
 }
 
 int

@@ -14,16 +14,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "hello.h"
+#include "etrn-trigger/trigger.h"
 #include "lib/endpoint.h"
 #include "lib/log.h"
-#include "login.h"
+#include "lib/smtp/login.h"
+#include "lib/smtp/sasl.h"
 #include "lib/tags/node.h"
-#include "peer.h"
-#include "sasl.h"
-#include "etrn-trigger/trigger.h"
 
-/* All of it, with looking up the host; the longest command RFC 5321 allows. */
+/* All of it, with looking up the host; the longest command (RFC 5321
+ * 4.5.3.1.4). */
 enum { ALL_SECONDS = 600, COMMAND_MAX = 512 };
 
 /* Exit status if there is no mail for any of the names. */
@@ -31,11 +30,11 @@ enum { EX_NOMAIL = 1 };
 
 struct remote {
 	const struct arguments *args;
-	const char *myhostname;
 	struct endpoint server;
 	struct login login;
 	bool in_clear; /* TLS has failed before, and need not be */
-	struct peer peer;
+	int asked;     /* for so many names */
+	struct smtp_client client;
 };
 
 /* ---- what was asked for ------------------------------------------------ */
@@ -96,97 +95,91 @@ take_arguments(struct remote *r)
 
 /* ---- the names --------------------------------------------------------- */
 
-static int
-worse(int a, int b)
+static size_t
+rank(int code)
 {
 	static const int ranks[] = { EX_NOMAIL, EX_OK, EX_TEMPFAIL, EX_NOPERM };
-	size_t rank_a = 0, rank_b = 0;
+	size_t i = 0;
 
-	/* What is not there ends the session: worse than all. */
-	while (rank_a < sizeof(ranks) / sizeof(*ranks) && ranks[rank_a] != a)
-		rank_a++;
-	while (rank_b < sizeof(ranks) / sizeof(*ranks) && ranks[rank_b] != b)
-		rank_b++;
-	return rank_a >= rank_b ? a : b;
+	while (i < sizeof(ranks) / sizeof(*ranks) && ranks[i] != code)
+		i++;
+	return i;
 }
 
-static int
-ask_name(struct remote *r, const char *name)
+/* False: there is no code for it, the session is over. */
+static bool
+ask_name(struct remote *r, const char *name, int *code)
 {
+	const struct reply *reply = &r->client.reply;
 	const char *why;
-	struct reply reply;
 	struct node node;
-	int code =
-	    peer_say(&r->peer, "ETRN %s", command_name(name, &node, &why));
 
-	if (code == EX_OK)
-		code = peer_hear(&r->peer, &reply, NULL, NULL);
-	if (code != EX_OK)
-		return code;
-	printf("%s: %d %s\n", name, reply.code, reply.text);
+	if (!smtp_command(
+		&r->client, "ETRN %s", command_name(name, &node, &why)))
+		return false;
+	printf("%s: %d %s\n", name, reply->code, reply->text);
 	fflush(stdout);
-	/* RFC 1985 5.1: 251 is "no messages waiting". */
-	if (reply.code == 251)
-		return EX_NOMAIL;
-	return reply_class(&reply) == 2 ? EX_OK : peer_refusal(&reply);
+	/* RFC 1985 5.1: 251 is "no messages waiting", and 459 "node not
+	 * allowed", which is no temporary matter. */
+	if (reply->code == 251)
+		*code = EX_NOMAIL;
+	else if (reply->code == 459)
+		*code = EX_NOPERM;
+	else
+		*code = reply_class(reply) == 2 ? EX_OK : smtp_refusal(reply);
+	return true;
 }
 
 static int
 ask_names(struct remote *r)
 {
-	const struct arguments *args = r->args;
-	int code = EX_NOMAIL, i;
+	int code = EX_NOMAIL, one;
 
-	for (i = 0; i < args->count && !r->peer.lost; i++)
-		code = worse(code, ask_name(r, args->names[i]));
-	if (i < args->count)
-		log_error(NULL, "%s: %d of %d names were not asked for",
-		    r->server.host, args->count - i, args->count);
+	while (r->asked < r->args->count && !r->client.lost)
+		if (ask_name(r, r->args->names[r->asked++], &one) &&
+		    rank(one) > rank(code))
+			code = one;
 	return code;
 }
 
 /* ---- the session ------------------------------------------------------- */
 
-/* `*failed`: by TLS, which is not needed. */
-static int
-prepare(struct remote *r, bool *failed)
+static bool
+prepare(struct remote *r)
 {
-	bool verify = r->args->starttls;
-	struct offers offers;
-	int code = EX_OK;
-
-	if (r->args->tls)
-		code = peer_encrypt(&r->peer, true);
-	if (code == EX_OK)
-		code = hello_greeting(&r->peer);
-	if (code == EX_OK)
-		code = hello_say(&r->peer, r->myhostname, &offers);
-	if (code == EX_OK && !r->args->tls && !r->in_clear)
-		code = hello_encrypt(
-		    &r->peer, r->myhostname, &offers, verify, failed);
-	*failed = *failed && !verify;
-	if (code == EX_OK && r->login.name != NULL)
-		code =
-		    sasl_authenticate(&r->peer, &r->login, offers.mechanisms);
-	return code;
-}
-
-static int
-visit(struct remote *r, bool *tls_failed)
-{
-	const char *port = r->args->tls ? "465" : "25";
-	int code;
+	const struct arguments *args = r->args;
+	struct smtp_client *client = &r->client;
+	const char *port = args->tls ? "465" : "25";
 
 	if (r->server.port[0] != '\0')
 		port = r->server.port;
-	code = peer_open(&r->peer, r->server.host, port);
+	return smtp_open(client, port) &&
+	    (!args->tls || smtp_tls(client, true)) && smtp_greeting(client) &&
+	    smtp_ehlo(client) &&
+	    (args->tls || r->in_clear ||
+		smtp_starttls(client, args->starttls)) &&
+	    (r->login.name == NULL || sasl_authenticate(client, &r->login));
+}
 
-	*tls_failed = false;
-	if (code == EX_OK)
-		code = prepare(r, tls_failed);
-	if (code == EX_OK)
+static int
+visit(struct remote *r, const char *myhostname)
+{
+	int code = EX_OK;
+
+	r->client = (struct smtp_client) {
+		.host = r->server.host,
+		.hostname = myhostname,
+	};
+	if (prepare(r))
 		code = ask_names(r);
-	peer_close(&r->peer);
+	if (r->client.code != EX_OK) {
+		log_error(NULL, "%s: %s", r->server.host, r->client.why);
+		code = r->client.code;
+	}
+	if (r->asked > 0 && r->asked < r->args->count)
+		log_error(NULL, "%s: %d of %d names were not asked for",
+		    r->server.host, r->args->count - r->asked, r->args->count);
+	smtp_close(&r->client);
 	return code;
 }
 
@@ -206,11 +199,8 @@ int
 trigger_remote(struct trigger *trigger, const struct arguments *args)
 {
 	struct remote r = { .args = args };
-	bool tls_failed;
-	int code;
+	int code = take_arguments(&r);
 
-	r.myhostname = trigger->conf.myhostname;
-	code = take_arguments(&r);
 	if (code == EX_OK && args->login != NULL)
 		code = login_read(&r.login, args->login, args->password_file);
 	if (code != EX_OK)
@@ -219,11 +209,11 @@ trigger_remote(struct trigger *trigger, const struct arguments *args)
 	 * hashing the password. */
 	signal(SIGALRM, give_up);
 	alarm(ALL_SECONDS);
-	code = visit(&r, &tls_failed);
-	if (tls_failed) {
+	code = visit(&r, trigger->conf.myhostname);
+	if (r.client.tls_failed && !args->starttls && !args->tls) {
 		log_warning(NULL, "%s: once more, without TLS", r.server.host);
 		r.in_clear = true;
-		code = visit(&r, &tls_failed);
+		code = visit(&r, trigger->conf.myhostname);
 	}
 	login_clear(&r.login);
 	return code;

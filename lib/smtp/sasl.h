@@ -14,12 +14,10 @@
 #ifndef SASL_H
 #define SASL_H
 
+#include "client.h"
 #include "login.h"
-#include "peer.h"
 
-/* `offered` are the names of the mechanisms, apart by blanks. Returns a
- * sysexits code, and has said why. */
-int sasl_authenticate(
-    struct peer *peer, const struct login *login, const char *offered);
+/* After EHLO, with what that has offered. */
+bool sasl_authenticate(struct smtp_client *, const struct login *);
 
 #endif
