@@ -10,6 +10,7 @@
 #include "odmrd/jobs/settle.h"
 #include "outcome.h"
 #include "refusal.h"
+#include "workaround.h"
 
 /* ---- soft bounces ---------------------------------------------------------
  */
@@ -29,12 +30,31 @@ struct second_opinion {
 	bool refused_before;
 };
 
+/* Has a message come through by the way that this one went? */
+static bool
+is_proven(const struct customer *c, const struct transaction *tx)
+{
+	return tx->bdat_refused ? c->pipeline.pace.by_plan > 0
+				: c->tally.delivered > 0;
+}
+
 static bool
 is_doubtful(const struct customer *c, const struct transaction *tx)
 {
 	return c->server->conf->believe_5xx == BELIEVE_SECOND_OPINION &&
-	    c->tally.delivered == 0 && tx_count(tx, 5) > 0 &&
-	    tx_count(tx, 2) == 0;
+	    tx_count(tx, 5) > 0 && tx_count(tx, 2) == 0 && !is_proven(c, tx);
+}
+
+/* DATA was taken, and no BDAT yet: it is not the message. */
+static bool
+blame_bdat(struct customer *c, const struct transaction *tx)
+{
+	if (!tx->bdat_refused || c->tally.delivered == 0)
+		return false;
+	if (!avoids(c, AVOID_CHUNKING))
+		workaround_learn(c, AVOID_CHUNKING, false,
+		    "BDAT is refused, and DATA is not");
+	return true;
 }
 
 /* 550 5.1.1 becomes 450 4.1.1. */
@@ -111,7 +131,7 @@ outcome_decide(
 	if (!is_doubtful(c, tx))
 		return NULL;
 	/* A message without a queue id cannot be recognised later. */
-	if (tx_id(tx) != NULL)
+	if (!blame_bdat(c, tx) && tx_id(tx) != NULL)
 		o = calloc(1, sizeof(*o));
 	if (o == NULL) {
 		soften(c, tx);

@@ -6,7 +6,8 @@
  * Soft bounces: a customer's server that is half repaired refuses everything
  * for good, and a whole backlog would bounce. So a 5xx is believed only if the
  * customer has accepted some message in this session, or has refused this very
- * message in an earlier session at least second_opinion_time ago. Otherwise
+ * message in an earlier session at least second_opinion_time ago; and one to
+ * BDAT only if some BDAT was accepted, where DATA was. Otherwise
  * Postfix hears 4xx and keeps the mail. When the database does not answer, the
  * 5xx is not believed: later, never no.
  */

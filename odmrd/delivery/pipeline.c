@@ -12,6 +12,7 @@
 #include "customer.h"
 #include "pipeline.h"
 #include "put_off.h"
+#include "workaround.h"
 
 void
 pipeline_init(struct pipeline *p, pipeline_lost *lost)
@@ -43,7 +44,9 @@ plan_for(const struct customer *c, const struct transaction *tx)
 {
 	const struct pipeline *p = &c->pipeline;
 
-	if (put_off_alone(tx) || (p->pace.cautious && c->tally.delivered == 0))
+	if (put_off_alone(tx) ||
+	    (p->pace.cautious && c->tally.delivered == 0) ||
+	    (p->plan == PLAN_CHUNKING && avoids(c, AVOID_CHUNKING)))
 		return PLAN_LOCKSTEP;
 	return p->plan;
 }

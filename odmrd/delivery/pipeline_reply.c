@@ -93,15 +93,23 @@ on_data_reply(
 	}
 }
 
+/* RFC 3030 2: the octets of further chunks on the wire are discarded there. */
+static void
+on_bdat_failed(
+    struct customer *c, struct transaction *tx, const struct reply *reply)
+{
+	tx->bdat_refused |= reply_class(reply) == 5;
+	c->pipeline.dirty = true;
+}
+
 static void
 on_chunk_reply(
     struct customer *c, struct transaction *tx, const struct reply *reply)
 {
 	if (reply_class(reply) == 2)
 		return;
-	/* The octets of further chunks on the wire are discarded there. */
 	tx_answer_rest(tx, true, reply->code, reply->text);
-	c->pipeline.dirty = true;
+	on_bdat_failed(c, tx, reply);
 }
 
 static void
@@ -110,7 +118,7 @@ on_last_reply(
 {
 	tx_answer_rest(tx, true, reply->code, reply->text);
 	if (reply_class(reply) != 2 && tx->plan == PLAN_CHUNKING)
-		c->pipeline.dirty = true;
+		on_bdat_failed(c, tx, reply);
 }
 
 enum refusal

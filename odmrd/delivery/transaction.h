@@ -91,6 +91,7 @@ struct transaction {
 	bool unsettled;           /* was not tried: its tag stays as it is */
 	long doubted;             /* answers that were 5xx and are 4xx now */
 	bool mail_refused;
+	bool bdat_refused; /* 5xx */
 	bool discard; /* the rest of the body interests nobody */
 	bool whole;   /* the end of the body was read */
 	char *body;   /* decoded, not yet on the wire */

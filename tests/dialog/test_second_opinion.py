@@ -176,3 +176,32 @@ def test_status_shows_what_is_doubted(make_daemon):
         [*odmrctl[:-1], "queue", "--json"], capture_output=True,
         check=True).stdout)["messages"]
     assert message["id"] == "Q1" and message["doubted"]
+
+
+class NoBdat(Customer):
+    def _bdat(self, argument):
+        self.line.take(int(argument.split(" ")[0]))
+        self._give("550 5.7.1 no")
+
+
+def test_refused_by_bdat_and_taken_by_data_is_no_refusal(make_daemon):
+    daemon = make_daemon(drain_wait="1s")
+    left = ["Q0", "Q1", "Q2", "Q3"]
+    answers = []
+    for name in left:
+        daemon.tag(name, "example.org")
+    while left:
+        customer = NoBdat(daemon.turned(), data=True)
+        postfix = daemon.postfix()
+        answers.append([postfix.deliver(name, ["r0@example.org"], BODY)[0]
+                        for name in left])
+        customer.join()
+        for name in left:
+            daemon.wait_for_tag(name, len(answers), "attempts")
+        left = [name for name, answer in zip(left, answers[-1])
+                if not answer.startswith("250")]
+    soft = "450 4.7.1 no (kept for a second opinion)"
+    taken = "250 2.0.0 taken"
+    assert answers == [[soft] * 4, [taken, soft, taken, taken], [taken]]
+    daemon.wait_for_log("workaround: no-chunking account=alice",
+                        "BDAT is refused, and DATA is not")
