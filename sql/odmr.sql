@@ -91,7 +91,7 @@ CREATE TABLE tag (
 	faulted     INTEGER,                -- when the last of them did
 	on_hold     INTEGER NOT NULL DEFAULT 0, -- by postsuper -h, when last seen
 	settled     INTEGER,
-	came_for    TEXT,                   -- the account it was counted for
+	came_for    TEXT NOT NULL DEFAULT '', -- the account it was counted for
 	counted     TEXT,                   -- and once it was settled
 	UNIQUE (queue_id, domain)
 );
@@ -104,14 +104,28 @@ CREATE INDEX tag_on_hold ON tag (domain) WHERE state = 'held' AND on_hold;
 -- Those that history_days is about.
 CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
 
--- What waits, by domain. Kept by the triggers below, whoever changes a tag.
-CREATE TABLE waiting (
-	domain TEXT PRIMARY KEY NOT NULL,
-	held   INTEGER NOT NULL,
-	bytes  INTEGER NOT NULL
+-- What is counted of a domain, whether it is ours still: what waits, and since
+-- the beginning what came, what became of it, and what sessions collected.
+CREATE TABLE domain_count (
+	domain          TEXT PRIMARY KEY NOT NULL,
+	held            INTEGER NOT NULL DEFAULT 0,
+	held_bytes      INTEGER NOT NULL DEFAULT 0,
+	received        INTEGER NOT NULL DEFAULT 0,
+	received_bytes  INTEGER NOT NULL DEFAULT 0,
+	delivered       INTEGER NOT NULL DEFAULT 0,
+	delivered_bytes INTEGER NOT NULL DEFAULT 0,
+	refused         INTEGER NOT NULL DEFAULT 0,
+	refused_bytes   INTEGER NOT NULL DEFAULT 0,
+	expired         INTEGER NOT NULL DEFAULT 0,
+	expired_bytes   INTEGER NOT NULL DEFAULT 0,
+	removed         INTEGER NOT NULL DEFAULT 0,
+	removed_bytes   INTEGER NOT NULL DEFAULT 0,
+	collected       INTEGER NOT NULL DEFAULT 0,
+	collected_bytes INTEGER NOT NULL DEFAULT 0,
+	collected_at    INTEGER NOT NULL DEFAULT 0 -- 0: never
 ) WITHOUT ROWID;
 
--- What the service was used for, by day (local time). A message counts once
+-- What the service was used for, by day (UTC). A message counts once
 -- for each relay domain. `account` is who collected it; where nobody did, the
 -- one account that has the domain, or '' if none or several have. Sessions
 -- count under domain ''.
@@ -130,131 +144,6 @@ CREATE TABLE usage (
 	sessions        INTEGER NOT NULL DEFAULT 0,
 	seconds         INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (day, domain, account)
-) WITHOUT ROWID;
-
--- The account of a domain that is nobody else's.
-CREATE VIEW owner AS
-	SELECT access.domain AS domain, max(account.login) AS login
-	FROM access JOIN account ON account.id = access.account
-	GROUP BY access.domain HAVING count(*) = 1;
-
--- What comes settled may be held again: it needs its row of waiting, too.
-CREATE TRIGGER tag_comes AFTER INSERT ON tag BEGIN
-	INSERT INTO waiting (domain, held, bytes) VALUES (new.domain,
-		new.state = 'held', iif(new.state = 'held', new.size, 0))
-		ON CONFLICT (domain) DO UPDATE SET
-		held = held + excluded.held, bytes = bytes + excluded.bytes;
-	UPDATE tag SET came_for = coalesce(
-		(SELECT login FROM owner WHERE domain = new.domain), '')
-		WHERE id = new.id;
-	INSERT INTO usage (day, domain, account, messages, bytes)
-		SELECT date(new.arrived, 'unixepoch', 'localtime'), new.domain,
-		(SELECT came_for FROM tag WHERE id = new.id), 1, new.size
-		WHERE true
-		ON CONFLICT (day, domain, account) DO UPDATE SET
-		messages = messages + 1, bytes = bytes + excluded.bytes;
-END;
-
--- The peak of a day is what was seen on it, whenever the messages came: the
--- number before a change, which waited since midnight at least, or after it.
--- Where nothing changes, reconcile writes the same number again.
-CREATE TRIGGER waiting_begins AFTER INSERT ON waiting WHEN new.held > 0 BEGIN
-	UPDATE waiting SET held = new.held WHERE domain = new.domain;
-END;
-
-CREATE TRIGGER waiting_changes AFTER UPDATE OF held ON waiting
-WHEN max(old.held, new.held) > 0 AND NOT EXISTS (SELECT 1 FROM usage
-	WHERE day = date('now', 'localtime') AND domain = new.domain
-	AND peak >= max(old.held, new.held)) BEGIN
-	INSERT INTO usage (day, domain, account, peak)
-		VALUES (date('now', 'localtime'), new.domain,
-		coalesce((SELECT login FROM owner WHERE domain = new.domain),
-		''), max(old.held, new.held))
-		ON CONFLICT (day, domain, account) DO UPDATE SET
-		peak = excluded.peak;
-END;
-
-CREATE TRIGGER tag_changes AFTER UPDATE OF state, size ON tag
-WHEN old.state IS NOT new.state OR old.size IS NOT new.size BEGIN
-	UPDATE waiting SET
-		held = held - (old.state = 'held') + (new.state = 'held'),
-		bytes = bytes - iif(old.state = 'held', old.size, 0)
-		+ iif(new.state = 'held', new.size, 0)
-		WHERE domain = new.domain;
-	UPDATE usage SET bytes = bytes + new.size - old.size
-		WHERE day = date(new.arrived, 'unixepoch', 'localtime')
-		AND domain = new.domain AND account = old.came_for
-		AND new.size IS NOT old.size;
-END;
-
-CREATE TRIGGER tag_settled AFTER UPDATE OF state ON tag
-WHEN new.state != 'held' AND new.state IS NOT old.state BEGIN
-	UPDATE tag SET counted = coalesce(
-		(SELECT nullif(account, '') FROM session
-		WHERE id = new.session),
-		(SELECT login FROM owner WHERE domain = new.domain), '')
-		WHERE id = new.id;
-END;
-
--- Who settles a message before its tag came brings the tag.
-CREATE TRIGGER tag_comes_settled AFTER INSERT ON tag
-WHEN new.state != 'held' BEGIN
-	UPDATE tag SET counted = coalesce(
-		(SELECT nullif(account, '') FROM session
-		WHERE id = new.session),
-		(SELECT login FROM owner WHERE domain = new.domain), '')
-		WHERE id = new.id;
-END;
-
--- Both say for whom it is counted; that it counts follows from that.
-CREATE TRIGGER tag_counted AFTER UPDATE OF counted ON tag BEGIN
-	INSERT INTO usage (day, domain, account, delivered, delivered_bytes,
-		refused, expired, vanished)
-		VALUES (date(coalesce(new.settled, new.arrived), 'unixepoch',
-		'localtime'), new.domain, new.counted,
-		new.state = 'delivered',
-		iif(new.state = 'delivered', new.size, 0),
-		new.state = 'refused', new.state = 'expired',
-		new.state = 'left')
-		ON CONFLICT (day, domain, account) DO UPDATE SET
-		delivered = delivered + excluded.delivered,
-		delivered_bytes = delivered_bytes + excluded.delivered_bytes,
-		refused = refused + excluded.refused,
-		expired = expired + excluded.expired,
-		vanished = vanished + excluded.vanished;
-END;
-
--- It was settled falsely, or its true fate is known only now: what was counted
--- first is taken back.
-CREATE TRIGGER tag_resettled AFTER UPDATE OF state ON tag
-WHEN old.state != 'held' AND new.state IS NOT old.state BEGIN
-	UPDATE usage SET
-		delivered = delivered - (old.state = 'delivered'),
-		delivered_bytes = delivered_bytes
-		- iif(old.state = 'delivered', old.size, 0),
-		refused = refused - (old.state = 'refused'),
-		expired = expired - (old.state = 'expired'),
-		vanished = vanished - (old.state = 'left')
-		WHERE day = date(coalesce(old.settled, old.arrived),
-		'unixepoch', 'localtime') AND domain = old.domain
-		AND account = old.counted;
-END;
-
--- Only what never was mail of the domain is deleted while it is held.
-CREATE TRIGGER tag_goes AFTER DELETE ON tag WHEN old.state = 'held' BEGIN
-	UPDATE waiting SET held = held - 1, bytes = bytes - old.size
-		WHERE domain = old.domain;
-	UPDATE usage SET messages = messages - 1, bytes = bytes - old.size
-		WHERE day = date(old.arrived, 'unixepoch', 'localtime')
-		AND domain = old.domain AND account = old.came_for;
-END;
-
--- Totals of a domain over all sessions.
-CREATE TABLE collected (
-	domain    TEXT PRIMARY KEY NOT NULL,
-	last      INTEGER NOT NULL,
-	delivered INTEGER NOT NULL DEFAULT 0,
-	bytes     INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 -- When a domain's mail was last started by an ETRN that Postfix asked about
@@ -331,40 +220,6 @@ CREATE TABLE early (
 	kept     INTEGER NOT NULL           -- when it was read
 );
 CREATE INDEX early_message ON early (queue_id);
-
--- What came and what became of it, since the beginning: counters, which only
--- grow. In usage a message that is held again is taken back.
-CREATE TABLE total (
-	what     TEXT NOT NULL,             -- 'received', or a state of a tag
-	domain   TEXT NOT NULL,
-	messages INTEGER NOT NULL,
-	bytes    INTEGER NOT NULL,
-	PRIMARY KEY (what, domain)
-) WITHOUT ROWID;
-
-CREATE TRIGGER total_comes AFTER INSERT ON tag BEGIN
-	INSERT INTO total VALUES ('received', new.domain, 1, new.size)
-		ON CONFLICT (what, domain) DO UPDATE SET
-		messages = messages + 1, bytes = bytes + excluded.bytes;
-	INSERT INTO total SELECT new.state, new.domain, 1, new.size
-		WHERE new.state != 'held'
-		ON CONFLICT (what, domain) DO UPDATE SET
-		messages = messages + 1, bytes = bytes + excluded.bytes;
-END;
-
-CREATE TRIGGER total_settled AFTER UPDATE OF state ON tag
-WHEN old.state = 'held' AND new.state != 'held' BEGIN
-	INSERT INTO total VALUES (new.state, new.domain, 1, new.size)
-		ON CONFLICT (what, domain) DO UPDATE SET
-		messages = messages + 1, bytes = bytes + excluded.bytes;
-END;
-
--- The sender had not said how large it is.
-CREATE TRIGGER total_grows AFTER UPDATE OF size ON tag
-WHEN new.size > old.size BEGIN
-	UPDATE total SET bytes = bytes + new.size - old.size
-		WHERE what = 'received' AND domain = new.domain;
-END;
 
 -- Spares who sums up the sessions the rows of the domains.
 CREATE INDEX usage_sessions ON usage (sessions, seconds) WHERE domain = '';

@@ -312,7 +312,7 @@ enum store_result store_tag_doubted(struct store *, const char *queue_id,
 /* What came of one transaction: recipients answered 2xx, 5xx, 4xx. A tag with
  * no open recipient left becomes delivered (or refused, if none was taken). A
  * message that was never tagged gets its tag here if nothing of it stays open.
- * Feeds `collected` as well. */
+ * What was taken counts as collected. */
 struct settlement {
 	const char *queue_id;
 	const char *other_id; /* renamed where queue_id has no tag; or NULL */
@@ -375,7 +375,7 @@ enum store_result store_suspects(
 /* Of one account, domain and day, or of the days of a period. Sessions and
  * seconds are an account's and have domain ''; account '' is nobody's. */
 struct usage {
-	const char *day; /* YYYY-MM-DD, local time; NULL: a period */
+	const char *day; /* YYYY-MM-DD, in UTC; NULL: a period */
 	const char *account;
 	const char *domain;
 	int64_t messages; /* that came in */
@@ -544,19 +544,26 @@ enum store_result store_status_each(
 
 /* ---- totals -------------------------------------------------------------- */
 
-/* Since the beginning; they never become less. */
-struct domain_total {
-	const char *domain;
+struct amount {
 	int64_t messages;
 	int64_t bytes;
 };
 
+/* Since the beginning; they never become less. */
+struct domain_total {
+	const char *domain;
+	struct amount received;
+	struct amount delivered;
+	struct amount refused;
+	struct amount expired;
+	struct amount left;
+};
+
 typedef void total_visit(const struct domain_total *total, void *arg);
 
-/* Every domain that ever had some, in the order of the names. `what`:
- * "received", or what became of them, a state of a tag. */
+/* Every domain that ever had mail, in the order of the names. */
 enum store_result store_total_each(
-    struct store *, const char *what, total_visit *visit, void *arg);
+    struct store *, total_visit *visit, void *arg);
 /* Of the sessions that have ended. */
 enum store_result store_total_sessions(
     struct store *, int64_t *sessions, int64_t *seconds);

@@ -6,24 +6,19 @@
 #ifndef STORE_BATCH_H
 #define STORE_BATCH_H
 
-#include "store_internal.h"
+#include "store_count.h"
 
+/* Rows of a transaction. */
 enum { BATCH = 200 };
 
-/* The rows of one transaction: those behind `from`, up to `to`. */
-struct batch {
-	int64_t from;
-	int64_t to;
-};
+typedef enum store_result row_change(struct store *, int64_t row, void *arg);
 
-typedef enum store_result batch_change(
-    struct store *, const struct batch *, void *arg);
-
-/* Calls `change` for batch after batch, each in a transaction of its own, with
- * a pause behind it (pause.h). `sql` tells where the next ends: ?1 is the end
- * of the last, ?2 how many rows; NULL when there are no more. */
+/* Calls `change` for row after row, which may fail and nothing else, in batches
+ * with a transaction of their own and a pause behind it (pause.h). `sql` tells
+ * the next rows, in their order: ?1 is the last row before, ?2 how many. What
+ * it reads is not changed meanwhile. */
 enum store_result in_batches(
-    struct store *, const char *sql, batch_change *change, void *arg);
+    struct store *, const char *sql, row_change *change, void *arg);
 
 /* What a condition needs where a session may have answers for the tag that it
  * has not written yet. */
@@ -33,5 +28,7 @@ enum store_result in_batches(
 
 /* Runs the statement, and adds to *count how many rows it changed. */
 enum store_result count_changes(struct query *, int64_t *count);
+/* Runs the change, and adds to *count whether it changed its tag. */
+enum store_result run_change(struct change *, int64_t *count);
 
 #endif

@@ -135,75 +135,44 @@ store_domain_each(struct store *store, domain_visit *visit, void *arg)
 	return query_end(&query, result);
 }
 
-/* The sums are kept by triggers, so that a hundred thousand tags need not be
- * counted; the rest is one step in an index. */
-static enum store_result
-read_held(struct store *store, struct domain_status *status)
-{
-	enum store_result result;
-	struct query query;
+#define HELD_OF "FROM tag WHERE tag.domain = domain.name AND state = 'held' "
 
-	if (!query_open(&query, store,
-		"SELECT held, bytes, coalesce((SELECT min(arrived) FROM tag "
-		"WHERE domain = ?1 AND state = 'held'), 0), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND doubted IS NOT NULL), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND suspect > 0 AND " SET_APART "), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND on_hold) "
-		"FROM waiting WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, status->domain.name);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		status->held = query_int_at(&query, 0);
-		status->bytes = query_int_at(&query, 1);
-		status->oldest = query_int_at(&query, 2);
-		status->doubted = query_int_at(&query, 3);
-		status->apart = query_int_at(&query, 4);
-		status->on_hold = query_int_at(&query, 5);
-	}
-	return query_end(&query, result);
+static bool
+read_status(struct query *query, struct domain_status *status)
+{
+	status->held = query_int_at(query, 5);
+	status->bytes = query_int_at(query, 6);
+	status->last_collected = query_int_at(query, 7);
+	status->delivered = query_int_at(query, 8);
+	status->oldest = query_int_at(query, 9);
+	status->doubted = query_int_at(query, 10);
+	status->apart = query_int_at(query, 11);
+	status->on_hold = query_int_at(query, 12);
+	return read_domain(query, &status->domain);
 }
 
-static enum store_result
-read_collected(struct store *store, struct domain_status *status)
-{
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT last, delivered FROM collected WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, status->domain.name);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		status->last_collected = query_int_at(&query, 0);
-		status->delivered = query_int_at(&query, 1);
-	}
-	return query_end(&query, result);
-}
-
+/* What waits is counted as it comes and goes, so that a hundred thousand tags
+ * need not be counted here; the rest is one step in an index. */
 enum store_result
 store_status_each(struct store *store, status_visit *visit, void *arg)
 {
 	enum store_result result;
+	struct domain_status status;
 	struct query query;
 
-	if (!query_open(&query, store, select_domains))
+	if (!query_open(&query, store,
+		"SELECT name, mode, nexthop, socket, created, "
+		"coalesce(held, 0), coalesce(held_bytes, 0), "
+		"coalesce(collected_at, 0), coalesce(collected, 0), "
+		"coalesce((SELECT min(arrived) " HELD_OF "), 0), "
+		"(SELECT count(*) " HELD_OF "AND doubted IS NOT NULL), "
+		"(SELECT count(*) " HELD_OF "AND suspect > 0 AND " SET_APART
+		"), (SELECT count(*) " HELD_OF "AND on_hold) "
+		"FROM domain LEFT JOIN domain_count "
+		"ON domain_count.domain = name ORDER BY name"))
 		return STORE_FAILED;
-	while ((result = query_row(&query)) == STORE_OK) {
-		struct domain_status status = { 0 };
-
-		if (!read_domain(&query, &status.domain))
-			continue;
-		result = read_held(store, &status);
-		if (result == STORE_OK)
-			result = read_collected(store, &status);
-		if (result != STORE_OK)
-			break;
-		visit(&status, arg);
-	}
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_status(&query, &status))
+			visit(&status, arg);
 	return query_end(&query, result);
 }

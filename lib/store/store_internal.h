@@ -34,6 +34,13 @@ struct store {
 	char error[STORE_ERROR_SIZE];
 };
 
+/* ---- store.c ---- */
+
+/* Calls `step` in the transaction that is open, or in one of its own, which is
+ * committed unless it fails. */
+typedef enum store_result store_step(struct store *, void *arg);
+enum store_result store_whole(struct store *, store_step *step, void *arg);
+
 /* ---- store_base.c ---- */
 
 /* Connects, and with `upgrade` applies the schema steps that are missing;
@@ -61,6 +68,12 @@ bool base_vet(struct store *, int version);
 /* Creates the database's file, and its directory, where they are missing, and
  * as root gives the file owner, group and mode. */
 bool file_prepare(struct store *);
+
+/* ---- store_tag.c ---- */
+
+/* The row of a tag. */
+enum store_result store_tag_id(
+    struct store *, const char *queue_id, const char *domain, int64_t *id);
 
 /* ---- store_history.c ---- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_internal.h"
+#include "store_count.h"
 
 /* The tag that a line is about, and where its recipient is listed. */
 struct target {
@@ -18,6 +18,7 @@ struct target {
 	char *recipients;
 	size_t at, len; /* of the line with its newline; len 0: not listed */
 	int64_t left;   /* lines of the list once this one is answered */
+	int64_t delivered;
 };
 
 /* Whether the `len` bytes at `line` are `local`@`domain`. The list has local
@@ -70,7 +71,7 @@ find_target(
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT id, state = 'held', recipients FROM tag "
+		"SELECT id, state = 'held', recipients, delivered FROM tag "
 		"WHERE queue_id = ?1 AND domain = ?2"))
 		return STORE_FAILED;
 	query_text(&query, logged->queue_id);
@@ -80,6 +81,7 @@ find_target(
 		target->id = query_int_at(&query, 0);
 		target->held = query_int_at(&query, 1) != 0;
 		recipients = query_text_at(&query, 2);
+		target->delivered = query_int_at(&query, 3);
 		if (recipients != NULL)
 			target->recipients = strdup(recipients);
 		if (target->recipients == NULL) {
@@ -110,26 +112,13 @@ strike(struct target *target)
 		target->left += *line == '\n';
 }
 
-/* Runs the change of one tag, which returns the state that it has then. */
-static enum store_result
-change_tag(struct query *query, struct settled *settled)
+static void
+count_end(struct settled *settled, enum tag_state state)
 {
-	enum store_result result = query_row(query);
-	const char *state;
-
-	if (result == STORE_OK) {
-		state = query_text_at(query, 0);
-		if (state == NULL)
-			result = query_row(query); /* reports the fault */
-		else {
-			settled->delivered += strcmp(state, "delivered") == 0;
-			settled->refused += strcmp(state, "refused") == 0;
-			settled->expired += strcmp(state, "expired") == 0;
-			settled->left += strcmp(state, "left") == 0;
-		}
-	}
-	query_close(query);
-	return result;
+	settled->delivered += state == TAG_DELIVERED;
+	settled->refused += state == TAG_REFUSED;
+	settled->expired += state == TAG_EXPIRED;
+	settled->left += state == TAG_LEFT;
 }
 
 /* Where the queue was listed meanwhile, `open` knows of the answer already: it
@@ -138,18 +127,14 @@ change_tag(struct query *query, struct settled *settled)
  * attempts. */
 static enum store_result
 note(struct store *store, const struct logged *logged,
-    const struct target *target, struct settled *settled)
+    const struct target *target)
 {
 	struct query query;
 
 	if (!query_open(&query, store,
 		"UPDATE tag SET recipients = ?2, "
 		"open = min(open, ?3), delivered = delivered + ?4, "
-		"attempts = attempts + ?5, last_answer = ?6, "
-		"state = iif(?3 > 0, state, "
-		"iif(delivered + ?4 > 0, 'delivered', 'refused')), "
-		"settled = iif(?3 > 0, settled, ?7) "
-		"WHERE id = ?1 RETURNING state"))
+		"attempts = attempts + ?5, last_answer = ?6 WHERE id = ?1"))
 		return STORE_FAILED;
 	query_int(&query, target->id);
 	query_text(&query, target->recipients);
@@ -157,8 +142,21 @@ note(struct store *store, const struct logged *logged,
 	query_int(&query, logged->event == MAIL_SENT);
 	query_int(&query, target->len > 0 && target->at == 0);
 	query_text(&query, logged->answer);
-	query_int(&query, logged->when);
-	return change_tag(&query, settled);
+	return query_run(&query);
+}
+
+/* With the last of its recipients. */
+static enum store_result
+settle(struct store *store, const struct logged *logged,
+    const struct target *target, struct settled *settled)
+{
+	bool delivered = target->delivered > 0 || logged->event == MAIL_SENT;
+	enum tag_state state = delivered ? TAG_DELIVERED : TAG_REFUSED;
+
+	if (target->left > 0)
+		return STORE_OK;
+	count_end(settled, state);
+	return tag_end(store, target->id, state, logged->when);
 }
 
 enum store_result
@@ -172,7 +170,9 @@ store_logged(
 		find_recipient(&target, logged);
 		if (target.len > 0 && logged->event != MAIL_DEFERRED)
 			strike(&target);
-		result = note(store, logged, &target, settled);
+		result = note(store, logged, &target);
+		if (result == STORE_OK)
+			result = settle(store, logged, &target, settled);
 	}
 	free(target.recipients);
 	return result;
@@ -203,19 +203,18 @@ enum store_result
 store_logged_end(
     struct store *store, const struct logged *logged, struct settled *settled)
 {
-	struct query query;
+	struct target target = { 0 };
+	enum store_result result = find_target(store, logged, &target);
+	enum tag_state state =
+	    logged->event == MAIL_EXPIRED ? TAG_EXPIRED : TAG_LEFT;
 
-	if (!query_open(&query, store,
-		"UPDATE tag SET state = iif(delivered > 0, 'delivered', "
-		"iif(?3, 'expired', 'left')), settled = ?4 "
-		"WHERE queue_id = ?1 AND domain = ?2 AND state = 'held' "
-		"RETURNING state"))
-		return STORE_FAILED;
-	query_text(&query, logged->queue_id);
-	query_text(&query, logged->domain);
-	query_int(&query, logged->event == MAIL_EXPIRED);
-	query_int(&query, logged->when);
-	return change_tag(&query, settled);
+	free(target.recipients);
+	if (result != STORE_OK || !target.held)
+		return result == STORE_FAILED ? STORE_FAILED : STORE_NONE;
+	if (target.delivered > 0)
+		state = TAG_DELIVERED;
+	count_end(settled, state);
+	return tag_end(store, target.id, state, logged->when);
 }
 
 enum store_result

@@ -3,7 +3,7 @@
  * What the tags tell of messages: those that wait, those that have
  * left the queue, and what became of one.
  */
-#include "store_internal.h"
+#include "store_count.h"
 
 /* Separated by newlines, with or without one at the end. */
 static long
@@ -117,20 +117,63 @@ store_tag_find(
 	return visit_tags(store, sql, queue_id, NULL, visit, arg);
 }
 
+/* STORE_NONE: nothing is held of the message. */
+static enum store_result
+find_held(struct store *store, const char *queue_id, int64_t *id)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store,
+		"SELECT id FROM tag WHERE queue_id = ?1 AND state = 'held' "
+		"LIMIT 1"))
+		return STORE_FAILED;
+	query_text(&query, queue_id);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*id = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
+struct leave {
+	const char *queue_id;
+	int64_t when;
+	const char *why;
+};
+
 /* The customer's last answer, if there is one, stays legible behind it. */
+static enum store_result
+leave(struct store *store, void *arg)
+{
+	const struct leave *leave = arg;
+	enum store_result result, last = STORE_NONE;
+	struct change change;
+	int64_t id;
+
+	while ((result = find_held(store, leave->queue_id, &id)) == STORE_OK) {
+		if (!change_open(&change, store,
+			"UPDATE tag SET state = 'left', open = 0, "
+			"settled = ?2, counted = " COUNTED_FOR(
+			    "tag.session") ", last_answer = ?3 || "
+					   "coalesce('; before: ' || "
+					   "last_answer, '') "
+					   "WHERE id = ?1",
+			id))
+			return STORE_FAILED;
+		query_int(&change.query, leave->when);
+		query_text(&change.query, leave->why);
+		last = change_run(&change, NULL);
+		if (last != STORE_OK)
+			return STORE_FAILED;
+	}
+	return result == STORE_FAILED ? STORE_FAILED : last;
+}
+
 enum store_result
 store_tag_leave(
     struct store *store, const char *queue_id, int64_t when, const char *why)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE tag SET state = 'left', open = 0, settled = ?2, "
-		"last_answer = ?3 || coalesce('; before: ' || last_answer, '') "
-		"WHERE queue_id = ?1 AND state = 'held'"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_int(&query, when);
-	query_text(&query, why);
-	return query_change(&query);
+	return store_whole(
+	    store, leave, &(struct leave) { queue_id, when, why });
 }

@@ -40,102 +40,79 @@ store_missing_check(struct store *store, int64_t *missing, int64_t *returned)
 	return STORE_OK;
 }
 
-/* Binds ?1 and ?2. */
-static bool
-open_batch(struct query *query, struct store *store, const struct batch *batch,
-    const char *sql)
-{
-	if (!query_open(query, store, sql))
-		return false;
-	query_int(query, batch->from);
-	query_int(query, batch->to);
-	return true;
-}
-
-#define MISSING_IN_BATCH                                                       \
-	"WHERE id IN (SELECT id FROM temp.missing WHERE id > ?1 AND id <= "    \
-	"?2) "                                                                 \
-	"AND state = 'held' "
-
 /* A message that is there for others, of a domain whose mail only a session
  * can take, and none did: it was rewritten after the milter had seen it. */
+#define REWRITTEN                                                              \
+	"session IS NULL "                                                     \
+	"AND domain IN (SELECT domain FROM temp.relay WHERE collected) "       \
+	"AND queue_id IN (SELECT queue_id FROM temp.listed) AND " NO_SESSION
+
+enum fate { FATE_NONE, FATE_DELIVERED, FATE_EXPIRED, FATE_LEFT };
+
+/* STORE_NONE: it is not held any more. */
 static enum store_result
-remove_rewritten(
-    struct store *store, const struct batch *batch, int64_t *changed)
+find_fate(struct store *store, int64_t id, const struct missing_fate *fates,
+    enum fate *fate)
 {
+	enum store_result result;
 	struct query query;
 
-	if (!open_batch(&query, store, batch,
-		"DELETE FROM tag " MISSING_IN_BATCH "AND session IS NULL "
-		"AND domain IN (SELECT domain FROM temp.relay WHERE collected) "
-		"AND queue_id IN (SELECT queue_id FROM temp.listed) "
-		"AND " NO_SESSION))
+	if (!query_open(&query, store,
+		"SELECT CASE WHEN " REWRITTEN "THEN 0 WHEN delivered > 0 THEN "
+		"1 WHEN arrived + iif(sender = '', ?4, ?3) <= ?2 THEN 2 "
+		"ELSE 3 END FROM tag WHERE id = ?1 AND state = 'held'"))
 		return STORE_FAILED;
-	return count_changes(&query, changed);
+	query_int(&query, id);
+	query_int(&query, fates->now);
+	query_int(&query, fates->lifetime);
+	query_int(&query, fates->bounce_lifetime);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*fate = (enum fate)query_int_at(&query, 0);
+	query_close(&query);
+	return result;
 }
 
 static enum store_result
-settle_delivered(
-    struct store *store, const struct batch *batch, struct missing_fate *fate)
+remove_tag(struct store *store, int64_t id)
 {
-	struct query query;
+	struct change change;
 
-	if (!open_batch(&query, store, batch,
-		"UPDATE tag SET state = 'delivered', settled = "
-		"?3 " MISSING_IN_BATCH "AND delivered > 0"))
+	if (!change_open(&change, store, "DELETE FROM tag WHERE id = ?1", id))
 		return STORE_FAILED;
-	query_int(&query, fate->now);
-	return count_changes(&query, &fate->delivered);
+	return change_run(&change, NULL);
 }
 
 static enum store_result
-settle_expired(
-    struct store *store, const struct batch *batch, struct missing_fate *fate)
+settle_missing(struct store *store, int64_t id, void *arg)
 {
-	struct query query;
+	struct missing_fate *fates = arg;
+	enum fate fate;
+	enum store_result result = find_fate(store, id, fates, &fate);
 
-	if (!open_batch(&query, store, batch,
-		"UPDATE tag SET state = 'expired', settled = "
-		"?3 " MISSING_IN_BATCH
-		"AND arrived + iif(sender = '', ?5, ?4) <= ?3"))
-		return STORE_FAILED;
-	query_int(&query, fate->now);
-	query_int(&query, fate->lifetime);
-	query_int(&query, fate->bounce_lifetime);
-	return count_changes(&query, &fate->expired);
-}
-
-static enum store_result
-settle_left(
-    struct store *store, const struct batch *batch, struct missing_fate *fate)
-{
-	struct query query;
-
-	if (!open_batch(&query, store, batch,
-		"UPDATE tag SET state = 'left', settled = "
-		"?3 " MISSING_IN_BATCH))
-		return STORE_FAILED;
-	query_int(&query, fate->now);
-	return count_changes(&query, &fate->left);
-}
-
-static enum store_result
-settle_missing(struct store *store, const struct batch *batch, void *arg)
-{
-	struct missing_fate *fate = arg;
-
-	if (remove_rewritten(store, batch, &fate->changed) != STORE_OK ||
-	    settle_delivered(store, batch, fate) != STORE_OK ||
-	    settle_expired(store, batch, fate) != STORE_OK)
-		return STORE_FAILED;
-	return settle_left(store, batch, fate);
+	if (result != STORE_OK)
+		return result;
+	switch (fate) {
+	case FATE_NONE:
+		fates->changed++;
+		return remove_tag(store, id);
+	case FATE_DELIVERED:
+		fates->delivered++;
+		return tag_end(store, id, TAG_DELIVERED, fates->now);
+	case FATE_EXPIRED:
+		fates->expired++;
+		return tag_end(store, id, TAG_EXPIRED, fates->now);
+	case FATE_LEFT:
+		fates->left++;
+		return tag_end(store, id, TAG_LEFT, fates->now);
+	}
+	return STORE_FAILED;
 }
 
 enum store_result
-store_missing_settle(struct store *store, struct missing_fate *fate)
+store_missing_settle(struct store *store, struct missing_fate *fates)
 {
 	return in_batches(store,
-	    "SELECT max(id) FROM (SELECT id FROM temp.missing WHERE id > ?1 "
-	    "ORDER BY id LIMIT ?2)",
-	    settle_missing, fate);
+	    "SELECT id FROM temp.missing WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    settle_missing, fates);
 }

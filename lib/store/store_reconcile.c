@@ -37,30 +37,11 @@
 	"tag.state != 'held' "                                                 \
 	"AND tag.settled < ?1 - iif(tag.state IN ('left', 'expired'), 0, 60) "
 
-#define LISTED_IN_BATCH                                                        \
-	"FROM temp.differing JOIN temp.listed USING (n) "                      \
+#define LISTED_WITH_TAG                                                        \
+	"temp.listed "                                                         \
 	"LEFT JOIN temp.relay ON relay.domain = listed.domain "                \
-	"WHERE n > ?2 AND n <= ?3 "                                            \
-	"AND tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
-
-struct application {
-	int64_t began;
-	int64_t *added;
-	int64_t *changed;
-};
-
-/* Binds ?1 to ?3. */
-static bool
-open_listed(struct query *query, struct store *store, const struct batch *batch,
-    const struct application *application, const char *sql)
-{
-	if (!query_open(query, store, sql))
-		return false;
-	query_int(query, application->began);
-	query_int(query, batch->from);
-	query_int(query, batch->to);
-	return true;
-}
+	"LEFT JOIN tag ON tag.queue_id = listed.queue_id "                     \
+	"AND tag.domain = listed.domain "
 
 enum store_result
 store_listing_compare(struct store *store, int64_t began)
@@ -68,10 +49,7 @@ store_listing_compare(struct store *store, int64_t began)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"INSERT INTO temp.differing SELECT n FROM temp.listed "
-		"LEFT JOIN temp.relay ON relay.domain = listed.domain "
-		"LEFT JOIN tag ON tag.queue_id = listed.queue_id "
-		"AND tag.domain = listed.domain "
+		"INSERT INTO temp.differing SELECT n FROM " LISTED_WITH_TAG
 		"WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
 		"(" IS_WRONG ") OR (" IS_BACK "))"))
 		return STORE_FAILED;
@@ -79,65 +57,122 @@ store_listing_compare(struct store *store, int64_t began)
 	return query_run(&query);
 }
 
+/* What is listed, as it is now. */
+struct differing {
+	int64_t n;
+	bool ours;  /* of a relay domain */
+	int64_t id; /* of its tag; 0: none */
+	bool wrong;
+	bool back;
+};
+
+struct application {
+	int64_t began;
+	int64_t *added;
+	int64_t *changed;
+};
+
 static enum store_result
-correct(struct store *store, const struct batch *batch,
-    const struct application *application)
+look_at(struct store *store, int64_t began, struct differing *differing)
 {
+	enum store_result result;
 	struct query query;
 
-	if (!open_listed(&query, store, batch, application,
-		"UPDATE tag SET " CORRECTION LISTED_IN_BATCH "AND " IS_WRONG))
+	if (!query_open(&query, store,
+		"SELECT relay.domain IS NOT NULL, coalesce(tag.id, 0), "
+		"iif(tag.id IS NULL, 0, " IS_WRONG "), " IS_BACK
+		"FROM " LISTED_WITH_TAG "WHERE n = ?2"))
 		return STORE_FAILED;
-	return count_changes(&query, application->changed);
+	query_int(&query, began);
+	query_int(&query, differing->n);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		differing->ours = query_int_at(&query, 0) != 0;
+		differing->id = query_int_at(&query, 1);
+		differing->wrong = query_int_at(&query, 2) != 0;
+		differing->back = query_int_at(&query, 3) != 0;
+	}
+	query_close(&query);
+	return result;
 }
 
 static enum store_result
-hold_again(struct store *store, const struct batch *batch,
-    const struct application *application)
+change_listed(struct store *store, const struct differing *differing,
+    const char *sql, int64_t *changed)
 {
-	struct query query;
+	struct change change;
 
-	if (!open_listed(&query, store, batch, application,
-		"UPDATE tag SET state = 'held', settled = NULL, "
-		"size = listed.size, open = listed.open, tried = 0, "
-		"on_hold = listed.on_hold, "
-		"delivered = max(0, tag.delivered - listed.open), "
-		"recipients = iif(within(listed.recipients, tag.recipients), "
-		"tag.recipients, listed.recipients) " LISTED_IN_BATCH
-		"AND " IS_BACK))
+	if (!change_open(&change, store, sql, differing->id))
 		return STORE_FAILED;
-	return count_changes(&query, application->changed);
+	query_int(&change.query, differing->n);
+	return run_change(&change, changed);
 }
 
 static enum store_result
-add_untagged(struct store *store, const struct batch *batch,
-    const struct application *application)
+correct(
+    struct store *store, const struct differing *differing, int64_t *changed)
+{
+	return change_listed(store, differing,
+	    "UPDATE tag SET " CORRECTION "FROM temp.listed "
+	    "LEFT JOIN temp.relay ON relay.domain = listed.domain "
+	    "WHERE tag.id = ?1 AND listed.n = ?2",
+	    changed);
+}
+
+static enum store_result
+hold_again(
+    struct store *store, const struct differing *differing, int64_t *changed)
+{
+	return change_listed(store, differing,
+	    "UPDATE tag SET " HOLD ", "
+	    "size = listed.size, open = listed.open, tried = 0, "
+	    "on_hold = listed.on_hold, "
+	    "delivered = max(0, tag.delivered - listed.open), "
+	    "recipients = iif(within(listed.recipients, tag.recipients), "
+	    "tag.recipients, listed.recipients) "
+	    "FROM temp.listed WHERE tag.id = ?1 AND listed.n = ?2",
+	    changed);
+}
+
+static enum store_result
+add_untagged(struct store *store, int64_t n, int64_t *added)
 {
 	struct query query;
 
-	if (!open_listed(&query, store, batch, application,
+	if (!query_open(&query, store,
 		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
-		"size, client, arrived, on_hold, last_answer) "
+		"size, client, arrived, on_hold, last_answer, came_for) "
 		"SELECT queue_id, listed.domain, sender, recipients, open, "
 		"size, '', arrived, on_hold, iif(relay.collected, NULL, "
-		"answer) "
-		"FROM temp.differing JOIN temp.listed USING (n) "
-		"JOIN temp.relay ON relay.domain = listed.domain "
-		"WHERE n > ?2 AND n <= ?3 "
-		"ON CONFLICT (queue_id, domain) DO NOTHING"))
+		"answer), " OWNER_OF(
+		    "listed.domain") "FROM temp.listed "
+				     "JOIN temp.relay ON relay.domain = "
+				     "listed.domain "
+				     "WHERE n = ?1"))
 		return STORE_FAILED;
-	return count_changes(&query, application->added);
+	query_int(&query, n);
+	if (count_changes(&query, added) != STORE_OK)
+		return STORE_FAILED;
+	return count_new(store, sqlite3_last_insert_rowid(store->db), NULL);
 }
 
 static enum store_result
-apply(struct store *store, const struct batch *batch, void *arg)
+apply(struct store *store, int64_t n, void *arg)
 {
 	const struct application *application = arg;
+	struct differing differing = { .n = n };
 
-	if (correct(store, batch, application) != STORE_OK ||
-	    hold_again(store, batch, application) != STORE_OK)
+	if (look_at(store, application->began, &differing) != STORE_OK)
 		return STORE_FAILED;
-	return add_untagged(store, batch, application);
+	if (differing.id == 0)
+		return differing.ours
+		    ? add_untagged(store, n, application->added)
+		    : STORE_OK;
+	if (differing.wrong)
+		return correct(store, &differing, application->changed);
+	return differing.back
+	    ? hold_again(store, &differing, application->changed)
+	    : STORE_OK;
 }
 
 enum store_result
@@ -147,8 +182,7 @@ store_listing_apply(
 	struct application application = { began, added, changed };
 
 	return in_batches(store,
-	    "SELECT max(n) FROM (SELECT n FROM temp.differing WHERE n > ?1 "
-	    "ORDER BY n LIMIT ?2)",
+	    "SELECT n FROM temp.differing WHERE n > ?1 ORDER BY n LIMIT ?2",
 	    apply, &application);
 }
 
@@ -186,15 +220,21 @@ store_history_end(struct store *store, int64_t before)
 	return exhaust(store, sql, before);
 }
 
-/* The triggers see to the rest. */
 enum store_result
 store_peaks_note(struct store *store)
 {
 	static const char sql[] =
-	    "UPDATE waiting SET held = held WHERE domain IN "
-	    "(SELECT domain FROM waiting WHERE held > ?2 AND NOT EXISTS "
-	    "(SELECT 1 FROM usage WHERE day = date('now', 'localtime') "
-	    "AND usage.domain = waiting.domain AND peak >= held) LIMIT ?1)";
+	    "INSERT INTO usage (day, domain, account, peak) "
+	    "SELECT date('now'), domain, " OWNER_OF(
+		"domain_count.domain") ", held FROM domain_count WHERE held > "
+				       "?2 AND NOT EXISTS "
+				       "(SELECT 1 FROM usage WHERE day = "
+				       "date('now') "
+				       "AND usage.domain = domain_count.domain "
+				       "AND peak >= held) LIMIT ?1 "
+				       "ON CONFLICT (day, domain, account) DO "
+				       "UPDATE SET "
+				       "peak = excluded.peak";
 
 	return exhaust(store, sql, 0);
 }

@@ -27,70 +27,65 @@
 	"(state IN ('held', 'left') "                                          \
 	"OR (state = 'delivered' AND session IS NULL)) "
 
-/* Bound alike by both. */
-#define OF_MESSAGE "queue_id = ?1 AND domain = ?2 AND " MAY_BE_THERE
-
 /* ---- told by the milter -------------------------------------------------- */
 
 static enum store_result
-is_there(struct store *store, const char *queue_id, const char *domain)
+find(struct store *store, const char *queue_id, const char *domain, int64_t *id)
 {
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, "SELECT 1 FROM tag WHERE " OF_MESSAGE))
+	if (!query_open(&query, store,
+		"SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+		"AND " MAY_BE_THERE))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	query_text(&query, domain);
 	result = query_row(&query);
+	if (result == STORE_OK)
+		*id = query_int_at(&query, 0);
 	query_close(&query);
 	return result;
 }
 
 /* STORE_NONE: there is a tag of the new id already. */
 static enum store_result
-move(struct store *store, const char *queue_id, const struct tag *tag)
+move(struct store *store, int64_t id, const struct tag *tag)
 {
-	struct query query;
+	struct change change;
 
-	if (!query_open(&query, store,
-		"UPDATE tag SET queue_id = ?3, sender = ?4, recipients = ?5, "
-		"open = ?6, size = iif(?7 > 0, ?7, size), tried = 0, "
+	if (!change_open(&change, store,
+		"UPDATE tag SET queue_id = ?2, sender = ?3, recipients = ?4, "
+		"open = ?5, size = iif(?6 > 0, ?6, size), tried = 0, "
 		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), "
-		"state = 'held', settled = NULL WHERE " OF_MESSAGE
-		"AND NOT EXISTS (SELECT 1 FROM tag "
-		"WHERE queue_id = ?3 AND domain = ?2)"))
+		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
+		"WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
+		"WHERE queue_id = ?2 AND domain = ?7)",
+		id))
 		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, tag->domain);
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->sender);
-	query_text(&query, tag->recipients);
-	query_int(&query, tag->recipient_count);
-	query_int(&query, tag->size);
-	return query_change(&query);
+	query_text(&change.query, tag->queue_id);
+	query_text(&change.query, tag->sender);
+	query_text(&change.query, tag->recipients);
+	query_int(&change.query, tag->recipient_count);
+	query_int(&change.query, tag->size);
+	query_text(&change.query, tag->domain);
+	return change_run(&change, NULL);
 }
 
-/* Held first, for then it never came (sql/state.sql, tag_goes). */
+/* Held first, for then it never came (store_count.c). */
 static enum store_result
-take_away(struct store *store, const char *queue_id, const char *domain)
+take_away(struct store *store, int64_t id)
 {
 	static const char *const steps[] = {
-		"UPDATE tag SET state = 'held', settled = NULL "
-		"WHERE " OF_MESSAGE,
-		"DELETE FROM tag WHERE " OF_MESSAGE,
+		"UPDATE tag SET " HOLD "WHERE id = ?1",
+		"DELETE FROM tag WHERE id = ?1",
 	};
-	struct query query;
+	struct change change;
 
-	for (size_t i = 0; i < 2; i++) {
-		if (!query_open(&query, store, steps[i]))
+	for (size_t i = 0; i < 2; i++)
+		if (!change_open(&change, store, steps[i], id) ||
+		    change_run(&change, NULL) != STORE_OK)
 			return STORE_FAILED;
-		query_text(&query, queue_id);
-		query_text(&query, domain);
-		if (query_run(&query) != STORE_OK)
-			return STORE_FAILED;
-	}
 	return STORE_NONE;
 }
 
@@ -98,16 +93,15 @@ static enum store_result
 rename_from(struct store *store, const char *queue_id, const struct tag *tag)
 {
 	enum store_result result;
+	int64_t id;
 
 	if (strcmp(queue_id, tag->queue_id) == 0)
 		return STORE_NONE;
-	result = is_there(store, queue_id, tag->domain);
-	if (result == STORE_OK)
-		result = move(store, queue_id, tag);
-	else
+	result = find(store, queue_id, tag->domain, &id);
+	if (result != STORE_OK)
 		return result;
-	return result == STORE_NONE ? take_away(store, queue_id, tag->domain)
-				    : result;
+	result = move(store, id, tag);
+	return result == STORE_NONE ? take_away(store, id) : result;
 }
 
 enum store_result
@@ -203,25 +197,23 @@ pair(struct store *store)
 
 /* The milter may have been first, and have written the new tag. */
 static enum store_result
-rename_batch(struct store *store, const struct batch *batch, void *changed)
+rename_listed(struct store *store, int64_t id, void *changed)
 {
-	struct query query;
+	struct change change;
 
-	if (!query_open(&query, store,
+	if (!change_open(&change, store,
 		"UPDATE tag SET queue_id = listed.queue_id, tried = 0, "
 		"open = iif(state = 'held', tag.open, listed.open), "
 		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), "
-		"state = 'held', settled = NULL "
+		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
 		"FROM temp.renamed JOIN temp.listed USING (n) "
-		"WHERE n > ?1 AND n <= ?2 AND tag.id = renamed.id "
+		"WHERE tag.id = ?1 AND renamed.id = ?1 "
 		"AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
 		"other WHERE other.queue_id = listed.queue_id "
-		"AND other.domain = listed.domain)"))
+		"AND other.domain = listed.domain)",
+		id))
 		return STORE_FAILED;
-	query_int(&query, batch->from);
-	query_int(&query, batch->to);
-	return count_changes(&query, changed);
+	return run_change(&change, changed);
 }
 
 enum store_result
@@ -235,7 +227,6 @@ store_listing_rename(struct store *store, int64_t began, int64_t *changed)
 		NULL) != STORE_OK)
 		return STORE_FAILED;
 	return in_batches(store,
-	    "SELECT max(n) FROM (SELECT n FROM temp.renamed WHERE n > ?1 "
-	    "ORDER BY n LIMIT ?2)",
-	    rename_batch, changed);
+	    "SELECT id FROM temp.renamed WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    rename_listed, changed);
 }

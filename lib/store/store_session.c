@@ -45,71 +45,53 @@ store_session_put(struct store *store, const struct session_row *session)
 
 /* ---- the end ------------------------------------------------------------ */
 
-/* Sessions that end at ?1, or where they were last noted if that is 0. */
-#define INTO_USAGE                                                             \
-	"INSERT INTO usage (day, domain, account, sessions, seconds) "         \
-	"SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch', 'localtime'), '', "  \
-	"account, 1, max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
-
-#define ADDED                                                                  \
-	" ON CONFLICT (day, domain, account) DO UPDATE SET "                   \
-	"sessions = sessions + 1, seconds = seconds + excluded.seconds"
+/* `id` NULL: all; `now` 0: when they were last noted. */
+struct end {
+	const char *id;
+	int64_t now;
+};
 
 static enum store_result
-end_one(struct store *store, const char *id, int64_t now)
+end_sessions(struct store *store, void *arg)
 {
+	static const char into_usage[] =
+	    "INSERT INTO usage (day, domain, account, sessions, seconds) "
+	    "SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch'), '', account, 1, "
+	    "max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
+	    "WHERE id = ?2 OR ?2 IS NULL "
+	    "ON CONFLICT (day, domain, account) DO UPDATE SET "
+	    "sessions = sessions + 1, seconds = seconds + excluded.seconds";
+	static const char *const steps[] = { into_usage,
+		"DELETE FROM session WHERE id = ?1 OR ?1 IS NULL" };
+	const struct end *end = arg;
+	enum store_result result = STORE_OK;
 	struct query query;
 
-	if (!query_open(&query, store, INTO_USAGE "WHERE id = ?2" ADDED))
-		return STORE_FAILED;
-	query_int(&query, now);
-	query_text(&query, id);
-	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(&query, store, "DELETE FROM session WHERE id = ?1"))
-		return STORE_FAILED;
-	query_text(&query, id);
-	return query_change(&query);
+	for (size_t i = 0; i < 2 && result != STORE_FAILED; i++) {
+		if (!query_open(&query, store, steps[i]))
+			return STORE_FAILED;
+		if (i == 0)
+			query_int(&query, end->now);
+		query_text(&query, end->id);
+		result = query_change(&query);
+	}
+	return result;
 }
 
 enum store_result
 store_session_end(struct store *store, const char *id, int64_t now)
 {
-	enum store_result result;
-
-	if (store->in_transaction)
-		return end_one(store, id, now);
-	if (store_begin(store) != STORE_OK)
-		return STORE_FAILED;
-	result = end_one(store, id, now);
-	if (result == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return result;
-}
-
-static enum store_result
-end_all(struct store *store)
-{
-	struct query query;
-
-	if (!query_open(&query, store, INTO_USAGE "WHERE true" ADDED))
-		return STORE_FAILED;
-	query_int(&query, 0);
-	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(&query, store, "DELETE FROM session"))
-		return STORE_FAILED;
-	return query_run(&query);
+	return store_whole(store, end_sessions, &(struct end) { id, now });
 }
 
 enum store_result
 store_session_clear(struct store *store)
 {
-	if (store_begin(store) != STORE_OK)
-		return STORE_FAILED;
-	if (end_all(store) == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return STORE_FAILED;
+	struct end all = { NULL, 0 };
+
+	return store_whole(store, end_sessions, &all) == STORE_FAILED
+	    ? STORE_FAILED
+	    : STORE_OK;
 }
 
 /* ---- looking ------------------------------------------------------------ */
@@ -147,9 +129,9 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 	if (!query_open(&query, store,
 		"SELECT id, pid, account, client, domains, state, attempted, "
 		"delivered, refused, kept, bytes, in_flight, rate, since, "
-		"noted, (SELECT coalesce(sum(waiting.held), 0) FROM "
+		"noted, (SELECT coalesce(sum(domain_count.held), 0) FROM "
 		"json_each('[\"' || replace(domains, char(10), '\",\"') || "
-		"'\"]') JOIN waiting ON waiting.domain = value) "
+		"'\"]') JOIN domain_count ON domain_count.domain = value) "
 		"FROM session ORDER BY since, id"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)

@@ -6,22 +6,26 @@
 #include "store_internal.h"
 
 enum store_result
-store_total_each(
-    struct store *store, const char *what, total_visit *visit, void *arg)
+store_total_each(struct store *store, total_visit *visit, void *arg)
 {
 	struct domain_total total;
+	struct amount *amounts[] = { &total.received, &total.delivered,
+		&total.refused, &total.expired, &total.left };
 	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT domain, messages, bytes FROM total WHERE what = ?1 "
+		"SELECT domain, received, received_bytes, delivered, "
+		"delivered_bytes, refused, refused_bytes, expired, "
+		"expired_bytes, removed, removed_bytes FROM domain_count "
 		"ORDER BY domain"))
 		return STORE_FAILED;
-	query_text(&query, what);
 	while ((result = query_row(&query)) == STORE_OK) {
 		total.domain = query_text_at(&query, 0);
-		total.messages = query_int_at(&query, 1);
-		total.bytes = query_int_at(&query, 2);
+		for (int i = 0; i < 5; i++) {
+			amounts[i]->messages = query_int_at(&query, 1 + 2 * i);
+			amounts[i]->bytes = query_int_at(&query, 2 + 2 * i);
+		}
 		if (query_sound(&query))
 			visit(&total, arg);
 	}

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * What the service was used for. The table is kept by the triggers
- * of sql/state.sql and, for sessions, by odmrd.
- */
+/* What the service was used for: see store_count.c and store_session.c. */
 #include "store_internal.h"
 
 static void

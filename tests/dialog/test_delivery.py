@@ -44,7 +44,7 @@ def test_message_is_delivered_and_its_tag_settled(daemon, collect, plan):
     daemon.ended("drained", delivered=2, kept=0, refused=0, bytes=size,
                  plan=plan, domains="example.org", client="127.0.0.1",
                  tls="no", mech="CRAM-MD5")
-    assert daemon.sql("SELECT domain, delivered, bytes FROM collected") == \
+    assert daemon.sql("SELECT domain, collected, collected_bytes FROM domain_count") == \
         [("example.org", 2, size)]
     assert daemon.sockets() == []
 

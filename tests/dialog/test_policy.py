@@ -15,6 +15,7 @@ import subprocess
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from scripted_odmrd import control_socket
 
@@ -398,11 +399,8 @@ def test_work_that_fails_is_logged_and_the_next_is_answered(provider):
 
 @pytest.fixture
 def held(provider):
-    with sqlite3.connect(provider.dir / "odmr.db") as state:
-        state.execute(
-            "INSERT INTO tag (queue_id, domain, sender, recipients, size,"
-            " client, arrived, open) VALUES ('Q', 'hold.test', 's', 'r', 1,"
-            " '192.0.2.1', strftime('%s', 'now'), 1)")
+    tags.add(provider.dir / "odmr.db",
+             {"queue_id": "Q", "domain": "hold.test"})
     return provider
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, no_postfix
 from odmr.wait import wait_for
 
@@ -95,11 +96,14 @@ postfix_user = {user}
 
     def tag(self, queue_id, domain="odmr.test", names=("r",), age=3600,
             size=100):
-        self.sql("INSERT INTO tag (queue_id, domain, sender, recipients, size,"
-                 " client, arrived, open) VALUES (?, ?, 's@sender.test', ?, ?,"
-                 " '', ?, ?)", queue_id, domain,
-                 "\n".join(f"{name}@{domain}" for name in names), size,
-                 int(time.time()) - age, len(names))
+        tags.add(self.dir / "odmr.db", {
+            "queue_id": queue_id, "domain": domain, "size": size,
+            "recipients": [f"{name}@{domain}" for name in names],
+            "client": "", "arrived": int(time.time()) - age})
+
+    def change(self, text):
+        """A change of tags that is counted."""
+        tags.change(self.dir / "odmr.db", text)
 
     def session(self, domains):
         """One that runs; what is not told of it is 0."""
@@ -151,8 +155,9 @@ def test_size_is_corrected_also_in_usage(world):
     world.queue(listed("Q1", "r@odmr.test", size=4711))
     assert world.reconcile() == {"listed": 1, "changed": 1}
     assert world.tags("size") == [(4711,)]
-    assert world.sql("SELECT bytes FROM waiting") == [(4711,)]
-    assert world.sql("SELECT messages, bytes FROM usage") == [(1, 4711)]
+    assert world.sql("SELECT held_bytes FROM domain_count") == [(4711,)]
+    assert world.sql("SELECT messages, bytes FROM usage "
+                     "WHERE messages > 0") == [(1, 4711)]
 
 
 def test_recipient_that_is_not_listed_any_more_has_its_answer(world):
@@ -286,8 +291,8 @@ def test_settled_tag_whose_message_is_there_is_held_again(
         world, state, age, after):
     """Unless a session settled it and Postfix may not have removed it yet."""
     world.tag("Q1", size=330)
-    world.sql("UPDATE tag SET state = ?, settled = unixepoch() - ?, open = 0",
-              state, age)
+    world.change(f"UPDATE tag SET state = '{state}', open = 0, "
+                 f"settled = unixepoch() - {age}")
     world.queue(listed("Q1", "r@odmr.test"))
     assert world.reconcile() == (
         {"listed": 1, "changed": 1} if after == "held" else {"listed": 1})
@@ -295,7 +300,7 @@ def test_settled_tag_whose_message_is_there_is_held_again(
     counts = world.sql("SELECT sum(messages), sum(delivered + refused + expired"
                        " + vanished) FROM usage")
     assert counts == [(1, 0 if after == "held" else 1)]
-    assert world.sql("SELECT held FROM waiting") == [(int(after == "held"),)]
+    assert world.sql("SELECT held FROM domain_count") == [(int(after == "held"),)]
 
 
 # ---- history -----------------------------------------------------------------
@@ -303,8 +308,7 @@ def test_settled_tag_whose_message_is_there_is_held_again(
 def test_finished_tags_are_kept_history_days(world):
     for number, days in enumerate((1, 6, 8, 40)):
         world.tag(f"Q{number}", age=days * DAY)
-        world.sql("UPDATE tag SET state = 'delivered', settled = arrived "
-                  "WHERE queue_id = ?", f"Q{number}")
+    world.change("UPDATE tag SET state = 'delivered', settled = arrived")
     world.reconcile()
     assert world.tags("queue_id") == [("Q0",), ("Q1",), ("Q2",)]
     with world.conf.open("a") as conf:
@@ -470,7 +474,7 @@ def test_killed_at_any_moment_it_leaves_whole_batches(many):
     process.communicate()
     assert killed > 1
     assert many.tags("count(*), state")[0][0] == MANY + 20
-    assert many.sql("SELECT held, bytes FROM waiting") == [(MANY, MANY * 330)]
+    assert many.sql("SELECT held, held_bytes FROM domain_count") == [(MANY, MANY * 330)]
     assert many.sql("SELECT messages, vanished FROM usage") == [
         (MANY + 20, 20)]
 

@@ -19,6 +19,7 @@ import time
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import no_postfix, temporary_directory
 
 BUILD = pathlib.Path(
@@ -80,20 +81,14 @@ class Odmrctl:
             "queue_id": queue_id,
             "domain": domain,
             "sender": "s@sender.example",
-            "recipients": f"r@{domain}",
+            "recipients": [f"r@{domain}"],
             "size": 4096,
             "client": "192.0.2.1",
             "arrived": 1700000000,
             "open": 1,
         }
         row.update(columns)
-        names = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        self.sql(
-            self.database,
-            f"INSERT INTO tag ({names}) VALUES ({marks})",
-            *row.values(),
-        )
+        tags.add(self.database, row)
 
     def add_session(self, session_id, pid):
         self.sql(
@@ -719,7 +714,7 @@ def test_status_json_has_exactly_the_promised_keys(customer):
     customer.add_tag("4Q3", "a.example", state="delivered", open=0)
     customer.sql(
         customer.database,
-        "INSERT INTO collected VALUES ('a.example', 1700000200, 7, 900)",
+        "UPDATE domain_count SET collected_at = 1700000200, collected = 7",
     )
     customer.ok("domain", "add", "b.example", "--mode", "hold")
     customer.add_session("S1", os.getpid())
@@ -800,8 +795,7 @@ def test_tables_fit_80_columns(ctl):
     )
     ctl.sql(
         ctl.database,
-        "INSERT INTO collected VALUES "
-        "('quite-a-long-domain-name.example', 1, 999999999, 9)",
+        "UPDATE domain_count SET collected_at = 1, collected = 999999999",
     )
     ctl.add_session("0123456789ABCDEF", os.getpid())
     for command in (

@@ -7,9 +7,9 @@ import ssl
 import time
 from pathlib import Path
 
+from odmr import tags
 from odmrd_alone import Odmrd
 
-COLUMNS = "queue_id, domain, sender, recipients, size, client, arrived, open"
 LINGER = 4      # seconds
 
 
@@ -43,10 +43,10 @@ class Relay:
     def add_tags(self, messages):
         now = int(time.time())
         self.db.execute("BEGIN IMMEDIATE")
-        self.db.executemany(
-            f"INSERT INTO tag ({COLUMNS}) VALUES (?, ?, ?, ?, ?, '', ?, ?)",
-            [(m.queue_id, m.domain, m.sender, "\n".join(m.recipients),
-              len(m.body), now, len(m.recipients)) for m in messages])
+        tags.insert(self.db, (
+            {"queue_id": m.queue_id, "domain": m.domain, "sender": m.sender,
+             "recipients": m.recipients, "size": len(m.body), "client": "",
+             "arrived": now} for m in messages))
         self.db.execute("COMMIT")
 
     def forget(self, messages):

@@ -185,18 +185,25 @@ grants_go_with_their_account_and_their_domain(void **arg)
 /* ---- tags ------------------------------------------------------------ */
 
 static void
-add_tag(struct fixture *f, const char *id, long recipients, int64_t arrived)
+add_tag_of(struct fixture *f, const char *id, long recipients, int64_t arrived,
+    int64_t size)
 {
 	struct tag tag = { .queue_id = id,
 		.domain = "a.org",
 		.sender = "s@b.org",
 		.recipients = "x@a.org\ny@a.org",
 		.recipient_count = recipients,
-		.size = 100,
+		.size = size,
 		.client = "192.0.2.1",
 		.arrived = arrived };
 
 	assert_ok(f, store_tag_add(f->store, &tag));
+}
+
+static void
+add_tag(struct fixture *f, const char *id, long recipients, int64_t arrived)
+{
+	add_tag_of(f, id, recipients, arrived, 100);
 }
 
 static enum store_result
@@ -314,7 +321,7 @@ message_that_no_recipient_took_is_refused(void **arg)
 	settle(f, "1", "s", 0, 2, 0);
 	assert_tag(
 	    f, "refused open 0 delivered 0 attempts 1 tried 0 settled 5000");
-	assert_answer(f->database, "SELECT count(*) FROM collected", "0");
+	assert_answer(f->database, "SELECT collected FROM domain_count", "0");
 }
 
 static void
@@ -373,14 +380,10 @@ static void
 size_that_was_not_told_is_that_of_what_was_transferred(void **arg)
 {
 	struct fixture *f = *arg;
-	sqlite3 *db = open_beside(f->database);
 
-	add_tag(f, "1", 1, 10);
-	add_tag(f, "2", 1, 10);
-	add_tag(f, "3", 1, 10);
-	execute(db, "UPDATE tag SET size = 0 WHERE queue_id < '3'");
-	execute(db, "UPDATE tag SET size = 77 WHERE queue_id = '3'");
-	sqlite3_close(db);
+	add_tag_of(f, "1", 1, 10, 0);
+	add_tag_of(f, "2", 1, 10, 0);
+	add_tag_of(f, "3", 1, 10, 77);
 	settle(f, "1", "s", 1, 0, 0);
 	settle(f, "2", "s", 0, 0, 1);
 	settle(f, "3", "s", 1, 0, 0);
@@ -391,7 +394,7 @@ size_that_was_not_told_is_that_of_what_was_transferred(void **arg)
 	assert_answer(
 	    f->database, "SELECT sum(delivered_bytes) FROM usage", "177");
 	assert_answer(f->database, "SELECT sum(bytes) FROM usage", "177");
-	assert_answer(f->database, "SELECT bytes FROM waiting", "0");
+	assert_answer(f->database, "SELECT held_bytes FROM domain_count", "0");
 }
 
 static void
@@ -440,7 +443,7 @@ unknown_message_that_is_kept_gets_no_tag(void **arg)
 
 	settle_unknown(f, "1", "s", 1, 0, 1);
 	assert_answer(f->database, "SELECT count(*) FROM tag", "0");
-	assert_answer(f->database, "SELECT delivered FROM collected", "1");
+	assert_answer(f->database, "SELECT collected FROM domain_count", "1");
 }
 
 static void
@@ -456,8 +459,8 @@ collected_counts_messages_and_their_bytes(void **arg)
 	settle(f, "2", "s", 1, 1, 0);
 	assert_ok(f, store_commit(f->store));
 	assert_answer(f->database,
-	    "SELECT domain || ' ' || last || ' ' || delivered || ' ' || bytes "
-	    "FROM collected",
+	    "SELECT domain || ' ' || collected_at || ' ' || collected || ' ' "
+	    "|| collected_bytes FROM domain_count",
 	    "a.org 5000 2 200");
 }
 

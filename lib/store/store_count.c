@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: ISC */
+#include <string.h>
+
+#include "store_count.h"
+
+static const char *const state_names[] = {
+	[TAG_HELD] = "held",
+	[TAG_DELIVERED] = "delivered",
+	[TAG_REFUSED] = "refused",
+	[TAG_EXPIRED] = "expired",
+	[TAG_LEFT] = "left",
+};
+
+const char *
+tag_state_name(enum tag_state state)
+{
+	return state_names[state];
+}
+
+/* A pair of columns of domain_count. */
+struct figure {
+	int64_t messages;
+	int64_t bytes;
+};
+
+/* The first are enum tag_state; the columns stand in this order. */
+enum { RECEIVED = TAG_LEFT + 1, COLLECTED, FIGURES };
+
+/* ---- a tag before and after -------------------------------------------- */
+
+static enum store_result
+read_counted(struct query *query, struct counted *counted)
+{
+	const char *state = query_text_at(query, 1);
+
+	counted->domain = query_text_at(query, 0);
+	counted->size = query_int_at(query, 2);
+	counted->arrived = query_int_at(query, 3);
+	counted->settled = query_int_at(query, 4);
+	counted->came_for = query_text_at(query, 5);
+	counted->counted = query_text_at(query, 6);
+	if (!query_sound(query))
+		return query_row(query); /* reports the fault */
+	for (int i = TAG_HELD; i <= TAG_LEFT; i++)
+		if (strcmp(state, state_names[i]) == 0)
+			counted->state = (enum tag_state)i;
+	return STORE_OK;
+}
+
+/* STORE_NONE: there is no such tag. Unless it fails, the query stays open. */
+static enum store_result
+look(struct query *query, struct store *store, int64_t id,
+    struct counted *counted)
+{
+	enum store_result result;
+
+	if (!query_open(query, store,
+		"SELECT domain, state, size, arrived, "
+		"coalesce(settled, arrived), came_for, coalesce(counted, '') "
+		"FROM tag WHERE id = ?1"))
+		return STORE_FAILED;
+	query_int(query, id);
+	result = query_row(query);
+	if (result == STORE_OK)
+		result = read_counted(query, counted);
+	if (result == STORE_FAILED)
+		query_close(query);
+	return result;
+}
+
+/* ---- the domain -------------------------------------------------------- */
+
+/* The totals of what came and went only grow: what is held again has gone. */
+static void
+compare(struct figure figures[FIGURES], const struct counted *before,
+    const struct counted *after)
+{
+	if (before != NULL && before->state == TAG_HELD) {
+		figures[TAG_HELD].messages--;
+		figures[TAG_HELD].bytes -= before->size;
+	}
+	if (after == NULL)
+		return;
+	if (after->state == TAG_HELD || before == NULL ||
+	    before->state == TAG_HELD) {
+		figures[after->state].messages++;
+		figures[after->state].bytes += after->size;
+	}
+	if (before == NULL)
+		figures[RECEIVED].messages++;
+	if (before == NULL || after->size > before->size)
+		figures[RECEIVED].bytes +=
+		    after->size - (before == NULL ? 0 : before->size);
+}
+
+/* *peak is the most that waited, before the change or after it. */
+static enum store_result
+add_to_domain(struct store *store, const char *domain,
+    const struct figure figures[FIGURES], int64_t when, int64_t *peak)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store,
+		"INSERT INTO domain_count (domain, collected_at, "
+		"held, held_bytes, delivered, delivered_bytes, "
+		"refused, refused_bytes, expired, expired_bytes, "
+		"removed, removed_bytes, received, received_bytes, "
+		"collected, collected_bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, "
+		"?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) "
+		"ON CONFLICT (domain) DO UPDATE SET "
+		"collected_at = max(collected_at, ?2), held = held + ?3, "
+		"held_bytes = held_bytes + ?4, delivered = delivered + ?5, "
+		"delivered_bytes = delivered_bytes + ?6, "
+		"refused = refused + ?7, refused_bytes = refused_bytes + ?8, "
+		"expired = expired + ?9, expired_bytes = expired_bytes + ?10, "
+		"removed = removed + ?11, "
+		"removed_bytes = removed_bytes + ?12, "
+		"received = received + ?13, "
+		"received_bytes = received_bytes + ?14, "
+		"collected = collected + ?15, "
+		"collected_bytes = collected_bytes + ?16 RETURNING held"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_int(&query, when);
+	for (int i = 0; i < FIGURES; i++) {
+		query_int(&query, figures[i].messages);
+		query_int(&query, figures[i].bytes);
+	}
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		*peak = query_int_at(&query, 0);
+		if (figures[TAG_HELD].messages < 0)
+			*peak -= figures[TAG_HELD].messages;
+	}
+	query_close(&query);
+	return result;
+}
+
+/* ---- the days ---------------------------------------------------------- */
+
+/* Of one day and account. */
+struct entry {
+	int64_t when;
+	const char *account;
+	int64_t messages;
+	int64_t bytes;
+	int64_t gone[TAG_LEFT + 1]; /* by state */
+	int64_t delivered_bytes;
+	int64_t peak;
+};
+
+/* Where there is nothing to take from, nothing is taken. A peak is today's, and
+ * noted only if nobody's row of the domain has it. */
+static enum store_result
+add_to_day(struct store *store, const char *domain, const struct entry *entry)
+{
+	struct query query;
+
+	if (!query_open(&query, store,
+		"INSERT INTO usage (day, domain, account, messages, bytes, "
+		"delivered, delivered_bytes, refused, expired, vanished, peak) "
+		"SELECT date(?1, 'unixepoch'), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+		"?10, iif(date(?1, 'unixepoch') = date('now') AND NOT EXISTS "
+		"(SELECT 1 FROM usage WHERE day = date('now') AND domain = ?2 "
+		"AND peak >= ?11), ?11, 0) "
+		"WHERE ?4 + ?6 + ?8 + ?9 + ?10 > 0 OR EXISTS (SELECT 1 "
+		"FROM usage WHERE day = date(?1, 'unixepoch') AND domain = ?2 "
+		"AND account = ?3) "
+		"ON CONFLICT (day, domain, account) DO UPDATE SET "
+		"messages = messages + ?4, bytes = bytes + ?5, "
+		"delivered = delivered + ?6, "
+		"delivered_bytes = delivered_bytes + ?7, "
+		"refused = refused + ?8, expired = expired + ?9, "
+		"vanished = vanished + ?10, peak = max(peak, excluded.peak)"))
+		return STORE_FAILED;
+	query_int(&query, entry->when);
+	query_text(&query, domain);
+	query_text(&query, entry->account);
+	query_int(&query, entry->messages);
+	query_int(&query, entry->bytes);
+	query_int(&query, entry->gone[TAG_DELIVERED]);
+	query_int(&query, entry->delivered_bytes);
+	query_int(&query, entry->gone[TAG_REFUSED]);
+	query_int(&query, entry->gone[TAG_EXPIRED]);
+	query_int(&query, entry->gone[TAG_LEFT]);
+	query_int(&query, entry->peak);
+	return query_run(&query);
+}
+
+/* On the day when it came. Only what never was mail of the domain is deleted
+ * while it is held. */
+static enum store_result
+count_arrival(struct store *store, const struct counted *before,
+    const struct counted *after, int64_t peak)
+{
+	const struct counted *tag = after != NULL ? after : before;
+	struct entry entry = { .when = tag->arrived,
+		.account = tag->came_for,
+		.messages = (after != NULL) - (before != NULL),
+		.bytes = (after != NULL ? after->size : 0) -
+		    (before != NULL ? before->size : 0),
+		.peak = before == NULL ? peak : 0 };
+
+	if ((after == NULL && before->state != TAG_HELD) ||
+	    (entry.messages == 0 && entry.bytes == 0))
+		return STORE_OK;
+	return add_to_day(store, tag->domain, &entry);
+}
+
+/* On the day when it was settled, or less where it was so before. */
+static enum store_result
+count_end(struct store *store, const struct counted *tag, int sign)
+{
+	struct entry entry = { .when = tag->settled, .account = tag->counted };
+
+	if (tag->state == TAG_HELD)
+		return STORE_OK;
+	entry.gone[tag->state] = sign;
+	if (tag->state == TAG_DELIVERED)
+		entry.delivered_bytes = sign * tag->size;
+	return add_to_day(store, tag->domain, &entry);
+}
+
+/* The peak of a day is what was seen on it, whenever the messages came. */
+static enum store_result
+note_peak(struct store *store, const char *domain, int64_t peak)
+{
+	struct query query;
+
+	if (!query_open(&query, store,
+		"INSERT INTO usage (day, domain, account, peak) "
+		"SELECT date('now'), ?1, " OWNER_OF(
+		    "?1") ", ?2 "
+			  "WHERE ?2 > 0 AND NOT EXISTS (SELECT 1 FROM usage "
+			  "WHERE day = date('now') AND domain = ?1 AND peak >= "
+			  "?2) "
+			  "ON CONFLICT (day, domain, account) DO UPDATE SET "
+			  "peak = excluded.peak"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	query_int(&query, peak);
+	return query_run(&query);
+}
+
+/* ---- both -------------------------------------------------------------- */
+
+static enum store_result
+count_days(struct store *store, const struct counted *before,
+    const struct counted *after, int64_t peak)
+{
+	bool moved =
+	    before != NULL && after != NULL && before->state != after->state;
+
+	if (count_arrival(store, before, after, peak) != STORE_OK ||
+	    (moved && count_end(store, before, -1) != STORE_OK) ||
+	    ((moved || before == NULL) &&
+		count_end(store, after, 1) != STORE_OK))
+		return STORE_FAILED;
+	return STORE_OK;
+}
+
+/* `before` NULL: it is new; `after` NULL: it is deleted. */
+static enum store_result
+count_tag(struct store *store, const struct counted *before,
+    const struct counted *after, const struct settlement *taken)
+{
+	static const struct figure nothing[FIGURES];
+	const char *domain = after != NULL ? after->domain : before->domain;
+	struct figure figures[FIGURES] = { 0 };
+	int64_t peak = 0;
+
+	compare(figures, before, after);
+	if (taken != NULL)
+		figures[COLLECTED] = (struct figure) { 1, taken->bytes };
+	if (memcmp(figures, nothing, sizeof(figures)) != 0 &&
+	    add_to_domain(store, domain, figures,
+		taken != NULL ? taken->when : 0, &peak) != STORE_OK)
+		return STORE_FAILED;
+	if (count_days(store, before, after, peak) != STORE_OK)
+		return STORE_FAILED;
+	return note_peak(store, domain, peak);
+}
+
+enum store_result
+count_taken(struct store *store, const struct settlement *taken)
+{
+	struct figure figures[FIGURES] = { 0 };
+	int64_t peak;
+
+	figures[COLLECTED] = (struct figure) { 1, taken->bytes };
+	return add_to_domain(store, taken->domain, figures, taken->when, &peak);
+}
+
+static enum store_result
+count_since(struct store *store, int64_t id, const struct counted *before,
+    const struct settlement *taken)
+{
+	struct counted after;
+	struct query query;
+	enum store_result result = look(&query, store, id, &after);
+
+	if (result == STORE_FAILED)
+		return STORE_FAILED;
+	result =
+	    count_tag(store, before, result == STORE_OK ? &after : NULL, taken);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+count_new(struct store *store, int64_t id, const struct settlement *taken)
+{
+	return count_since(store, id, NULL, taken);
+}
+
+bool
+change_open(
+    struct change *change, struct store *store, const char *sql, int64_t id)
+{
+	change->id = id;
+	if (look(&change->before, store, id, &change->was) == STORE_FAILED)
+		return false;
+	if (!query_open(&change->query, store, sql)) {
+		query_close(&change->before);
+		return false;
+	}
+	query_int(&change->query, id);
+	return true;
+}
+
+enum store_result
+change_run(struct change *change, const struct settlement *taken)
+{
+	struct store *store = change->query.store;
+	enum store_result result = query_change(&change->query);
+
+	if (result == STORE_OK)
+		result = count_since(store, change->id, &change->was, taken);
+	query_close(&change->before);
+	return result;
+}
+
+enum store_result
+tag_end(struct store *store, int64_t id, enum tag_state state, int64_t when)
+{
+	struct change change;
+
+	if (!change_open(&change, store,
+		"UPDATE tag SET state = ?2, settled = ?3, "
+		"counted = " COUNTED_FOR(
+		    "tag.session") "WHERE id = ?1 AND state = 'held'",
+		id))
+		return STORE_FAILED;
+	query_text(&change.query, tag_state_name(state));
+	query_int(&change.query, when);
+	return change_run(&change, NULL);
+}

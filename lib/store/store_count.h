@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Counting: what status, usage and metrics show is counted while the tags
+ * change, in the same transaction. Whatever changes the state or the size of a
+ * tag, or deletes one that is held, is a struct change; a new tag is told to
+ * count_new. Nothing else counts messages.
+ *
+ * All are called in a transaction.
+ */
+#ifndef STORE_COUNT_H
+#define STORE_COUNT_H
+
+#include "store_internal.h"
+
+enum tag_state { TAG_HELD, TAG_DELIVERED, TAG_REFUSED, TAG_EXPIRED, TAG_LEFT };
+
+/* As the database, JSON and the operator have it. */
+const char *tag_state_name(enum tag_state state);
+
+/* For whom a message is counted: the account of a domain that is nobody
+ * else's; and once it is settled, who collected it, if somebody did. */
+#define OWNER_OF(domain_)                                                      \
+	"coalesce((SELECT max(login) FROM access JOIN account "                \
+	"ON account.id = access.account WHERE access.domain = " domain_        \
+	" HAVING count(*) = 1), '') "
+#define COUNTED_FOR(session_)                                                  \
+	"coalesce((SELECT nullif(account, '') FROM session "                   \
+	"WHERE session.id = " session_ "), " OWNER_OF("tag.domain") ") "
+
+/* What a statement sets that holds a tag again. */
+#define HOLD "state = 'held', settled = NULL, counted = NULL "
+
+/* What of a tag is counted. The strings are borrowed from its query. */
+struct counted {
+	const char *domain;
+	enum tag_state state;
+	int64_t size;
+	int64_t arrived;
+	int64_t settled;
+	const char *came_for;
+	const char *counted;
+};
+
+struct change {
+	struct query query; /* the change */
+	int64_t id;
+	struct query before; /* the tag as it was */
+	struct counted was;
+};
+
+/* `sql` changes, or deletes, the tag whose id is ?1; the caller binds what else
+ * it has, in change->query. False: STORE_FAILED. */
+bool change_open(struct change *, struct store *, const char *sql, int64_t id);
+/* Runs, counts and closes it. STORE_NONE: it changed nothing. Where `taken` is
+ * not NULL, the domain's customer took that as well. */
+enum store_result change_run(struct change *, const struct settlement *taken);
+
+/* The tag was inserted just now. */
+enum store_result count_new(
+    struct store *, int64_t id, const struct settlement *taken);
+/* A message without a tag. */
+enum store_result count_taken(struct store *, const struct settlement *taken);
+
+/* Settles a tag that is held: state, time and account. */
+enum store_result tag_end(
+    struct store *, int64_t id, enum tag_state state, int64_t when);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/* What came of a message in a session. */
+#include <assert.h>
+
+#include "store_count.h"
+
+/* What a tag becomes: it is settled with the last of its recipients. */
+#define FATE                                                                   \
+	"iif(?4 + ?5 = 0 OR ?3 > 0 OR open > ?4 + ?5, state, "                 \
+	"iif(delivered + ?4 > 0, 'delivered', 'refused')) "
+
+/* What an answer of the customer, or the end of a session, says of it: ?11 is
+ * an enum fault, ?12 whether the session took other mail. */
+#define SUSPECT                                                                \
+	"suspect = CASE ?11 WHEN 0 THEN iif(?8 > 0, 2, 0) "                    \
+	"WHEN 2 THEN max(suspect, 1) WHEN 3 THEN 2 "                           \
+	"WHEN 4 THEN 3 ELSE suspect END, "                                     \
+	"faults = CASE ?11 WHEN 0 THEN 0 "                                     \
+	"WHEN 4 THEN faults + (faults = 0 OR ?12) ELSE faults END, "           \
+	"faulted = iif(?11 > 1 OR ?8 > 0, ?7, faulted) "
+
+static_assert(SUSPECT_NEAR == 1 && SUSPECT_DOUBTED == 2 &&
+	SUSPECT_LIKELY == 3 && FAULT_NONE == 0 && FAULT_UNKNOWN == 1 &&
+	FAULT_NEAR == 2 && FAULT_REFUSED == 3 && FAULT_LIKELY == 4,
+    "the numbers of the statement above");
+
+/* Every right-hand side sees the row as it was before. A size of 0 is one that
+ * the sender did not tell. */
+static enum store_result
+settle_tag(struct store *store, const struct settlement *settlement, int64_t id)
+{
+	struct change change;
+
+	if (!change_open(&change, store,
+		"UPDATE tag SET "
+		"attempts = attempts + (session IS NOT ?2), "
+		"tried = iif(session IS ?2, tried, 0) + ?3, "
+		"session = ?2, on_hold = 0, "
+		"open = max(0, open - ?4 - ?5), "
+		"delivered = delivered + ?4, "
+		"last_answer = coalesce(?6, last_answer), "
+		"size = iif(size = 0 AND state != 'delivered' AND ?4 + ?5 > 0, "
+		"?9, size), "
+		"settled = iif(state = " FATE ", settled, ?7), "
+		"counted = iif(state = " FATE ", counted, " COUNTED_FOR(
+		    "?2") "), state = " FATE ", "
+			  "doubted = coalesce(doubted, iif(?8 > 0, ?7, NULL)), "
+			  "doubted_up = coalesce(doubted_up, iif(?8 > 0, ?10, "
+			  "NULL)), "
+			  "doubted_by = coalesce(doubted_by, iif(?8 > 0, ?2, "
+			  "NULL)), " SUSPECT "WHERE id = ?1",
+		id))
+		return STORE_FAILED;
+	query_text(&change.query, settlement->session);
+	query_int(&change.query, settlement->kept);
+	query_int(&change.query, settlement->delivered);
+	query_int(&change.query, settlement->refused);
+	query_text(&change.query, settlement->answer);
+	query_int(&change.query, settlement->when);
+	query_int(&change.query, settlement->doubted);
+	query_int(&change.query, settlement->bytes);
+	query_int(&change.query, settlement->up);
+	query_int(&change.query, settlement->fault);
+	query_int(&change.query, settlement->took);
+	return change_run(
+	    &change, settlement->delivered > 0 ? settlement : NULL);
+}
+
+/* What the customer did not take is in the queue still, even where more
+ * recipients had an answer than the tag knew of; but what has left the queue
+ * has left it. */
+static enum store_result
+hold_kept(struct store *store, const struct settlement *settlement, int64_t id)
+{
+	struct change change;
+
+	if (settlement->kept == 0)
+		return STORE_OK;
+	if (!change_open(&change, store,
+		"UPDATE tag SET " HOLD ", open = ?2 WHERE id = ?1 "
+		"AND (state IN ('delivered', 'refused') "
+		"OR (state = 'held' AND open < ?2))",
+		id))
+		return STORE_FAILED;
+	query_int(&change.query, settlement->kept);
+	return change_run(&change, NULL);
+}
+
+/* So that the milter, should its tag come only now, finds it settled. */
+static enum store_result
+add_settled_tag(struct store *store, const struct settlement *settlement)
+{
+	struct query query;
+
+	if (!query_open(&query, store,
+		"INSERT INTO tag (queue_id, domain, sender, recipients, size, "
+		"client, arrived, state, open, delivered, attempts, session, "
+		"last_answer, settled, came_for, counted) "
+		"SELECT ?1, tag.domain, '', '', ?3, '', ?4, "
+		"iif(?5 > 0, 'delivered', 'refused'), 0, ?5, 1, ?6, ?7, "
+		"?4, " OWNER_OF("tag.domain") ", " COUNTED_FOR(
+		    "?6") "FROM (SELECT ?2 AS domain) AS tag"))
+		return STORE_FAILED;
+	query_text(&query, settlement->queue_id);
+	query_text(&query, settlement->domain);
+	query_int(&query, settlement->bytes);
+	query_int(&query, settlement->when);
+	query_int(&query, settlement->delivered);
+	query_text(&query, settlement->session);
+	query_text(&query, settlement->answer);
+	if (query_run(&query) != STORE_OK)
+		return STORE_FAILED;
+	return count_new(store, sqlite3_last_insert_rowid(store->db),
+	    settlement->delivered > 0 ? settlement : NULL);
+}
+
+/* What has passed a content filter was told by its first id only. A tag that a
+ * session has settled is another message's, or this one's again. */
+static enum store_result
+rename_other(
+    struct store *store, const struct settlement *settlement, int64_t *id)
+{
+	enum store_result result;
+	struct query query;
+
+	if (settlement->other_id == NULL)
+		return STORE_NONE;
+	result =
+	    store_tag_id(store, settlement->other_id, settlement->domain, id);
+	if (result != STORE_OK)
+		return result;
+	if (!query_open(&query, store,
+		"UPDATE tag SET queue_id = ?2 WHERE id = ?1 "
+		"AND state IN ('held', 'left')"))
+		return STORE_FAILED;
+	query_int(&query, *id);
+	query_text(&query, settlement->queue_id);
+	return query_change(&query);
+}
+
+/* STORE_NONE also where the tag is new. */
+static enum store_result
+settle_untagged(struct store *store, const struct settlement *settlement)
+{
+	enum store_result result = STORE_OK;
+
+	if (settlement->kept == 0 &&
+	    settlement->delivered + settlement->refused > 0)
+		result = add_settled_tag(store, settlement);
+	else if (settlement->delivered > 0)
+		result = count_taken(store, settlement);
+	return result == STORE_OK ? STORE_NONE : STORE_FAILED;
+}
+
+static enum store_result
+settle(struct store *store, void *arg)
+{
+	const struct settlement *settlement = arg;
+	enum store_result result;
+	int64_t id;
+
+	result =
+	    store_tag_id(store, settlement->queue_id, settlement->domain, &id);
+	if (result == STORE_NONE)
+		result = rename_other(store, settlement, &id);
+	if (result == STORE_NONE)
+		return settle_untagged(store, settlement);
+	if (result == STORE_OK)
+		result = settle_tag(store, settlement, id);
+	if (result != STORE_OK ||
+	    hold_kept(store, settlement, id) == STORE_FAILED)
+		return STORE_FAILED;
+	return STORE_OK;
+}
+
+enum store_result
+store_settle(struct store *store, const struct settlement *settlement)
+{
+	return store_whole(store, settle, (void *)(uintptr_t)settlement);
+}
