@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <string.h>
+
 #include "lines.h"
 
 size_t
@@ -9,4 +11,13 @@ lines_count(const char *list)
 	for (; *list != '\0'; list++)
 		lines += *list == '\n';
 	return lines;
+}
+
+bool
+lines_next(const char **list, const char **line, size_t *len)
+{
+	*line = *list;
+	*len = strcspn(*line, "\n");
+	*list += *len + ((*line)[*len] == '\n');
+	return *len > 0;
 }

@@ -10,16 +10,17 @@ CREATE TABLE domain (
 	nexthop TEXT,                       -- as in transport(5); NULL: its MX
 	socket  TEXT NOT NULL UNIQUE,       -- file name in socket_directory
 	created INTEGER NOT NULL
-);
+) STRICT;
 
 -- Who may start a domain's deliveries by ETRN, besides the accounts that have
 -- a grant of it: a network in its canonical text (lib/network.h), or
 -- "login:" and a login.
 CREATE TABLE etrn (
 	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
-	who    TEXT NOT NULL,
+	who    TEXT NOT NULL
+	       CHECK (who GLOB '*/*' OR who GLOB 'login:?*'),
 	PRIMARY KEY (domain, who)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX etrn_who ON etrn (who);
 
 -- What an ETRN may name instead of a domain: it means all domains of the name.
@@ -27,7 +28,7 @@ CREATE TABLE queue_name (
 	name   TEXT NOT NULL,
 	domain TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
 	PRIMARY KEY (name, domain)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX queue_name_domain ON queue_name (domain);
 
 -- Sessions keep the id: it is never given to another account.
@@ -38,16 +39,16 @@ CREATE TABLE account (
 	password  TEXT,                     -- only where CRAM-MD5 was asked for
 	passwords INTEGER NOT NULL DEFAULT 1, -- that it has had so far
 	linger    INTEGER NOT NULL DEFAULT 0,
-	disabled  INTEGER NOT NULL DEFAULT 0,
+	disabled  INTEGER NOT NULL DEFAULT 0 CHECK (disabled IN (0, 1)),
 	created   INTEGER NOT NULL
-);
+) STRICT;
 
 -- Who may collect what. A domain may be granted to several accounts.
 CREATE TABLE access (
 	account INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
 	domain  TEXT NOT NULL REFERENCES domain (name) ON DELETE CASCADE,
 	PRIMARY KEY (account, domain)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX access_domain ON access (domain);
 
 -- Client certificates for AUTH EXTERNAL.
@@ -55,12 +56,12 @@ CREATE TABLE certificate (
 	fingerprint TEXT PRIMARY KEY NOT NULL, -- SHA-256, hex, lower case
 	account     INTEGER NOT NULL REFERENCES account (id) ON DELETE CASCADE,
 	created     INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX certificate_account ON certificate (account);
 
 -- One row: from this secret and the login come the salts of all verifiers, and
 -- those that unknown logins are shown, so that nobody learns which logins exist.
-CREATE TABLE decoy (seed TEXT NOT NULL);
+CREATE TABLE decoy (seed TEXT NOT NULL) STRICT;
 INSERT INTO decoy VALUES (hex(randomblob(32)));
 
 -- One row for each message and relay domain: an index of the Postfix queue,
@@ -70,7 +71,6 @@ CREATE TABLE tag (
 	queue_id    TEXT NOT NULL,
 	domain      TEXT NOT NULL,
 	sender      TEXT NOT NULL,
-	recipients  TEXT NOT NULL,          -- one a line
 	size        INTEGER NOT NULL,
 	client      TEXT NOT NULL,
 	arrived     INTEGER NOT NULL,
@@ -85,24 +85,32 @@ CREATE TABLE tag (
 	doubted     INTEGER,                -- first 5xx that was not believed
 	doubted_up  INTEGER,                -- how long the machine was up then
 	doubted_by  TEXT,                   -- and the session that heard it
-	suspect     INTEGER NOT NULL DEFAULT 0, -- of a session's end, see
-	                                    -- lib/store/suspicion.h
+	suspect     INTEGER NOT NULL DEFAULT 0 CHECK (suspect BETWEEN 0 AND 3),
 	faults      INTEGER NOT NULL DEFAULT 0, -- sessions that ended at it
 	faulted     INTEGER,                -- when the last of them did
-	on_hold     INTEGER NOT NULL DEFAULT 0, -- by postsuper -h, when last seen
+	on_hold     INTEGER NOT NULL DEFAULT 0 CHECK (on_hold IN (0, 1)),
 	settled     INTEGER,
 	came_for    TEXT NOT NULL DEFAULT '', -- the account it was counted for
 	counted     TEXT,                   -- and once it was settled
 	UNIQUE (queue_id, domain)
-);
+) STRICT;
 CREATE INDEX tag_held ON tag (domain, arrived) WHERE state = 'held';
 CREATE INDEX tag_doubted ON tag (domain)
 	WHERE state = 'held' AND doubted IS NOT NULL;
 CREATE INDEX tag_suspect ON tag (domain)
 	WHERE state = 'held' AND suspect > 0;
 CREATE INDEX tag_on_hold ON tag (domain) WHERE state = 'held' AND on_hold;
--- Those that history_days is about.
-CREATE INDEX tag_finished ON tag (settled) WHERE state != 'held';
+-- Those that history_days is about, and that queue --state shows.
+CREATE INDEX tag_settled ON tag (settled) WHERE state != 'held';
+CREATE INDEX tag_finished ON tag (state, domain) WHERE state != 'held';
+
+-- Of its recipients those that wait, or waited last; of a tag that came with an
+-- answer before the message was known, none.
+CREATE TABLE recipient (
+	tag     INTEGER NOT NULL REFERENCES tag (id) ON DELETE CASCADE,
+	address TEXT NOT NULL COLLATE NOCASE,
+	PRIMARY KEY (tag, address)
+) STRICT, WITHOUT ROWID;
 
 -- What is counted of a domain, whether it is ours still: what waits, and since
 -- the beginning what came, what became of it, and what sessions collected.
@@ -123,7 +131,7 @@ CREATE TABLE domain_count (
 	collected       INTEGER NOT NULL DEFAULT 0,
 	collected_bytes INTEGER NOT NULL DEFAULT 0,
 	collected_at    INTEGER NOT NULL DEFAULT 0 -- 0: never
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What the service was used for, by day (UTC). A message counts once
 -- for each relay domain. `account` is who collected it; where nobody did, the
@@ -144,25 +152,27 @@ CREATE TABLE usage (
 	sessions        INTEGER NOT NULL DEFAULT 0,
 	seconds         INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (day, domain, account)
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- When a domain's mail was last started by an ETRN that Postfix asked about
 -- (etrn_min_interval). Only domains that somebody was allowed to start.
 CREATE TABLE started (
 	node TEXT PRIMARY KEY NOT NULL,
 	last INTEGER NOT NULL
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What a customer's server cannot do, or needs, beside what it offers
 -- (odmrd/delivery/workaround.h): learnt from a session, for a time.
 CREATE TABLE workaround (
 	account INTEGER REFERENCES account (id) ON DELETE CASCADE,
 	domain  TEXT NOT NULL,              -- without an account: that is dialled
-	what    TEXT NOT NULL,
+	what    TEXT NOT NULL CHECK (what IN
+	        ('no-tls', 'tls', 'no-chunking', 'no-pipelining', 'helo',
+	        'no-noop', 'few-rset', 'few-in-flight')),
 	why     TEXT NOT NULL,
 	since   INTEGER NOT NULL,
 	until   INTEGER NOT NULL
-);
+) STRICT;
 CREATE UNIQUE INDEX workaround_of ON
 	workaround (coalesce(account, 0), domain, what);
 
@@ -170,10 +180,10 @@ CREATE UNIQUE INDEX workaround_of ON
 -- never probed and counts as down.
 CREATE TABLE probe (
 	domain TEXT PRIMARY KEY NOT NULL,
-	up     INTEGER NOT NULL,
+	up     INTEGER NOT NULL CHECK (up IN (0, 1)),
 	times  INTEGER NOT NULL,            -- in a row that it was found so
 	next   INTEGER NOT NULL             -- not before then
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- The reversed sessions of the running odmrd. What one that died left behind
 -- goes into usage when the next one starts.
@@ -182,8 +192,8 @@ CREATE TABLE session (
 	pid       INTEGER NOT NULL,
 	account   TEXT NOT NULL,            -- '': odmrd has dialled
 	client    TEXT NOT NULL,
-	domains   TEXT NOT NULL,            -- one a line
-	state     TEXT NOT NULL,
+	state     TEXT NOT NULL CHECK (state IN ('greeting', 'delivering',
+	          'lingering', 'quitting', 'ending')),
 	attempted INTEGER NOT NULL DEFAULT 0, -- messages, as all of these
 	delivered INTEGER NOT NULL DEFAULT 0,
 	refused   INTEGER NOT NULL DEFAULT 0,
@@ -193,10 +203,17 @@ CREATE TABLE session (
 	rate      INTEGER NOT NULL DEFAULT 0, -- delivered a minute, lately
 	since     INTEGER NOT NULL,
 	noted     INTEGER NOT NULL          -- when odmrd last wrote the row
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session_domain (
+	session TEXT NOT NULL REFERENCES session (id) ON DELETE CASCADE,
+	domain  TEXT NOT NULL,
+	PRIMARY KEY (session, domain)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_domain_domain ON session_domain (domain);
 
 -- When the tags were last compared with the Postfix queue as a whole: one row.
-CREATE TABLE reconciled (began INTEGER NOT NULL);
+CREATE TABLE reconciled (began INTEGER NOT NULL) STRICT;
 INSERT INTO reconciled VALUES (0);
 
 -- How far the mail log was read.
@@ -205,7 +222,7 @@ CREATE TABLE mail_log (
 	inode  INTEGER NOT NULL,
 	offset INTEGER NOT NULL,
 	cursor TEXT NOT NULL                -- in the journal
-) WITHOUT ROWID;
+) STRICT, WITHOUT ROWID;
 
 -- What the log told of a message before its tag came. `event` is an enum
 -- mail_event.
@@ -213,12 +230,12 @@ CREATE TABLE early (
 	id       INTEGER PRIMARY KEY,       -- in the order of the log
 	queue_id TEXT NOT NULL,
 	domain   TEXT NOT NULL,
-	event    INTEGER NOT NULL,
+	event    INTEGER NOT NULL CHECK (event BETWEEN 0 AND 5),
 	local    TEXT NOT NULL,             -- of the recipient's address
 	answer   TEXT NOT NULL,
 	logged   INTEGER NOT NULL,
 	kept     INTEGER NOT NULL           -- when it was read
-);
+) STRICT;
 CREATE INDEX early_message ON early (queue_id);
 
 -- Spares who sums up the sessions the rows of the domains.

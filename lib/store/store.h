@@ -279,7 +279,7 @@ enum store_result store_tag_rename(struct store *, const struct tag *);
 /* Held tags, oldest first; `domain` NULL: of every domain. */
 enum store_result store_tag_each(
     struct store *, const char *domain, tag_visit *visit, void *arg);
-/* Tags in any state, or in `state`; likewise. */
+/* Tags in any state, or in `state`, which is not "held"; likewise. */
 enum store_result store_tag_history(struct store *, const char *domain,
     const char *state, tag_visit *visit, void *arg);
 /* All tags of one message, held or not, in the order of their domains. */
@@ -494,7 +494,7 @@ struct session_row {
 
 typedef void session_visit(const struct session_row *session, void *arg);
 
-/* Inserts or replaces. */
+/* Inserts or replaces; the domains of a session stay what they were first. */
 enum store_result store_session_put(struct store *, const struct session_row *);
 /* The session ended at `now`: its row goes into usage. */
 enum store_result store_session_end(

@@ -23,8 +23,14 @@ enum store_result in_batches(
 /* What a condition needs where a session may have answers for the tag that it
  * has not written yet. */
 #define NO_SESSION                                                             \
-	"NOT EXISTS (SELECT 1 FROM session WHERE instr(char(10) || "           \
-	"session.domains || char(10), char(10) || tag.domain || char(10))) "
+	"NOT EXISTS (SELECT 1 FROM session_domain "                            \
+	"WHERE session_domain.domain = tag.domain) "
+
+/* Selects of the listed recipients those that the tag has not got. */
+#define NOT_KNOWN                                                              \
+	"SELECT 1 FROM temp.listed_recipient AS there "                        \
+	"WHERE there.n = listed.n AND NOT EXISTS (SELECT 1 FROM recipient "    \
+	"WHERE recipient.tag = tag.id AND address = there.address) "
 
 /* Runs the statement, and adds to *count how many rows it changed. */
 enum store_result count_changes(struct query *, int64_t *count);

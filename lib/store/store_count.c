@@ -230,13 +230,12 @@ note_peak(struct store *store, const char *domain, int64_t peak)
 
 	if (!query_open(&query, store,
 		"INSERT INTO usage (day, domain, account, peak) "
-		"SELECT date('now'), ?1, " OWNER_OF(
-		    "?1") ", ?2 "
-			  "WHERE ?2 > 0 AND NOT EXISTS (SELECT 1 FROM usage "
-			  "WHERE day = date('now') AND domain = ?1 AND peak >= "
-			  "?2) "
-			  "ON CONFLICT (day, domain, account) DO UPDATE SET "
-			  "peak = excluded.peak"))
+		"SELECT date('now'), ?1, " OWNER "?1" OWNER_END ", ?2 "
+		"WHERE ?2 > 0 AND NOT EXISTS (SELECT 1 FROM usage "
+		"WHERE day = date('now') AND domain = ?1 AND peak >= "
+		"?2) "
+		"ON CONFLICT (day, domain, account) DO UPDATE SET "
+		"peak = excluded.peak"))
 		return STORE_FAILED;
 	query_text(&query, domain);
 	query_int(&query, peak);
@@ -348,8 +347,8 @@ tag_end(struct store *store, int64_t id, enum tag_state state, int64_t when)
 
 	if (!change_open(&change, store,
 		"UPDATE tag SET state = ?2, settled = ?3, "
-		"counted = " COUNTED_FOR(
-		    "tag.session") "WHERE id = ?1 AND state = 'held'",
+		"counted = " COLLECTOR "tag.session" COLLECTOR_END
+		"WHERE id = ?1 AND state = 'held'",
 		id))
 		return STORE_FAILED;
 	query_text(&change.query, tag_state_name(state));

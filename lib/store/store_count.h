@@ -17,15 +17,17 @@ enum tag_state { TAG_HELD, TAG_DELIVERED, TAG_REFUSED, TAG_EXPIRED, TAG_LEFT };
 /* As the database, JSON and the operator have it. */
 const char *tag_state_name(enum tag_state state);
 
-/* For whom a message is counted: the account of a domain that is nobody
- * else's; and once it is settled, who collected it, if somebody did. */
-#define OWNER_OF(domain_)                                                      \
+/* For whom a message is counted: the account of the domain that stands between
+ * these, if it is nobody else's; and once it is settled, who collected it in
+ * the session that stands there, if somebody did. */
+#define OWNER                                                                  \
 	"coalesce((SELECT max(login) FROM access JOIN account "                \
-	"ON account.id = access.account WHERE access.domain = " domain_        \
-	" HAVING count(*) = 1), '') "
-#define COUNTED_FOR(session_)                                                  \
+	"ON account.id = access.account WHERE access.domain = "
+#define OWNER_END " HAVING count(*) = 1), '') "
+#define COLLECTOR                                                              \
 	"coalesce((SELECT nullif(account, '') FROM session "                   \
-	"WHERE session.id = " session_ "), " OWNER_OF("tag.domain") ") "
+	"WHERE session.id = "
+#define COLLECTOR_END "), " OWNER "tag.domain" OWNER_END ") "
 
 /* What a statement sets that holds a tag again. */
 #define HOLD "state = 'held', settled = NULL, counted = NULL "

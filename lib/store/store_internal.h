@@ -75,6 +75,16 @@ bool file_prepare(struct store *);
 enum store_result store_tag_id(
     struct store *, const char *queue_id, const char *domain, int64_t *id);
 
+/* ---- store_recipient.c ---- */
+
+/* Of `lines`, one address a line, those that the tag has not got. */
+enum store_result recipients_insert(
+    struct store *, int64_t tag, const char *lines);
+enum store_result recipients_delete(struct store *, int64_t tag);
+/* Runs `sql` for each line: ?1 is `key`, ?2 the line. */
+enum store_result insert_lines(
+    struct store *, const char *sql, int64_t key, const char *lines);
+
 /* ---- store_history.c ---- */
 
 /* Is the tag of a message set apart? Three sessions broke at it, the last one
@@ -100,6 +110,7 @@ void query_close(struct query *);
 /* Bind the next parameter. Faults show at the first step. */
 void query_int(struct query *, int64_t value);
 void query_text(struct query *, const char *value);
+void query_bytes(struct query *, const char *value, size_t len);
 
 /* STORE_OK: a row is there; STORE_NONE: no further one. */
 enum store_result query_row(struct query *);

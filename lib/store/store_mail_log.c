@@ -1,77 +1,34 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What Postfix's log says of the tags, and how far it was read.
- * Only held tags are touched. `recipients` names those that still wait, so a
- * recipient counts once, however often the log has it: a final answer takes it
- * off. The last one stays on the list of the settled tag.
+ * Only held tags are touched. The recipients are those that still wait, so one
+ * counts once, however often the log has it: a final answer takes it off. The
+ * last one stays with the settled tag.
  */
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "store_count.h"
 
-/* The tag that a line is about, and where its recipient is listed. */
+/* The tag that a line is about. */
 struct target {
 	int64_t id;
 	bool held;
-	char *recipients;
-	size_t at, len; /* of the line with its newline; len 0: not listed */
-	int64_t left;   /* lines of the list once this one is answered */
 	int64_t delivered;
+	int64_t waiting; /* recipients; once one is answered, without that */
+	bool named;      /* one that waits is the line's, */
+	bool first;      /* and the first of them */
 };
 
-/* Whether the `len` bytes at `line` are `local`@`domain`. The list has local
- * parts as the client wrote them: with quotes that may not be needed. */
-static bool
-is_address(const char *line, size_t len, const char *local, const char *domain)
-{
-	const char *end = line + len, *at = memrchr(line, '@', len);
-	bool quoted = len > 0 && *line == '"';
-
-	if (at == NULL || strlen(domain) != (size_t)(end - at) - 1 ||
-	    strncasecmp(at + 1, domain, strlen(domain)) != 0)
-		return false;
-	if (quoted && *--at != '"')
-		return false;
-	for (line += quoted; line < at; line++) {
-		if (quoted && *line == '\\')
-			line++;
-		if (tolower((unsigned char)*line) !=
-		    tolower((unsigned char)*local++))
-			return false;
-	}
-	return line == at && *local == '\0';
-}
-
-static void
-find_recipient(struct target *target, const struct logged *logged)
-{
-	const char *line = target->recipients;
-	size_t len;
-
-	for (; *line != '\0'; line += len) {
-		len = strcspn(line, "\n");
-		if (is_address(line, len, logged->local, logged->domain)) {
-			target->at = (size_t)(line - target->recipients);
-			target->len = len + (line[len] == '\n');
-			return;
-		}
-		len += line[len] == '\n';
-	}
-}
-
-/* target->recipients is to be freed. */
 static enum store_result
 find_target(
     struct store *store, const struct logged *logged, struct target *target)
 {
 	enum store_result result;
-	const char *recipients;
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT id, state = 'held', recipients, delivered FROM tag "
+		"SELECT id, state = 'held', delivered, (SELECT count(*) "
+		"FROM recipient WHERE tag = tag.id) FROM tag "
 		"WHERE queue_id = ?1 AND domain = ?2"))
 		return STORE_FAILED;
 	query_text(&query, logged->queue_id);
@@ -80,36 +37,61 @@ find_target(
 	if (result == STORE_OK) {
 		target->id = query_int_at(&query, 0);
 		target->held = query_int_at(&query, 1) != 0;
-		recipients = query_text_at(&query, 2);
-		target->delivered = query_int_at(&query, 3);
-		if (recipients != NULL)
-			target->recipients = strdup(recipients);
-		if (target->recipients == NULL) {
-			base_complain(store, "out of memory");
-			result = STORE_FAILED;
-		}
+		target->delivered = query_int_at(&query, 2);
+		target->waiting = query_int_at(&query, 3);
 	}
 	query_close(&query);
 	return result;
 }
 
-/* Takes the line out, unless it is the only one. */
-static void
-strike(struct target *target)
-{
-	char *line = target->recipients + target->at,
-	     *rest = line + target->len;
+/* The recipient of the line, as the tag may have it: the log has no quotes (RFC
+ * 5321, 4.1.2), the client may have written some that are not needed. */
+#define NAMED                                                                  \
+	"tag = ?1 AND address IN (?3 || '@' || ?2, '\"' || "                   \
+	"replace(replace(?3, '\\', '\\\\'), '\"', '\\\"') || '\"@' || ?2) "
 
-	target->left = 0;
-	if (target->at == 0 && *rest == '\0')
-		return;
-	memmove(line, rest, strlen(rest) + 1);
-	/* No newline at the end, where the milter writes none. */
-	if (*line == '\0' && line[-1] == '\n')
-		line[-1] = '\0';
-	target->left = 1;
-	for (line = target->recipients; *line != '\0'; line++)
-		target->left += *line == '\n';
+static bool
+open_named(struct query *query, struct store *store,
+    const struct target *target, const struct logged *logged, const char *sql)
+{
+	if (!query_open(query, store, sql))
+		return false;
+	query_int(query, target->id);
+	query_text(query, logged->domain);
+	query_text(query, logged->local);
+	return true;
+}
+
+static enum store_result
+find_recipient(
+    struct store *store, const struct logged *logged, struct target *target)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!open_named(&query, store, target, logged,
+		"SELECT address = (SELECT min(address) FROM recipient "
+		"WHERE tag = ?1) FROM recipient WHERE " NAMED))
+		return STORE_FAILED;
+	result = query_row(&query);
+	target->named = result == STORE_OK;
+	if (target->named)
+		target->first = query_int_at(&query, 0) != 0;
+	return query_end(&query, result);
+}
+
+/* Takes the recipient off, unless it is the only one. */
+static enum store_result
+strike(struct store *store, const struct logged *logged, struct target *target)
+{
+	struct query query;
+
+	if (--target->waiting == 0)
+		return STORE_OK;
+	if (!open_named(&query, store, target, logged,
+		"DELETE FROM recipient WHERE " NAMED))
+		return STORE_FAILED;
+	return query_run(&query);
 }
 
 static void
@@ -122,25 +104,24 @@ count_end(struct settled *settled, enum tag_state state)
 }
 
 /* Where the queue was listed meanwhile, `open` knows of the answer already: it
- * is never more than what is on the list, and not counted down. The others on
- * the list were tried at the same time as the first, so only that one counts
- * attempts. */
+ * is never more than those that wait, and not counted down. The others were
+ * tried at the same time as the first, so only that one counts attempts. */
 static enum store_result
 note(struct store *store, const struct logged *logged,
-    const struct target *target)
+    const struct target *target, bool struck)
 {
 	struct query query;
 
 	if (!query_open(&query, store,
-		"UPDATE tag SET recipients = ?2, "
-		"open = min(open, ?3), delivered = delivered + ?4, "
-		"attempts = attempts + ?5, last_answer = ?6 WHERE id = ?1"))
+		"UPDATE tag SET open = iif(?2, min(open, ?3), open), "
+		"delivered = delivered + ?4, attempts = attempts + ?5, "
+		"last_answer = ?6 WHERE id = ?1"))
 		return STORE_FAILED;
 	query_int(&query, target->id);
-	query_text(&query, target->recipients);
-	query_int(&query, target->left);
+	query_int(&query, struck);
+	query_int(&query, target->waiting);
 	query_int(&query, logged->event == MAIL_SENT);
-	query_int(&query, target->len > 0 && target->at == 0);
+	query_int(&query, target->first);
 	query_text(&query, logged->answer);
 	return query_run(&query);
 }
@@ -153,8 +134,6 @@ settle(struct store *store, const struct logged *logged,
 	bool delivered = target->delivered > 0 || logged->event == MAIL_SENT;
 	enum tag_state state = delivered ? TAG_DELIVERED : TAG_REFUSED;
 
-	if (target->left > 0)
-		return STORE_OK;
 	count_end(settled, state);
 	return tag_end(store, target->id, state, logged->when);
 }
@@ -163,19 +142,21 @@ enum store_result
 store_logged(
     struct store *store, const struct logged *logged, struct settled *settled)
 {
-	struct target target = { .left = INT64_MAX };
+	struct target target = { 0 };
 	enum store_result result = find_target(store, logged, &target);
+	bool struck;
 
-	if (result == STORE_OK && target.held) {
-		find_recipient(&target, logged);
-		if (target.len > 0 && logged->event != MAIL_DEFERRED)
-			strike(&target);
-		result = note(store, logged, &target);
-		if (result == STORE_OK)
-			result = settle(store, logged, &target, settled);
-	}
-	free(target.recipients);
-	return result;
+	if (result != STORE_OK || !target.held)
+		return result;
+	if (find_recipient(store, logged, &target) != STORE_OK)
+		return STORE_FAILED;
+	struck = target.named && logged->event != MAIL_DEFERRED;
+	if ((struck && strike(store, logged, &target) != STORE_OK) ||
+	    note(store, logged, &target, struck) != STORE_OK)
+		return STORE_FAILED;
+	return struck && target.waiting == 0
+	    ? settle(store, logged, &target, settled)
+	    : STORE_OK;
 }
 
 enum store_result
@@ -208,7 +189,6 @@ store_logged_end(
 	enum tag_state state =
 	    logged->event == MAIL_EXPIRED ? TAG_EXPIRED : TAG_LEFT;
 
-	free(target.recipients);
 	if (result != STORE_OK || !target.held)
 		return result == STORE_FAILED ? STORE_FAILED : STORE_NONE;
 	if (target.delivered > 0)

@@ -5,23 +5,17 @@
  */
 #include "store_count.h"
 
-/* Separated by newlines, with or without one at the end. */
-static long
-count_lines(const char *text)
-{
-	long lines = 0;
-	char before = '\n';
-
-	for (; *text != '\0'; before = *text++)
-		lines += before == '\n';
-	return lines;
-}
+#define RECIPIENTS                                                             \
+	"coalesce((SELECT group_concat(address, char(10)) FROM (SELECT "       \
+	"address FROM recipient WHERE recipient.tag = tag.id ORDER BY "        \
+	"address)), ''), "                                                     \
+	"(SELECT count(*) FROM recipient WHERE recipient.tag = tag.id) "
 
 #define SELECT_TAG                                                             \
-	"SELECT queue_id, domain, sender, recipients, size, client, "          \
-	"arrived, state, open, delivered, attempts, session, last_answer, "    \
+	"SELECT queue_id, domain, sender, size, client, arrived, state, "      \
+	"open, delivered, attempts, session, last_answer, "                    \
 	"coalesce(doubted, 0), coalesce(settled, 0), faults, " SET_APART       \
-	", on_hold AND state = 'held' FROM tag "
+	", on_hold AND state = 'held', " RECIPIENTS ", id FROM tag "
 
 #define OLDEST_FIRST "ORDER BY arrived, id"
 
@@ -31,25 +25,23 @@ read_tag(struct query *query, struct tag *tag)
 	tag->queue_id = query_text_at(query, 0);
 	tag->domain = query_text_at(query, 1);
 	tag->sender = query_text_at(query, 2);
-	tag->recipients = query_text_at(query, 3);
-	tag->size = query_int_at(query, 4);
-	tag->client = query_text_at(query, 5);
-	tag->arrived = query_int_at(query, 6);
-	tag->state = query_text_at(query, 7);
-	tag->open = (long)query_int_at(query, 8);
-	tag->delivered = (long)query_int_at(query, 9);
-	tag->attempts = (long)query_int_at(query, 10);
-	tag->session = query_text_at(query, 11);
-	tag->last_answer = query_text_at(query, 12);
-	tag->doubted = query_int_at(query, 13);
-	tag->settled = query_int_at(query, 14);
-	tag->faults = (long)query_int_at(query, 15);
-	tag->apart = query_int_at(query, 16) != 0;
-	tag->on_hold = query_int_at(query, 17) != 0;
-	if (!query_sound(query))
-		return false;
-	tag->recipient_count = count_lines(tag->recipients);
-	return true;
+	tag->size = query_int_at(query, 3);
+	tag->client = query_text_at(query, 4);
+	tag->arrived = query_int_at(query, 5);
+	tag->state = query_text_at(query, 6);
+	tag->open = (long)query_int_at(query, 7);
+	tag->delivered = (long)query_int_at(query, 8);
+	tag->attempts = (long)query_int_at(query, 9);
+	tag->session = query_text_at(query, 10);
+	tag->last_answer = query_text_at(query, 11);
+	tag->doubted = query_int_at(query, 12);
+	tag->settled = query_int_at(query, 13);
+	tag->faults = (long)query_int_at(query, 14);
+	tag->apart = query_int_at(query, 15) != 0;
+	tag->on_hold = query_int_at(query, 16) != 0;
+	tag->recipients = query_text_at(query, 17);
+	tag->recipient_count = (long)query_int_at(query, 18);
+	return query_sound(query);
 }
 
 /* Binds what of `first` and `second` is not NULL, in this order. */
@@ -87,17 +79,23 @@ store_tag_each(
 	    store, domain == NULL ? all : one, domain, NULL, visit, arg);
 }
 
+/* So that the index of those that are not held is used, too. */
+#define FINISHED                                                               \
+	"state != 'held' AND state IN ('delivered', 'refused', 'expired', "    \
+	"'left') "
+
 enum store_result
 store_tag_history(struct store *store, const char *domain, const char *state,
     tag_visit *visit, void *arg)
 {
 	static const char all[] = SELECT_TAG OLDEST_FIRST;
-	static const char of_domain[] =
-	    SELECT_TAG "WHERE domain = ?1 " OLDEST_FIRST;
+	static const char of_domain[] = SELECT_TAG
+	    "WHERE state = 'held' AND domain = ?1 UNION ALL " SELECT_TAG
+	    "WHERE " FINISHED "AND domain = ?1 " OLDEST_FIRST;
 	static const char of_state[] =
-	    SELECT_TAG "WHERE state = ?1 " OLDEST_FIRST;
-	static const char of_both[] =
-	    SELECT_TAG "WHERE domain = ?1 AND state = ?2 " OLDEST_FIRST;
+	    SELECT_TAG "WHERE " FINISHED "AND state = ?1 " OLDEST_FIRST;
+	static const char of_both[] = SELECT_TAG
+	    "WHERE " FINISHED "AND domain = ?1 AND state = ?2 " OLDEST_FIRST;
 	const char *sql;
 
 	if (domain == NULL)
@@ -154,11 +152,11 @@ leave(struct store *store, void *arg)
 	while ((result = find_held(store, leave->queue_id, &id)) == STORE_OK) {
 		if (!change_open(&change, store,
 			"UPDATE tag SET state = 'left', open = 0, "
-			"settled = ?2, counted = " COUNTED_FOR(
-			    "tag.session") ", last_answer = ?3 || "
-					   "coalesce('; before: ' || "
-					   "last_answer, '') "
-					   "WHERE id = ?1",
+			"settled = ?2, counted = " COLLECTOR
+			"tag.session" COLLECTOR_END ", last_answer = ?3 || "
+			"coalesce('; before: ' || "
+			"last_answer, '') "
+			"WHERE id = ?1",
 			id))
 			return STORE_FAILED;
 		query_int(&change.query, leave->when);

@@ -74,13 +74,25 @@ query_int(struct query *query, int64_t value)
 }
 
 /* Bound without a copy: arguments outlive the call that binds them. */
-void
-query_text(struct query *query, const char *value)
+static void
+bind_text(struct query *query, const char *value, int len)
 {
 	query->bound++;
 	if (query->rc == SQLITE_OK)
 		query->rc = sqlite3_bind_text(
-		    query->stmt, query->bound, value, -1, SQLITE_STATIC);
+		    query->stmt, query->bound, value, len, SQLITE_STATIC);
+}
+
+void
+query_text(struct query *query, const char *value)
+{
+	bind_text(query, value, -1);
+}
+
+void
+query_bytes(struct query *query, const char *value, size_t len)
+{
+	bind_text(query, value, (int)len);
 }
 
 enum store_result

@@ -17,18 +17,18 @@
  * of the same are those that a session has settled since they were listed. */
 #define ARE_FEWER "(tag.open > listed.open AND " NO_SESSION ")"
 
+#define ARE_OTHERS "EXISTS (" NOT_KNOWN ") "
+
 #define CORRECTION                                                             \
 	"size = listed.size, "                                                 \
-	"open = iif(within(listed.recipients, tag.recipients) "                \
-	"AND NOT " ARE_FEWER ", tag.open, listed.open), "                      \
-	"recipients = iif(within(listed.recipients, tag.recipients), "         \
-	"tag.recipients, listed.recipients), on_hold = listed.on_hold, "       \
+	"open = iif(" ARE_OTHERS " OR " ARE_FEWER ", listed.open, tag.open), " \
+	"on_hold = listed.on_hold, "                                           \
 	"last_answer = " NEW_ANSWER " "
 
 #define IS_WRONG                                                               \
 	"tag.state = 'held' AND (tag.size != listed.size "                     \
 	"OR tag.on_hold != listed.on_hold "                                    \
-	"OR " ARE_FEWER "OR NOT within(listed.recipients, tag.recipients) "    \
+	"OR " ARE_FEWER "OR " ARE_OTHERS                                       \
 	"OR tag.last_answer IS NOT " NEW_ANSWER ") "
 
 /* ?1 is when the listing began. "left" and "expired" are what an earlier run
@@ -64,6 +64,7 @@ struct differing {
 	int64_t id; /* of its tag; 0: none */
 	bool wrong;
 	bool back;
+	bool others; /* recipients than the tag has */
 };
 
 struct application {
@@ -79,8 +80,8 @@ look_at(struct store *store, int64_t began, struct differing *differing)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT relay.domain IS NOT NULL, coalesce(tag.id, 0), "
-		"iif(tag.id IS NULL, 0, " IS_WRONG "), " IS_BACK
+		"SELECT relay.domain IS NOT NULL, coalesce(tag.id, "
+		"0), " IS_WRONG ", " IS_BACK ", " ARE_OTHERS
 		"FROM " LISTED_WITH_TAG "WHERE n = ?2"))
 		return STORE_FAILED;
 	query_int(&query, began);
@@ -91,6 +92,7 @@ look_at(struct store *store, int64_t began, struct differing *differing)
 		differing->id = query_int_at(&query, 1);
 		differing->wrong = query_int_at(&query, 2) != 0;
 		differing->back = query_int_at(&query, 3) != 0;
+		differing->others = query_int_at(&query, 4) != 0;
 	}
 	query_close(&query);
 	return result;
@@ -127,33 +129,64 @@ hold_again(
 	    "UPDATE tag SET " HOLD ", "
 	    "size = listed.size, open = listed.open, tried = 0, "
 	    "on_hold = listed.on_hold, "
-	    "delivered = max(0, tag.delivered - listed.open), "
-	    "recipients = iif(within(listed.recipients, tag.recipients), "
-	    "tag.recipients, listed.recipients) "
+	    "delivered = max(0, tag.delivered - listed.open) "
 	    "FROM temp.listed WHERE tag.id = ?1 AND listed.n = ?2",
 	    changed);
+}
+
+/* The tag gets those that are listed. */
+static enum store_result
+insert_recipients(struct store *store, int64_t tag, int64_t n)
+{
+	struct query query;
+
+	if (!query_open(&query, store,
+		"INSERT INTO recipient (tag, address) SELECT ?1, address "
+		"FROM temp.listed_recipient WHERE n = ?2"))
+		return STORE_FAILED;
+	query_int(&query, tag);
+	query_int(&query, n);
+	return query_run(&query);
 }
 
 static enum store_result
 add_untagged(struct store *store, int64_t n, int64_t *added)
 {
+	enum store_result result;
 	struct query query;
+	int64_t id;
 
 	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
-		"size, client, arrived, on_hold, last_answer, came_for) "
-		"SELECT queue_id, listed.domain, sender, recipients, open, "
-		"size, '', arrived, on_hold, iif(relay.collected, NULL, "
-		"answer), " OWNER_OF(
-		    "listed.domain") "FROM temp.listed "
-				     "JOIN temp.relay ON relay.domain = "
-				     "listed.domain "
-				     "WHERE n = ?1"))
+		"INSERT INTO tag (queue_id, domain, sender, open, size, "
+		"client, arrived, on_hold, last_answer, came_for) "
+		"SELECT queue_id, listed.domain, sender, open, size, '', "
+		"arrived, on_hold, iif(relay.collected, NULL, answer), " OWNER
+		"listed.domain" OWNER_END "FROM temp.listed "
+		"JOIN temp.relay ON relay.domain = listed.domain "
+		"WHERE n = ?1"))
 		return STORE_FAILED;
 	query_int(&query, n);
-	if (count_changes(&query, added) != STORE_OK)
-		return STORE_FAILED;
-	return count_new(store, sqlite3_last_insert_rowid(store->db), NULL);
+	result = query_run(&query);
+	id = sqlite3_last_insert_rowid(store->db);
+	if (result == STORE_OK)
+		result = insert_recipients(store, id, n);
+	++*added;
+	return result == STORE_OK ? count_new(store, id, NULL) : STORE_FAILED;
+}
+
+static enum store_result
+mend(struct store *store, const struct differing *differing, int64_t *changed)
+{
+	enum store_result result = differing->wrong
+	    ? correct(store, differing, changed)
+	    : hold_again(store, differing, changed);
+
+	if (result != STORE_OK || !differing->others)
+		return result;
+	result = recipients_delete(store, differing->id);
+	return result == STORE_OK
+	    ? insert_recipients(store, differing->id, differing->n)
+	    : result;
 }
 
 static enum store_result
@@ -168,10 +201,8 @@ apply(struct store *store, int64_t n, void *arg)
 		return differing.ours
 		    ? add_untagged(store, n, application->added)
 		    : STORE_OK;
-	if (differing.wrong)
-		return correct(store, &differing, application->changed);
-	return differing.back
-	    ? hold_again(store, &differing, application->changed)
+	return differing.wrong || differing.back
+	    ? mend(store, &differing, application->changed)
 	    : STORE_OK;
 }
 
@@ -225,16 +256,13 @@ store_peaks_note(struct store *store)
 {
 	static const char sql[] =
 	    "INSERT INTO usage (day, domain, account, peak) "
-	    "SELECT date('now'), domain, " OWNER_OF(
-		"domain_count.domain") ", held FROM domain_count WHERE held > "
-				       "?2 AND NOT EXISTS "
-				       "(SELECT 1 FROM usage WHERE day = "
-				       "date('now') "
-				       "AND usage.domain = domain_count.domain "
-				       "AND peak >= held) LIMIT ?1 "
-				       "ON CONFLICT (day, domain, account) DO "
-				       "UPDATE SET "
-				       "peak = excluded.peak";
+	    "SELECT date('now'), domain, " OWNER "domain_count.domain" OWNER_END
+	    ", held FROM domain_count "
+	    "WHERE held > ?2 AND NOT EXISTS (SELECT 1 FROM usage "
+	    "WHERE day = date('now') AND usage.domain = domain_count.domain "
+	    "AND peak >= held) LIMIT ?1 "
+	    "ON CONFLICT (day, domain, account) DO UPDATE SET "
+	    "peak = excluded.peak";
 
 	return exhaust(store, sql, 0);
 }

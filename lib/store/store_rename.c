@@ -52,24 +52,29 @@ find(struct store *store, const char *queue_id, const char *domain, int64_t *id)
 static enum store_result
 move(struct store *store, int64_t id, const struct tag *tag)
 {
+	enum store_result result;
 	struct change change;
 
 	if (!change_open(&change, store,
-		"UPDATE tag SET queue_id = ?2, sender = ?3, recipients = ?4, "
-		"open = ?5, size = iif(?6 > 0, ?6, size), tried = 0, "
+		"UPDATE tag SET queue_id = ?2, sender = ?3, open = ?4, "
+		"size = iif(?5 > 0, ?5, size), tried = 0, "
 		"delivered = iif(state = 'held', delivered, 0), "
 		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
 		"WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
-		"WHERE queue_id = ?2 AND domain = ?7)",
+		"WHERE queue_id = ?2 AND domain = ?6)",
 		id))
 		return STORE_FAILED;
 	query_text(&change.query, tag->queue_id);
 	query_text(&change.query, tag->sender);
-	query_text(&change.query, tag->recipients);
 	query_int(&change.query, tag->recipient_count);
 	query_int(&change.query, tag->size);
 	query_text(&change.query, tag->domain);
-	return change_run(&change, NULL);
+	result = change_run(&change, NULL);
+	if (result == STORE_OK)
+		result = recipients_delete(store, id);
+	return result == STORE_OK
+	    ? recipients_insert(store, id, tag->recipients)
+	    : result;
 }
 
 /* Held first, for then it never came (store_count.c). */
@@ -161,14 +166,14 @@ find_away(struct store *store, int64_t began)
 	enum store_result result;
 
 	result = run(store,
-	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, NULL FROM tag WHERE state = 'held' AND (arrived >= ?1 "
 	    "OR id IN (SELECT id FROM temp.missing)) AND " NOT_LISTED,
 	    &young);
 	if (result != STORE_OK)
 		return result;
 	return run(store,
-	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, settled FROM tag "
 	    "WHERE state != 'held' AND settled >= (SELECT min(arrived) - ?1 "
 	    "FROM temp.newcomer JOIN temp.listed USING (n)) "
@@ -183,15 +188,17 @@ static enum store_result
 pair(struct store *store)
 {
 	return run(store,
-	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, away.id "
+	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, tag.id "
 	    "FROM temp.newcomer JOIN temp.listed USING (n) "
-	    "JOIN temp.away USING (domain, sender) "
-	    "WHERE iif(away.settled IS NULL, "
-	    "within(listed.recipients, away.recipients), "
-	    "within(away.recipients, listed.recipients) AND "
-	    "abs(away.settled - listed.arrived) <= 60) "
-	    "ORDER BY listed.arrived, listed.n, away.settled IS NOT NULL, "
-	    "away.arrived, away.id",
+	    "JOIN temp.away AS tag USING (domain, sender) "
+	    "WHERE iif(tag.settled IS NULL, "
+	    "NOT EXISTS (" NOT_KNOWN "), NOT EXISTS ("
+	    "SELECT 1 FROM recipient AS known WHERE known.tag = tag.id "
+	    "AND NOT EXISTS (SELECT 1 FROM temp.listed_recipient "
+	    "WHERE n = listed.n AND address = known.address)) AND "
+	    "abs(tag.settled - listed.arrived) <= 60) "
+	    "ORDER BY listed.arrived, listed.n, tag.settled IS NOT NULL, "
+	    "tag.arrived, tag.id",
 	    NULL);
 }
 

@@ -1,35 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The reversed sessions of the running odmrd, for "odmrctl sessions"
- *. Nothing that mail depends on is decided by them: whose pid is
+ * The reversed sessions of the running odmrd, for "odmrctl sessions".
+ * Nothing that mail depends on is decided by them: whose pid is
  * dead is not there. When a row goes, its session and seconds go into usage.
  */
+#include "lib/lines.h"
 #include "store_internal.h"
 
-enum store_result
-store_session_put(struct store *store, const struct session_row *session)
+static enum store_result
+write_row(
+    struct store *store, const struct session_row *session, const char *sql)
 {
 	struct query query;
 
-	if (!query_open(&query, store,
-		"INSERT INTO session (id, pid, account, client, domains, "
-		"state, attempted, delivered, refused, kept, bytes, "
-		"in_flight, rate, since, noted) VALUES (?1, ?2, ?3, ?4, ?5, "
-		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) "
-		"ON CONFLICT (id) DO UPDATE SET pid = excluded.pid, "
-		"account = excluded.account, client = excluded.client, "
-		"domains = excluded.domains, state = excluded.state, "
-		"attempted = excluded.attempted, "
-		"delivered = excluded.delivered, refused = excluded.refused, "
-		"kept = excluded.kept, bytes = excluded.bytes, "
-		"in_flight = excluded.in_flight, rate = excluded.rate, "
-		"since = excluded.since, noted = excluded.noted"))
+	if (!query_open(&query, store, sql))
 		return STORE_FAILED;
 	query_text(&query, session->id);
 	query_int(&query, session->pid);
 	query_text(&query, session->account);
 	query_text(&query, session->client);
-	query_text(&query, session->domains);
 	query_text(&query, session->state);
 	query_int(&query, session->attempted);
 	query_int(&query, session->delivered);
@@ -40,7 +29,56 @@ store_session_put(struct store *store, const struct session_row *session)
 	query_int(&query, session->rate);
 	query_int(&query, session->since);
 	query_int(&query, session->noted);
-	return query_run(&query);
+	return query_change(&query);
+}
+
+static enum store_result
+insert_domains(struct store *store, const char *id, const char *domains)
+{
+	enum store_result result = STORE_OK;
+	struct query query;
+	const char *name;
+	size_t len;
+
+	while (result == STORE_OK && lines_next(&domains, &name, &len)) {
+		if (!query_open(&query, store,
+			"INSERT INTO session_domain (session, domain) "
+			"VALUES (?1, ?2) ON CONFLICT DO NOTHING"))
+			return STORE_FAILED;
+		query_text(&query, id);
+		query_bytes(&query, name, len);
+		result = query_run(&query);
+	}
+	return result;
+}
+
+static enum store_result
+put(struct store *store, void *arg)
+{
+	const struct session_row *session = arg;
+	enum store_result result;
+
+	result = write_row(store, session,
+	    "UPDATE session SET pid = ?2, account = ?3, client = ?4, "
+	    "state = ?5, attempted = ?6, delivered = ?7, refused = ?8, "
+	    "kept = ?9, bytes = ?10, in_flight = ?11, rate = ?12, "
+	    "since = ?13, noted = ?14 WHERE id = ?1");
+	if (result != STORE_NONE)
+		return result;
+	result = write_row(store, session,
+	    "INSERT INTO session (id, pid, account, client, state, attempted, "
+	    "delivered, refused, kept, bytes, in_flight, rate, since, noted) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+	    "?14)");
+	return result == STORE_OK
+	    ? insert_domains(store, session->id, session->domains)
+	    : result;
+}
+
+enum store_result
+store_session_put(struct store *store, const struct session_row *session)
+{
+	return store_whole(store, put, (void *)(uintptr_t)session);
 }
 
 /* ---- the end ------------------------------------------------------------ */
@@ -118,7 +156,6 @@ read_session(struct query *query, struct session_row *session)
 	return query_sound(query);
 }
 
-/* A domain's name has nothing that JSON would have to escape. */
 enum store_result
 store_session_each(struct store *store, session_visit *visit, void *arg)
 {
@@ -127,11 +164,14 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT id, pid, account, client, domains, state, attempted, "
+		"SELECT id, pid, account, client, coalesce((SELECT "
+		"group_concat(domain, char(10)) FROM (SELECT domain "
+		"FROM session_domain WHERE session_domain.session = session.id "
+		"ORDER BY domain)), ''), state, attempted, "
 		"delivered, refused, kept, bytes, in_flight, rate, since, "
-		"noted, (SELECT coalesce(sum(domain_count.held), 0) FROM "
-		"json_each('[\"' || replace(domains, char(10), '\",\"') || "
-		"'\"]') JOIN domain_count ON domain_count.domain = value) "
+		"noted, (SELECT coalesce(sum(held), 0) FROM session_domain "
+		"JOIN domain_count USING (domain) WHERE session_domain.session "
+		"= session.id) "
 		"FROM session ORDER BY since, id"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)

@@ -42,13 +42,13 @@ settle_tag(struct store *store, const struct settlement *settlement, int64_t id)
 		"size = iif(size = 0 AND state != 'delivered' AND ?4 + ?5 > 0, "
 		"?9, size), "
 		"settled = iif(state = " FATE ", settled, ?7), "
-		"counted = iif(state = " FATE ", counted, " COUNTED_FOR(
-		    "?2") "), state = " FATE ", "
-			  "doubted = coalesce(doubted, iif(?8 > 0, ?7, NULL)), "
-			  "doubted_up = coalesce(doubted_up, iif(?8 > 0, ?10, "
-			  "NULL)), "
-			  "doubted_by = coalesce(doubted_by, iif(?8 > 0, ?2, "
-			  "NULL)), " SUSPECT "WHERE id = ?1",
+		"counted = iif(state = " FATE ", counted, " COLLECTOR
+		"?2" COLLECTOR_END "), state = " FATE ", "
+		"doubted = coalesce(doubted, iif(?8 > 0, ?7, NULL)), "
+		"doubted_up = coalesce(doubted_up, iif(?8 > 0, ?10, "
+		"NULL)), "
+		"doubted_by = coalesce(doubted_by, iif(?8 > 0, ?2, "
+		"NULL)), " SUSPECT "WHERE id = ?1",
 		id))
 		return STORE_FAILED;
 	query_text(&change.query, settlement->session);
@@ -93,13 +93,13 @@ add_settled_tag(struct store *store, const struct settlement *settlement)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, recipients, size, "
+		"INSERT INTO tag (queue_id, domain, sender, size, "
 		"client, arrived, state, open, delivered, attempts, session, "
 		"last_answer, settled, came_for, counted) "
-		"SELECT ?1, tag.domain, '', '', ?3, '', ?4, "
+		"SELECT ?1, tag.domain, '', ?3, '', ?4, "
 		"iif(?5 > 0, 'delivered', 'refused'), 0, ?5, 1, ?6, ?7, "
-		"?4, " OWNER_OF("tag.domain") ", " COUNTED_FOR(
-		    "?6") "FROM (SELECT ?2 AS domain) AS tag"))
+		"?4, " OWNER "tag.domain" OWNER_END ", " COLLECTOR
+		"?6" COLLECTOR_END "FROM (SELECT ?2 AS domain) AS tag"))
 		return STORE_FAILED;
 	query_text(&query, settlement->queue_id);
 	query_text(&query, settlement->domain);

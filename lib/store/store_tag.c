@@ -16,48 +16,58 @@ insert(struct store *store, const struct tag *tag)
 {
 	enum store_result result;
 	struct query query;
+	int64_t id;
 
 	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
-		"size, client, arrived, came_for) VALUES (?1, ?2, ?3, ?4, ?5, "
-		"?6, ?7, ?8, " OWNER_OF(
-		    "?2") ") "
-			  "ON CONFLICT (queue_id, domain) DO NOTHING"))
+		"INSERT INTO tag (queue_id, domain, sender, open, size, "
+		"client, arrived, came_for) VALUES (?1, ?2, ?3, ?4, ?5, "
+		"?6, ?7, " OWNER "?2" OWNER_END ") "
+		"ON CONFLICT (queue_id, domain) DO NOTHING"))
 		return STORE_FAILED;
 	query_text(&query, tag->queue_id);
 	query_text(&query, tag->domain);
 	query_text(&query, tag->sender);
-	query_text(&query, tag->recipients);
 	query_int(&query, tag->recipient_count);
 	query_int(&query, tag->size);
 	query_text(&query, tag->client);
 	query_int(&query, tag->arrived);
 	result = query_change(&query);
-	return result == STORE_OK
-	    ? count_new(store, sqlite3_last_insert_rowid(store->db), NULL)
-	    : result;
+	if (result != STORE_OK)
+		return result;
+	id = sqlite3_last_insert_rowid(store->db);
+	result = recipients_insert(store, id, tag->recipients);
+	return result == STORE_OK ? count_new(store, id, NULL) : result;
 }
+
+#define UNKNOWN "NOT EXISTS (SELECT 1 FROM recipient WHERE tag = ?1) "
 
 /* Who settled the message, or listed it, before its tag came knows of no
  * client, and who settled it of nothing else. */
 static enum store_result
 complete(struct store *store, const struct tag *tag)
 {
+	enum store_result result;
 	struct query query;
+	int64_t id;
 
+	result = store_tag_id(store, tag->queue_id, tag->domain, &id);
+	if (result != STORE_OK)
+		return result;
 	if (!query_open(&query, store,
-		"UPDATE tag SET "
-		"sender = iif(recipients = '', ?3, sender), "
-		"recipients = iif(recipients = '', ?4, recipients), "
-		"client = ?5 "
-		"WHERE queue_id = ?1 AND domain = ?2 AND client = ''"))
+		"UPDATE tag SET sender = iif(" UNKNOWN ", ?2, sender), "
+		"client = ?3 WHERE id = ?1 AND client = '' "
+		"RETURNING " UNKNOWN))
 		return STORE_FAILED;
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->domain);
+	query_int(&query, id);
 	query_text(&query, tag->sender);
-	query_text(&query, tag->recipients);
 	query_text(&query, tag->client);
-	return query_run(&query);
+	result = query_row(&query);
+	if (result == STORE_OK && query_int_at(&query, 0) == 0)
+		result = STORE_NONE;
+	query_close(&query);
+	if (result == STORE_OK)
+		result = recipients_insert(store, id, tag->recipients);
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
 static enum store_result

@@ -263,6 +263,7 @@ class Odmrd:
 
     def sql(self, statement, *values, database="odmr.db"):
         db = sqlite3.connect(self.dir / database, timeout=20)
+        db.execute("PRAGMA foreign_keys = ON")
         try:
             with db:
                 return db.execute(statement, values).fetchall()

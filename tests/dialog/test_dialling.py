@@ -73,7 +73,8 @@ class Held:
 
     def wait_for_session(self, state):
         wait_for(lambda: [row[0] for row in self.daemon.sql(
-            "SELECT state FROM session WHERE domains = ?", self.name)] ==
+            "SELECT state FROM session JOIN session_domain ON session = id "
+            "WHERE domain = ?", self.name)] ==
             [state], 30, f"a session that is {state}")
 
     def ended(self, reason, **fields):
@@ -261,7 +262,8 @@ def test_a_hundred_are_dialled_at_a_time_and_others_wait(make_daemon):
         assert daemon.control().ask(f"dial {name}") == ["ok"]
 
     def in_session():
-        return {row[0] for row in daemon.sql("SELECT domains FROM session")}
+        return {row[0] for row in daemon.sql(
+            "SELECT domain FROM session_domain")}
     wait_for(lambda: in_session() == set(domains[:100]), 60, "100 sessions")
     assert domains[100] not in in_session()
     for _ in range(100):

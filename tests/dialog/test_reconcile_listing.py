@@ -107,14 +107,17 @@ postfix_user = {user}
 
     def session(self, domains):
         """One that runs; what is not told of it is 0."""
-        told = {"id": "S", "account": "a", "client": "c", "domains": domains,
-                "state": "draining"}
+        told = {"id": "S", "account": "a", "client": "c",
+                "state": "delivering"}
         names = [row[1] for row in self.sql("PRAGMA table_info(session)")]
         self.sql("INSERT INTO session VALUES (%s)" % ",".join("?" * len(names)),
                  *(told.get(name, 0) for name in names))
+        for domain in domains:
+            self.sql("INSERT INTO session_domain VALUES ('S', ?)", domain)
 
     def tags(self, fields="queue_id, domain, state"):
-        return self.sql(f"SELECT {fields} FROM tag ORDER BY queue_id, domain")
+        return self.sql(
+            f"SELECT {fields} FROM {tags.TAG} ORDER BY queue_id, domain")
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def test_answer_that_a_session_has_not_written_yet_is_its_to_write(world):
     """It takes one from the open recipients itself."""
     world.tag("Q1", names="ab", size=330)
     world.tag("Q2", size=330)
-    world.session("other.test\nodmr.test")
+    world.session(["other.test", "odmr.test"])
     world.queue(listed("Q1", "b@odmr.test"), listed("Q2", "r@other.test"))
     world.reconcile()
     assert world.tags("queue_id, domain, state, open") == [

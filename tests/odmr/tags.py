@@ -3,6 +3,10 @@
 
 import sqlite3
 
+# To select from: tags with their recipients, one a line.
+TAG = ("(SELECT *, (SELECT group_concat(address, char(10)) FROM recipient "
+       "WHERE recipient.tag = tag.id) AS recipients FROM tag)")
+
 COUNT = (
     "UPDATE domain_count SET held = 0, held_bytes = 0",
     "INSERT INTO domain_count (domain, held, held_bytes, delivered, "
@@ -37,11 +41,14 @@ def insert(db, rows):
     for row in rows:
         row = dict({"sender": "s@sender.test", "size": 1, "arrived": 1,
                     "client": "192.0.2.1", "recipients": ["r"]}, **row)
-        row.setdefault("open", len(row["recipients"]))
-        row["recipients"] = "\n".join(row["recipients"])
-        db.execute(
+        recipients = row.pop("recipients")
+        row.setdefault("open", len(recipients))
+        [(tag,)] = db.execute(
             f"INSERT INTO tag ({', '.join(row)}) "
-            f"VALUES ({', '.join('?' * len(row))})", list(row.values()))
+            f"VALUES ({', '.join('?' * len(row))}) RETURNING id",
+            list(row.values())).fetchall()
+        db.executemany("INSERT INTO recipient VALUES (?, ?)",
+                       ((tag, address) for address in recipients))
 
 
 def count(db):

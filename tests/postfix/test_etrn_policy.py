@@ -52,6 +52,7 @@ def forget_starts(provider, besides="SELECT 1"):
     """As if etrn_min_interval had passed."""
     with contextlib.closing(sqlite3.connect(provider.env["DATABASE"])) as state:
         with state:
+            state.execute("PRAGMA foreign_keys = ON")
             state.execute("UPDATE started SET last = last - 11")
             state.execute(besides)
 

@@ -16,6 +16,7 @@ import threading
 import pytest
 
 from odmr.sandbox import BUILD, temporary_directory
+from odmr.tags import TAG
 from odmr.wait import wait_for
 
 MESSAGE = b"Subject: followed\n\nThe log tells.\n"
@@ -46,7 +47,7 @@ def down(provider):
 def rows(provider, condition):
     with sqlite3.connect(provider.env["DATABASE"], timeout=30) as db:
         db.row_factory = sqlite3.Row
-        found = db.execute(f"SELECT * FROM tag WHERE {condition} "
+        found = db.execute(f"SELECT * FROM {TAG} WHERE {condition} "
                            "ORDER BY id").fetchall()
     db.close()
     return found

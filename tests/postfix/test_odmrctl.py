@@ -93,13 +93,19 @@ class Odmrctl:
     def add_session(self, session_id, pid):
         self.sql(
             self.database,
-            "INSERT INTO session (id, pid, account, client, domains, state, "
-            "delivered, bytes, since, noted) VALUES (?, ?, 'tessa', "
-            "'2001:db8::1', 'a.example' || char(10) || 'b.example', "
+            "INSERT INTO session (id, pid, account, client, state, delivered, "
+            "bytes, since, noted) VALUES (?, ?, 'tessa', '2001:db8::1', "
             "'delivering', 3, 5000, 1700000000, 1700000001)",
             session_id,
             pid,
         )
+        for domain in "a.example", "b.example":
+            self.sql(
+                self.database,
+                "INSERT INTO session_domain VALUES (?, ?)",
+                session_id,
+                domain,
+            )
 
 
 @pytest.fixture
@@ -882,7 +888,7 @@ def test_what_a_peer_sent_cannot_break_json_or_a_terminal(customer):
     customer.add_tag("4Q1", "a.example", sender=nasty, last_answer=nasty)
     customer.sql(
         customer.database,
-        "UPDATE tag SET recipients = CAST(? AS TEXT)",
+        "UPDATE recipient SET address = CAST(? AS TEXT)",
         b"bad\xff\xed\xa0\x80\xc0\xaf\xf4\x90\x80\x80\xe2\x82",
     )
     message = json.loads(customer.ok("queue", "--json"))["messages"][0]

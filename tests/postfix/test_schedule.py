@@ -35,6 +35,7 @@ def nothing_is_left(provider, server):
     subprocess.run(["/usr/sbin/postsuper", "-c", provider.config, "-d", "ALL"],
                    stderr=subprocess.DEVNULL, check=True, timeout=60)
     with sqlite3.connect(provider.env["DATABASE"], timeout=20) as state:
+        state.execute("PRAGMA foreign_keys = ON")
         state.execute("DELETE FROM tag")
     state.close()
     for path in server.maildir.glob("new/*"):

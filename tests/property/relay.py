@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """An odmrd for many runs at once, and its odmr.db."""
 
+import json
 import re
 import sqlite3
 import ssl
@@ -24,6 +25,7 @@ class Relay:
                                  self.odmrd.dir / "server.key")
         self.db = sqlite3.connect(self.odmrd.dir / "odmr.db", timeout=20,
                                   isolation_level=None)
+        self.db.execute("PRAGMA foreign_keys = ON")
 
     def begin(self, login, linger):
         """The account is as new."""
@@ -70,8 +72,10 @@ class Relay:
 
     def in_session(self, domains):
         return self.db.execute(
-            "SELECT 1 FROM session WHERE domains = ?",
-            ("\n".join(domains),)).fetchone()
+            "SELECT 1 FROM session_domain WHERE domain IN "
+            "(SELECT value FROM json_each(?)) GROUP BY session "
+            "HAVING count(*) = ?",
+            (json.dumps(domains), len(domains))).fetchone()
 
     # ---- the process
 

@@ -108,7 +108,8 @@ assert_tag(struct fixture *f, const char *id, const char *expected)
 	assert_int_equal(
 	    sqlite3_prepare_v2(db,
 		"SELECT state || ' ' || open || ' ' || delivered || ' ' || "
-		"attempts || ' ' || replace(recipients, char(10), ',') "
+		"attempts || ' ' || (SELECT group_concat(address) "
+		"FROM recipient WHERE recipient.tag = tag.id) "
 		"FROM tag WHERE queue_id = ?1",
 		-1, &stmt, NULL),
 	    SQLITE_OK);

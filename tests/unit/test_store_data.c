@@ -405,9 +405,10 @@ late_tag_completes_what_settled_the_message_before(void **arg)
 	settle_unknown(f, "1", "s", 1, 0, 0);
 	add_tag(f, "1", 2, 10);
 	assert_answer(f->database,
-	    "SELECT client || ' ' || sender || ' ' || length(recipients) "
-	    "|| ' ' || state || ' ' || arrived FROM tag",
-	    "192.0.2.1 s@b.org 15 delivered 5000");
+	    "SELECT client || ' ' || sender || ' ' || (SELECT "
+	    "group_concat(address) FROM recipient WHERE recipient.tag = tag.id)"
+	    " || ' ' || state || ' ' || arrived FROM tag",
+	    "192.0.2.1 s@b.org x@a.org,y@a.org delivered 5000");
 }
 
 /* As reconcile leaves one whose message is gone. */
@@ -474,11 +475,11 @@ looking_up_one_domain_does_not_read_the_others(void **arg)
 	int steps = 0, scanned = 0;
 
 	execute(db,
-	    "INSERT INTO tag (queue_id, domain, sender, recipients, size, "
+	    "INSERT INTO tag (queue_id, domain, sender, size, "
 	    "client, arrived, open) "
 	    "WITH RECURSIVE n (i) AS "
 	    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
-	    "SELECT i, 'd' || i % 500 || '.org', '', '', 1, '', i, 1 FROM n");
+	    "SELECT i, 'd' || i % 500 || '.org', '', 1, '', i, 1 FROM n");
 	sqlite3_close(db);
 	add_tag(f, "mine", 1, 10);
 	assert_int_equal(count_held(f, NULL), 1);
@@ -493,7 +494,7 @@ looking_up_one_domain_does_not_read_the_others(void **arg)
 		    s->handle, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0);
 	}
 	assert_int_equal(scanned, 0);
-	assert_in_range(steps, 20, 1200);
+	assert_in_range(steps, 20, 1400);
 }
 
 /* ---- status ---------------------------------------------------------- */
