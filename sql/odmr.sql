@@ -133,10 +133,9 @@ CREATE TABLE domain_count (
 	collected_at    INTEGER NOT NULL DEFAULT 0 -- 0: never
 ) STRICT, WITHOUT ROWID;
 
--- What the service was used for, by day (UTC). A message counts once
--- for each relay domain. `account` is who collected it; where nobody did, the
--- one account that has the domain, or '' if none or several have. Sessions
--- count under domain ''.
+-- What the service was used for, by day (UTC). A message counts once for each
+-- relay domain. `account` is who collected it; where nobody did, the one account
+-- that has the domain, or '' if none or several have.
 CREATE TABLE usage (
 	day             TEXT NOT NULL,      -- YYYY-MM-DD
 	domain          TEXT NOT NULL,
@@ -149,9 +148,16 @@ CREATE TABLE usage (
 	expired         INTEGER NOT NULL DEFAULT 0,
 	vanished        INTEGER NOT NULL DEFAULT 0, -- tags that became "left"
 	peak            INTEGER NOT NULL DEFAULT 0, -- most that waited at a time
-	sessions        INTEGER NOT NULL DEFAULT 0,
-	seconds         INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (day, domain, account)
+) STRICT, WITHOUT ROWID;
+
+-- The sessions that ended on a day, and how long they took.
+CREATE TABLE session_usage (
+	day      TEXT NOT NULL,
+	account  TEXT NOT NULL,             -- '': odmrd has dialled
+	sessions INTEGER NOT NULL,
+	seconds  INTEGER NOT NULL,
+	PRIMARY KEY (day, account)
 ) STRICT, WITHOUT ROWID;
 
 -- When a domain's mail was last started by an ETRN that Postfix asked about
@@ -237,6 +243,3 @@ CREATE TABLE early (
 	kept     INTEGER NOT NULL           -- when it was read
 ) STRICT;
 CREATE INDEX early_message ON early (queue_id);
-
--- Spares who sums up the sessions the rows of the domains.
-CREATE INDEX usage_sessions ON usage (sessions, seconds) WHERE domain = '';

@@ -32,6 +32,9 @@ enum store_result in_batches(
 	"WHERE there.n = listed.n AND NOT EXISTS (SELECT 1 FROM recipient "    \
 	"WHERE recipient.tag = tag.id AND address = there.address) "
 
+/* The listing is whole. */
+enum store_result listing_commit(struct store *);
+
 /* Runs the statement, and adds to *count how many rows it changed. */
 enum store_result count_changes(struct query *, int64_t *count);
 /* Runs the change, and adds to *count whether it changed its tag. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <string.h>
+#include <time.h>
 
 #include "store_count.h"
 
@@ -25,6 +26,8 @@ struct figure {
 
 /* The first are enum tag_state; the columns stand in this order. */
 enum { RECEIVED = TAG_LEFT + 1, COLLECTED, FIGURES };
+
+enum { DAY = 24 * 3600 };
 
 /* ---- a tag before and after -------------------------------------------- */
 
@@ -150,29 +153,30 @@ struct entry {
 	int64_t peak;
 };
 
-/* Where there is nothing to take from, nothing is taken. A peak is today's, and
- * noted only if nobody's row of the domain has it. */
+#define SUMS                                                                   \
+	"messages = messages + ?4, bytes = bytes + ?5, "                       \
+	"delivered = delivered + ?6, "                                         \
+	"delivered_bytes = delivered_bytes + ?7, refused = refused + ?8, "     \
+	"expired = expired + ?9, vanished = vanished + ?10, "                  \
+	"peak = max(peak, ?11) "
+
+/* `adds`: it is not taken back or corrected, which needs something to take
+ * from. */
 static enum store_result
-add_to_day(struct store *store, const char *domain, const struct entry *entry)
+add_to_day(struct store *store, const char *domain, const struct entry *entry,
+    bool adds)
 {
+	static const char add[] =
+	    "INSERT INTO usage (day, domain, account, messages, bytes, "
+	    "delivered, delivered_bytes, refused, expired, vanished, peak) "
+	    "VALUES (date(?1, 'unixepoch'), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+	    "?10, ?11) ON CONFLICT (day, domain, account) DO UPDATE SET " SUMS;
+	static const char take[] =
+	    "UPDATE usage SET " SUMS "WHERE day = date(?1, 'unixepoch') "
+	    "AND domain = ?2 AND account = ?3";
 	struct query query;
 
-	if (!query_open(&query, store,
-		"INSERT INTO usage (day, domain, account, messages, bytes, "
-		"delivered, delivered_bytes, refused, expired, vanished, peak) "
-		"SELECT date(?1, 'unixepoch'), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		"?10, iif(date(?1, 'unixepoch') = date('now') AND NOT EXISTS "
-		"(SELECT 1 FROM usage WHERE day = date('now') AND domain = ?2 "
-		"AND peak >= ?11), ?11, 0) "
-		"WHERE ?4 + ?6 + ?8 + ?9 + ?10 > 0 OR EXISTS (SELECT 1 "
-		"FROM usage WHERE day = date(?1, 'unixepoch') AND domain = ?2 "
-		"AND account = ?3) "
-		"ON CONFLICT (day, domain, account) DO UPDATE SET "
-		"messages = messages + ?4, bytes = bytes + ?5, "
-		"delivered = delivered + ?6, "
-		"delivered_bytes = delivered_bytes + ?7, "
-		"refused = refused + ?8, expired = expired + ?9, "
-		"vanished = vanished + ?10, peak = max(peak, excluded.peak)"))
+	if (!query_open(&query, store, adds ? add : take))
 		return STORE_FAILED;
 	query_int(&query, entry->when);
 	query_text(&query, domain);
@@ -188,24 +192,33 @@ add_to_day(struct store *store, const char *domain, const struct entry *entry)
 	return query_run(&query);
 }
 
+static bool
+is_today(int64_t when)
+{
+	return when / DAY == time(NULL) / DAY;
+}
+
 /* On the day when it came. Only what never was mail of the domain is deleted
- * while it is held. */
+ * while it is held. A message that came today brings the peak along. */
 static enum store_result
 count_arrival(struct store *store, const struct counted *before,
-    const struct counted *after, int64_t peak)
+    const struct counted *after, int64_t *peak)
 {
 	const struct counted *tag = after != NULL ? after : before;
 	struct entry entry = { .when = tag->arrived,
 		.account = tag->came_for,
 		.messages = (after != NULL) - (before != NULL),
 		.bytes = (after != NULL ? after->size : 0) -
-		    (before != NULL ? before->size : 0),
-		.peak = before == NULL ? peak : 0 };
+		    (before != NULL ? before->size : 0) };
 
 	if ((after == NULL && before->state != TAG_HELD) ||
 	    (entry.messages == 0 && entry.bytes == 0))
 		return STORE_OK;
-	return add_to_day(store, tag->domain, &entry);
+	if (before == NULL && is_today(tag->arrived)) {
+		entry.peak = *peak;
+		*peak = 0;
+	}
+	return add_to_day(store, tag->domain, &entry, before == NULL);
 }
 
 /* On the day when it was settled, or less where it was so before. */
@@ -219,23 +232,42 @@ count_end(struct store *store, const struct counted *tag, int sign)
 	entry.gone[tag->state] = sign;
 	if (tag->state == TAG_DELIVERED)
 		entry.delivered_bytes = sign * tag->size;
-	return add_to_day(store, tag->domain, &entry);
+	return add_to_day(store, tag->domain, &entry, sign > 0);
 }
 
-/* The peak of a day is what was seen on it, whenever the messages came. */
+/* The peak of a day is what was seen on it, whenever the messages came. Sets
+ * *peak to 0 if it is none. */
+static enum store_result
+compare_peak(struct store *store, const char *domain, int64_t *peak)
+{
+	enum store_result result;
+	struct query query;
+
+	if (*peak == 0)
+		return STORE_OK;
+	if (!query_open(&query, store,
+		"SELECT max(peak) FROM usage "
+		"WHERE day = date('now') AND domain = ?1"))
+		return STORE_FAILED;
+	query_text(&query, domain);
+	result = query_row(&query);
+	if (result == STORE_OK && query_int_at(&query, 0) >= *peak)
+		*peak = 0;
+	query_close(&query);
+	return result;
+}
+
 static enum store_result
 note_peak(struct store *store, const char *domain, int64_t peak)
 {
 	struct query query;
 
+	if (peak == 0)
+		return STORE_OK;
 	if (!query_open(&query, store,
 		"INSERT INTO usage (day, domain, account, peak) "
-		"SELECT date('now'), ?1, " OWNER "?1" OWNER_END ", ?2 "
-		"WHERE ?2 > 0 AND NOT EXISTS (SELECT 1 FROM usage "
-		"WHERE day = date('now') AND domain = ?1 AND peak >= "
-		"?2) "
-		"ON CONFLICT (day, domain, account) DO UPDATE SET "
-		"peak = excluded.peak"))
+		"VALUES (date('now'), ?1, " OWNER "?1" OWNER_END ", ?2) "
+		"ON CONFLICT (day, domain, account) DO UPDATE SET peak = ?2"))
 		return STORE_FAILED;
 	query_text(&query, domain);
 	query_int(&query, peak);
@@ -248,15 +280,17 @@ static enum store_result
 count_days(struct store *store, const struct counted *before,
     const struct counted *after, int64_t peak)
 {
+	const char *domain = after != NULL ? after->domain : before->domain;
 	bool moved =
 	    before != NULL && after != NULL && before->state != after->state;
 
-	if (count_arrival(store, before, after, peak) != STORE_OK ||
+	if (compare_peak(store, domain, &peak) != STORE_OK ||
+	    count_arrival(store, before, after, &peak) != STORE_OK ||
 	    (moved && count_end(store, before, -1) != STORE_OK) ||
 	    ((moved || before == NULL) &&
 		count_end(store, after, 1) != STORE_OK))
 		return STORE_FAILED;
-	return STORE_OK;
+	return note_peak(store, domain, peak);
 }
 
 /* `before` NULL: it is new; `after` NULL: it is deleted. */
@@ -276,9 +310,7 @@ count_tag(struct store *store, const struct counted *before,
 	    add_to_domain(store, domain, figures,
 		taken != NULL ? taken->when : 0, &peak) != STORE_OK)
 		return STORE_FAILED;
-	if (count_days(store, before, after, peak) != STORE_OK)
-		return STORE_FAILED;
-	return note_peak(store, domain, peak);
+	return count_days(store, before, after, peak);
 }
 
 enum store_result

@@ -4,7 +4,7 @@
  * database. They are this connection's alone: filling and comparing them takes
  * no lock that the milter or odmrd would wait for.
  */
-#include "store_internal.h"
+#include "store_batch.h"
 #include "store_reconcile.h"
 
 static const char schema[] =
@@ -52,24 +52,37 @@ store_listing_begin(struct store *store)
 void
 store_listing_end(struct store *store)
 {
-	if (store->db != NULL)
-		sqlite3_exec(store->db, empty, NULL, NULL, NULL);
+	if (store->db == NULL)
+		return;
+	if (sqlite3_get_autocommit(store->db) == 0)
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_exec(store->db, empty, NULL, NULL, NULL);
 }
 
+static enum store_result
+run(struct store *store, const char *sql)
+{
+	struct query query;
+
+	if (!query_open(&query, store, sql))
+		return STORE_FAILED;
+	return query_run(&query);
+}
+
+/* A transaction that writes to temporary tables alone takes no lock either. */
 enum store_result
 store_listing_restart(struct store *store)
 {
-	static const char *const steps[] = { "DELETE FROM temp.listed",
-		"DELETE FROM temp.listed_recipient" };
-	enum store_result result = STORE_OK;
-	struct query query;
+	if (run(store, "DELETE FROM temp.listed") != STORE_OK ||
+	    run(store, "DELETE FROM temp.listed_recipient") != STORE_OK)
+		return STORE_FAILED;
+	return run(store, "BEGIN");
+}
 
-	for (size_t i = 0; i < 2 && result == STORE_OK; i++) {
-		if (!query_open(&query, store, steps[i]))
-			return STORE_FAILED;
-		result = query_run(&query);
-	}
-	return result;
+enum store_result
+listing_commit(struct store *store)
+{
+	return run(store, "COMMIT");
 }
 
 /* Of what is listed twice the later counts. */

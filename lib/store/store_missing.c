@@ -12,7 +12,8 @@ store_missing_find(struct store *store, int64_t before, int64_t *missing)
 {
 	struct query query;
 
-	if (!query_open(&query, store,
+	if (listing_commit(store) != STORE_OK ||
+	    !query_open(&query, store,
 		"INSERT INTO temp.missing SELECT id FROM tag "
 		"WHERE state = 'held' AND arrived < ?1 AND NOT EXISTS "
 		"(SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id "
@@ -28,7 +29,8 @@ store_missing_check(struct store *store, int64_t *missing, int64_t *returned)
 {
 	struct query query;
 
-	if (!query_open(&query, store,
+	if (listing_commit(store) != STORE_OK ||
+	    !query_open(&query, store,
 		"DELETE FROM temp.missing WHERE id IN (SELECT tag.id "
 		"FROM temp.missing JOIN tag USING (id) "
 		"JOIN temp.listed USING (queue_id, domain))"))
@@ -43,9 +45,10 @@ store_missing_check(struct store *store, int64_t *missing, int64_t *returned)
 /* A message that is there for others, of a domain whose mail only a session
  * can take, and none did: it was rewritten after the milter had seen it. */
 #define REWRITTEN                                                              \
-	"session IS NULL "                                                     \
-	"AND domain IN (SELECT domain FROM temp.relay WHERE collected) "       \
-	"AND queue_id IN (SELECT queue_id FROM temp.listed) AND " NO_SESSION
+	"session IS NULL AND EXISTS (SELECT 1 FROM temp.relay "                \
+	"WHERE relay.domain = tag.domain AND collected) "                      \
+	"AND EXISTS (SELECT 1 FROM temp.listed "                               \
+	"WHERE listed.queue_id = tag.queue_id) AND " NO_SESSION
 
 enum fate { FATE_NONE, FATE_DELIVERED, FATE_EXPIRED, FATE_LEFT };
 

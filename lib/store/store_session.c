@@ -2,7 +2,7 @@
 /*
  * The reversed sessions of the running odmrd, for "odmrctl sessions".
  * Nothing that mail depends on is decided by them: whose pid is
- * dead is not there. When a row goes, its session and seconds go into usage.
+ * dead is not there. When a row goes, it and its seconds go into session_usage.
  */
 #include "lib/lines.h"
 #include "store_internal.h"
@@ -93,11 +93,11 @@ static enum store_result
 end_sessions(struct store *store, void *arg)
 {
 	static const char into_usage[] =
-	    "INSERT INTO usage (day, domain, account, sessions, seconds) "
-	    "SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch'), '', account, 1, "
+	    "INSERT INTO session_usage (day, account, sessions, seconds) "
+	    "SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch'), account, 1, "
 	    "max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
 	    "WHERE id = ?2 OR ?2 IS NULL "
-	    "ON CONFLICT (day, domain, account) DO UPDATE SET "
+	    "ON CONFLICT (day, account) DO UPDATE SET "
 	    "sessions = sessions + 1, seconds = seconds + excluded.seconds";
 	static const char *const steps[] = { into_usage,
 		"DELETE FROM session WHERE id = ?1 OR ?1 IS NULL" };

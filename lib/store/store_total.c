@@ -40,7 +40,7 @@ store_total_sessions(struct store *store, int64_t *sessions, int64_t *seconds)
 
 	if (!query_open(&query, store,
 		"SELECT coalesce(sum(sessions), 0), "
-		"coalesce(sum(seconds), 0) FROM usage WHERE domain = ''"))
+		"coalesce(sum(seconds), 0) FROM session_usage"))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK) {

@@ -45,15 +45,20 @@ visit_usage(struct store *store, const char *sql, const char *from,
 	return query_end(&query, result);
 }
 
+/* Of both tables, within the period. */
+#define DAYS                                                                   \
+	"(SELECT day, account, domain, messages, bytes, delivered, "           \
+	"delivered_bytes, refused, expired, vanished, peak, 0 AS sessions, "   \
+	"0 AS seconds FROM usage WHERE day BETWEEN ?1 AND ?2 "                 \
+	"UNION ALL SELECT day, account, '', 0, 0, 0, 0, 0, 0, 0, 0, "          \
+	"sessions, seconds FROM session_usage WHERE day BETWEEN ?1 AND ?2) "
+
 enum store_result
 store_usage_days(struct store *store, const char *from, const char *to,
     usage_visit *visit, void *arg)
 {
 	static const char sql[] =
-	    "SELECT day, account, domain, messages, bytes, delivered, "
-	    "delivered_bytes, refused, expired, vanished, peak, sessions, "
-	    "seconds FROM usage WHERE day BETWEEN ?1 AND ?2 "
-	    "ORDER BY day, account, domain";
+	    "SELECT * FROM " DAYS "ORDER BY day, account, domain";
 
 	return visit_usage(store, sql, from, to, visit, arg);
 }
@@ -68,8 +73,7 @@ store_usage_period(struct store *store, const char *from, const char *to,
 	    "SELECT NULL, account, domain, sum(messages), sum(bytes), "
 	    "sum(delivered), sum(delivered_bytes), sum(refused), "
 	    "sum(expired), sum(vanished), max(peak), sum(sessions), "
-	    "sum(seconds) FROM usage WHERE day BETWEEN ?1 AND ?2 "
-	    "GROUP BY account, domain "
+	    "sum(seconds) FROM " DAYS "GROUP BY account, domain "
 	    "ORDER BY account = '', account, domain";
 
 	return visit_usage(store, sql, from, to, visit, arg);

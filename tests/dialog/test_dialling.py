@@ -124,8 +124,9 @@ def test_session_and_its_usage_are_shown(daemon, held):
     server.join()
     held.ended("drained")
     rows = wait_for(lambda: [list(usage) for usage in daemon.sql(
-        "SELECT account, domain, delivered, sessions FROM usage"
-        " WHERE domain = ? OR (domain = '' AND account = '')", held.name)
+        "SELECT account, domain, delivered, 0 FROM usage WHERE domain = ? "
+        "UNION ALL SELECT account, '', 0, sessions FROM session_usage "
+        "WHERE account = ''", held.name)
         if usage[2] or usage[3]], 20, "usage")
     assert ["carol", held.name, 1, 0] in rows
     assert [row[3] for row in rows if row[:2] == ["", ""]][0] > 0

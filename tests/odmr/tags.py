@@ -17,7 +17,7 @@ COUNT = (
     "count(*), sum(size) FROM tag GROUP BY domain "
     "ON CONFLICT (domain) DO UPDATE SET held = excluded.held, "
     "held_bytes = excluded.held_bytes",
-    "DELETE FROM usage WHERE domain != ''",
+    "DELETE FROM usage",
     "INSERT INTO usage (day, domain, account, messages, bytes) "
     "SELECT date(arrived, 'unixepoch'), domain, came_for, count(*), sum(size) "
     "FROM tag GROUP BY 1, 2, 3",

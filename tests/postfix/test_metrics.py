@@ -144,9 +144,8 @@ def test_counters_stay_when_the_domain_goes(provider, state):
 
 
 def test_the_service_is_told_in_figures(provider):
-    change(provider, "INSERT INTO usage (day, domain, account, sessions, "
-           "seconds) VALUES ('2026-01-01', '', 'login', 3, 50), "
-           "('2026-01-02', '', 'login', 2, 7)")
+    change(provider, "INSERT INTO session_usage VALUES "
+           "('2026-01-01', 'login', 3, 50), ('2026-01-02', 'login', 2, 7)")
     provider.add_account("other", "correct horse", ["held.test"])
     provider.odmrctl("account", "disable", "other")
     samples = metrics(provider)

@@ -828,7 +828,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
     customer.add_tag(
         "4OLD",
         "b.example",
-        recipients="r1@b.example\nr2@b.example",
+        recipients=["r1@b.example", "r2@b.example"],
         attempts=2,
         last_answer="450 busy",
     )

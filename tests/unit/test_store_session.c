@@ -84,8 +84,8 @@ expect_usage(struct fixture *f, const char *account, const char *expected)
 	char sql[256];
 
 	snprintf(sql, sizeof(sql),
-	    "SELECT sum(sessions) || ' ' || sum(seconds) FROM usage "
-	    "WHERE domain = '' AND account = '%s'",
+	    "SELECT sum(sessions) || ' ' || sum(seconds) "
+	    "FROM session_usage WHERE account = '%s'",
 	    account);
 	assert_answer(f->database, sql, expected);
 }
