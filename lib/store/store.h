@@ -436,17 +436,17 @@ enum store_result store_logged_end(
     struct store *, const struct logged *, struct settled *settled);
 
 /* Keeps what was logged, at `now`, of a message that has no tag yet. */
-enum store_result store_early_add(
+enum store_result store_log_without_tag_add(
     struct store *, const struct logged *, int64_t now);
 /* The same for the end of a message, for each domain of which something is
  * kept; logged->domain does not matter. */
-enum store_result store_early_end(
+enum store_result store_log_without_tag_end(
     struct store *, const struct logged *, int64_t now);
 /* Of what is kept, what has its tag now, in the order of the log. */
-enum store_result store_early_each(
+enum store_result store_log_without_tag_each(
     struct store *, logged_visit *visit, void *arg);
 /* Forgets that, and what is too old at `now`, or too much. */
-enum store_result store_early_forget(struct store *, int64_t now);
+enum store_result store_log_without_tag_forget(struct store *, int64_t now);
 
 /* How far a log was read. All is 0: it never was. */
 struct log_position {
@@ -467,7 +467,7 @@ enum store_result store_log_position_put(
 
 /* Notes that the domain's mail is started at `now`. STORE_NONE: it was, less
  * than `interval` seconds ago, and that stays noted. */
-enum store_result store_started(
+enum store_result store_etrn_last(
     struct store *, const char *domain, int64_t now, int64_t interval);
 
 /* ---- sessions ------------------------------------------------------------ */

@@ -40,8 +40,8 @@ read_counted(struct query *query, struct counted *counted)
 	counted->size = query_int_at(query, 2);
 	counted->arrived = query_int_at(query, 3);
 	counted->settled = query_int_at(query, 4);
-	counted->came_for = query_text_at(query, 5);
-	counted->counted = query_text_at(query, 6);
+	counted->account_received = query_text_at(query, 5);
+	counted->account_settled = query_text_at(query, 6);
 	if (!query_sound(query))
 		return query_row(query); /* reports the fault */
 	for (int i = TAG_HELD; i <= TAG_LEFT; i++)
@@ -59,7 +59,8 @@ look(struct query *query, struct store *store, int64_t id,
 
 	if (!query_open(query, store,
 		"SELECT domain, state, size, arrived, "
-		"coalesce(settled, arrived), came_for, coalesce(counted, '') "
+		"coalesce(settled, arrived), account_received, "
+		"coalesce(account_settled, '') "
 		"FROM tag WHERE id = ?1"))
 		return STORE_FAILED;
 	query_int(query, id);
@@ -157,7 +158,7 @@ struct entry {
 	"messages = messages + ?4, bytes = bytes + ?5, "                       \
 	"delivered = delivered + ?6, "                                         \
 	"delivered_bytes = delivered_bytes + ?7, refused = refused + ?8, "     \
-	"expired = expired + ?9, vanished = vanished + ?10, "                  \
+	"expired = expired + ?9, removed = removed + ?10, "                    \
 	"peak = max(peak, ?11) "
 
 /* `adds`: it is not taken back or corrected, which needs something to take
@@ -168,7 +169,7 @@ add_to_day(struct store *store, const char *domain, const struct entry *entry,
 {
 	static const char add[] =
 	    "INSERT INTO usage (day, domain, account, messages, bytes, "
-	    "delivered, delivered_bytes, refused, expired, vanished, peak) "
+	    "delivered, delivered_bytes, refused, expired, removed, peak) "
 	    "VALUES (date(?1, 'unixepoch'), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 	    "?10, ?11) ON CONFLICT (day, domain, account) DO UPDATE SET " SUMS;
 	static const char take[] =
@@ -206,7 +207,7 @@ count_arrival(struct store *store, const struct counted *before,
 {
 	const struct counted *tag = after != NULL ? after : before;
 	struct entry entry = { .when = tag->arrived,
-		.account = tag->came_for,
+		.account = tag->account_received,
 		.messages = (after != NULL) - (before != NULL),
 		.bytes = (after != NULL ? after->size : 0) -
 		    (before != NULL ? before->size : 0) };
@@ -225,7 +226,8 @@ count_arrival(struct store *store, const struct counted *before,
 static enum store_result
 count_end(struct store *store, const struct counted *tag, int sign)
 {
-	struct entry entry = { .when = tag->settled, .account = tag->counted };
+	struct entry entry = { .when = tag->settled,
+		.account = tag->account_settled };
 
 	if (tag->state == TAG_HELD)
 		return STORE_OK;
@@ -379,7 +381,7 @@ tag_end(struct store *store, int64_t id, enum tag_state state, int64_t when)
 
 	if (!change_open(&change, store,
 		"UPDATE tag SET state = ?2, settled = ?3, "
-		"counted = " COLLECTOR "tag.session" COLLECTOR_END
+		"account_settled = " COLLECTOR "tag.session" COLLECTOR_END
 		"WHERE id = ?1 AND state = 'held'",
 		id))
 		return STORE_FAILED;

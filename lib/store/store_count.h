@@ -30,7 +30,7 @@ const char *tag_state_name(enum tag_state state);
 #define COLLECTOR_END "), " OWNER "tag.domain" OWNER_END ") "
 
 /* What a statement sets that holds a tag again. */
-#define HOLD "state = 'held', settled = NULL, counted = NULL "
+#define HOLD "state = 'held', settled = NULL, account_settled = NULL "
 
 /* What of a tag is counted. The strings are borrowed from its query. */
 struct counted {
@@ -39,8 +39,8 @@ struct counted {
 	int64_t size;
 	int64_t arrived;
 	int64_t settled;
-	const char *came_for;
-	const char *counted;
+	const char *account_received;
+	const char *account_settled;
 };
 
 struct change {

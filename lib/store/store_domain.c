@@ -165,7 +165,7 @@ store_status_each(struct store *store, status_visit *visit, void *arg)
 		"coalesce(held, 0), coalesce(held_bytes, 0), "
 		"coalesce(collected_at, 0), coalesce(collected, 0), "
 		"coalesce((SELECT min(arrived) " HELD_OF "), 0), "
-		"(SELECT count(*) " HELD_OF "AND doubted IS NOT NULL), "
+		"(SELECT count(*) " HELD_OF "AND first_5xx_at IS NOT NULL), "
 		"(SELECT count(*) " HELD_OF "AND suspect > 0 AND " SET_APART
 		"), (SELECT count(*) " HELD_OF "AND on_hold) "
 		"FROM domain LEFT JOIN domain_count "

@@ -10,14 +10,14 @@
 static const char schema[] =
     "CREATE TEMP TABLE IF NOT EXISTS listed ("
     "n INTEGER PRIMARY KEY, queue_id TEXT, domain TEXT, sender TEXT, "
-    "open INTEGER, size INTEGER, arrived INTEGER, "
+    "rcpts_open INTEGER, size INTEGER, arrived INTEGER, "
     "answer TEXT, on_hold INTEGER, UNIQUE (queue_id, domain));"
     "CREATE TEMP TABLE IF NOT EXISTS listed_recipient ("
     "n INTEGER, address TEXT COLLATE NOCASE, PRIMARY KEY (n, address)) "
     "WITHOUT ROWID;"
     "CREATE TEMP VIEW IF NOT EXISTS relay AS "
     "SELECT name AS domain, mode != 'backup' AS collected FROM main.domain;"
-    "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
+    "CREATE TEMP TABLE IF NOT EXISTS unlisted (id INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS newcomer (n INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS away (id INTEGER PRIMARY KEY, "
@@ -29,7 +29,7 @@ static const char schema[] =
 
 static const char empty[] =
     "DELETE FROM temp.listed; DELETE FROM temp.listed_recipient;"
-    "DELETE FROM temp.missing; DELETE FROM temp.differing;"
+    "DELETE FROM temp.unlisted; DELETE FROM temp.differing;"
     "DELETE FROM temp.newcomer; DELETE FROM temp.away;"
     "DELETE FROM temp.renamed;";
 
@@ -93,7 +93,7 @@ store_listing_add(struct store *store, const struct tag *tag)
 
 	if (!query_open(&query, store,
 		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
-		"open, size, arrived, answer, on_hold) "
+		"rcpts_open, size, arrived, answer, on_hold) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))
 		return STORE_FAILED;
 	query_text(&query, tag->queue_id);

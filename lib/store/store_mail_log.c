@@ -103,9 +103,10 @@ count_end(struct settled *settled, enum tag_state state)
 	settled->left += state == TAG_LEFT;
 }
 
-/* Where the queue was listed meanwhile, `open` knows of the answer already: it
- * is never more than those that wait, and not counted down. The others were
- * tried at the same time as the first, so only that one counts attempts. */
+/* Where the queue was listed meanwhile, `rcpts_open` knows of the answer
+ * already: it is never more than those that wait, and not counted down. The
+ * others were tried at the same time as the first, so only that one counts
+ * attempts. */
 static enum store_result
 note(struct store *store, const struct logged *logged,
     const struct target *target, bool struck)
@@ -113,7 +114,8 @@ note(struct store *store, const struct logged *logged,
 	struct query query;
 
 	if (!query_open(&query, store,
-		"UPDATE tag SET open = iif(?2, min(open, ?3), open), "
+		"UPDATE tag SET rcpts_open = iif(?2, min(rcpts_open, ?3), "
+		"rcpts_open), "
 		"delivered = delivered + ?4, attempts = attempts + ?5, "
 		"last_answer = ?6 WHERE id = ?1"))
 		return STORE_FAILED;

@@ -13,8 +13,8 @@
 
 #define SELECT_TAG                                                             \
 	"SELECT queue_id, domain, sender, size, client, arrived, state, "      \
-	"open, delivered, attempts, session, last_answer, "                    \
-	"coalesce(doubted, 0), coalesce(settled, 0), faults, " SET_APART       \
+	"rcpts_open, delivered, attempts, session, last_answer, "              \
+	"coalesce(first_5xx_at, 0), coalesce(settled, 0), faults, " SET_APART  \
 	", on_hold AND state = 'held', " RECIPIENTS ", id FROM tag "
 
 #define OLDEST_FIRST "ORDER BY arrived, id"
@@ -151,8 +151,8 @@ leave(struct store *store, void *arg)
 
 	while ((result = find_held(store, leave->queue_id, &id)) == STORE_OK) {
 		if (!change_open(&change, store,
-			"UPDATE tag SET state = 'left', open = 0, "
-			"settled = ?2, counted = " COLLECTOR
+			"UPDATE tag SET state = 'left', rcpts_open = 0, "
+			"settled = ?2, account_settled = " COLLECTOR
 			"tag.session" COLLECTOR_END ", last_answer = ?3 || "
 			"coalesce('; before: ' || "
 			"last_answer, '') "

@@ -15,13 +15,14 @@
 
 /* Fewer open recipients than there were have been answered by somebody. More
  * of the same are those that a session has settled since they were listed. */
-#define ARE_FEWER "(tag.open > listed.open AND " NO_SESSION ")"
+#define ARE_FEWER "(tag.rcpts_open > listed.rcpts_open AND " NO_SESSION ")"
 
 #define ARE_OTHERS "EXISTS (" NOT_KNOWN ") "
 
 #define CORRECTION                                                             \
 	"size = listed.size, "                                                 \
-	"open = iif(" ARE_OTHERS " OR " ARE_FEWER ", listed.open, tag.open), " \
+	"rcpts_open = iif(" ARE_OTHERS " OR " ARE_FEWER                        \
+	", listed.rcpts_open, tag.rcpts_open), "                               \
 	"on_hold = listed.on_hold, "                                           \
 	"last_answer = " NEW_ANSWER " "
 
@@ -127,9 +128,10 @@ hold_again(
 {
 	return change_listed(store, differing,
 	    "UPDATE tag SET " HOLD ", "
-	    "size = listed.size, open = listed.open, tried = 0, "
+	    "size = listed.size, rcpts_open = listed.rcpts_open, "
+	    "rcpts_deferred = 0, "
 	    "on_hold = listed.on_hold, "
-	    "delivered = max(0, tag.delivered - listed.open) "
+	    "delivered = max(0, tag.delivered - listed.rcpts_open) "
 	    "FROM temp.listed WHERE tag.id = ?1 AND listed.n = ?2",
 	    changed);
 }
@@ -157,9 +159,9 @@ add_untagged(struct store *store, int64_t n, int64_t *added)
 	int64_t id;
 
 	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, open, size, "
-		"client, arrived, on_hold, last_answer, came_for) "
-		"SELECT queue_id, listed.domain, sender, open, size, '', "
+		"INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
+		"client, arrived, on_hold, last_answer, account_received) "
+		"SELECT queue_id, listed.domain, sender, rcpts_open, size, '', "
 		"arrived, on_hold, iif(relay.collected, NULL, answer), " OWNER
 		"listed.domain" OWNER_END "FROM temp.listed "
 		"JOIN temp.relay ON relay.domain = listed.domain "

@@ -56,8 +56,8 @@ move(struct store *store, int64_t id, const struct tag *tag)
 	struct change change;
 
 	if (!change_open(&change, store,
-		"UPDATE tag SET queue_id = ?2, sender = ?3, open = ?4, "
-		"size = iif(?5 > 0, ?5, size), tried = 0, "
+		"UPDATE tag SET queue_id = ?2, sender = ?3, rcpts_open = ?4, "
+		"size = iif(?5 > 0, ?5, size), rcpts_deferred = 0, "
 		"delivered = iif(state = 'held', delivered, 0), "
 		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
 		"WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
@@ -168,7 +168,7 @@ find_away(struct store *store, int64_t began)
 	result = run(store,
 	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, NULL FROM tag WHERE state = 'held' AND (arrived >= ?1 "
-	    "OR id IN (SELECT id FROM temp.missing)) AND " NOT_LISTED,
+	    "OR id IN (SELECT id FROM temp.unlisted)) AND " NOT_LISTED,
 	    &young);
 	if (result != STORE_OK)
 		return result;
@@ -209,8 +209,10 @@ rename_listed(struct store *store, int64_t id, void *changed)
 	struct change change;
 
 	if (!change_open(&change, store,
-		"UPDATE tag SET queue_id = listed.queue_id, tried = 0, "
-		"open = iif(state = 'held', tag.open, listed.open), "
+		"UPDATE tag SET queue_id = listed.queue_id, rcpts_deferred = "
+		"0, "
+		"rcpts_open = iif(state = 'held', tag.rcpts_open, "
+		"listed.rcpts_open), "
 		"delivered = iif(state = 'held', delivered, 0), "
 		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
 		"FROM temp.renamed JOIN temp.listed USING (n) "
@@ -229,7 +231,7 @@ store_listing_rename(struct store *store, int64_t began, int64_t *changed)
 	if (find_newcomers(store) != STORE_OK ||
 	    find_away(store, began) != STORE_OK || pair(store) != STORE_OK ||
 	    run(store,
-		"DELETE FROM temp.missing WHERE id IN "
+		"DELETE FROM temp.unlisted WHERE id IN "
 		"(SELECT id FROM temp.renamed)",
 		NULL) != STORE_OK)
 		return STORE_FAILED;

@@ -6,7 +6,7 @@
 
 /* What a tag becomes: it is settled with the last of its recipients. */
 #define FATE                                                                   \
-	"iif(?4 + ?5 = 0 OR ?3 > 0 OR open > ?4 + ?5, state, "                 \
+	"iif(?4 + ?5 = 0 OR ?3 > 0 OR rcpts_open > ?4 + ?5, state, "           \
 	"iif(delivered + ?4 > 0, 'delivered', 'refused')) "
 
 /* What an answer of the customer, or the end of a session, says of it: ?11 is
@@ -34,20 +34,23 @@ settle_tag(struct store *store, const struct settlement *settlement, int64_t id)
 	if (!change_open(&change, store,
 		"UPDATE tag SET "
 		"attempts = attempts + (session IS NOT ?2), "
-		"tried = iif(session IS ?2, tried, 0) + ?3, "
+		"rcpts_deferred = iif(session IS ?2, rcpts_deferred, 0) + ?3, "
 		"session = ?2, on_hold = 0, "
-		"open = max(0, open - ?4 - ?5), "
+		"rcpts_open = max(0, rcpts_open - ?4 - ?5), "
 		"delivered = delivered + ?4, "
 		"last_answer = coalesce(?6, last_answer), "
 		"size = iif(size = 0 AND state != 'delivered' AND ?4 + ?5 > 0, "
 		"?9, size), "
 		"settled = iif(state = " FATE ", settled, ?7), "
-		"counted = iif(state = " FATE ", counted, " COLLECTOR
-		"?2" COLLECTOR_END "), state = " FATE ", "
-		"doubted = coalesce(doubted, iif(?8 > 0, ?7, NULL)), "
-		"doubted_up = coalesce(doubted_up, iif(?8 > 0, ?10, "
+		"account_settled = iif(state = " FATE
+		", account_settled, " COLLECTOR "?2" COLLECTOR_END
+		"), state = " FATE ", "
+		"first_5xx_at = coalesce(first_5xx_at, iif(?8 > 0, ?7, NULL)), "
+		"first_5xx_uptime = coalesce(first_5xx_uptime, iif(?8 > 0, "
+		"?10, "
 		"NULL)), "
-		"doubted_by = coalesce(doubted_by, iif(?8 > 0, ?2, "
+		"first_5xx_session = coalesce(first_5xx_session, iif(?8 > 0, "
+		"?2, "
 		"NULL)), " SUSPECT "WHERE id = ?1",
 		id))
 		return STORE_FAILED;
@@ -77,9 +80,9 @@ hold_kept(struct store *store, const struct settlement *settlement, int64_t id)
 	if (settlement->kept == 0)
 		return STORE_OK;
 	if (!change_open(&change, store,
-		"UPDATE tag SET " HOLD ", open = ?2 WHERE id = ?1 "
+		"UPDATE tag SET " HOLD ", rcpts_open = ?2 WHERE id = ?1 "
 		"AND (state IN ('delivered', 'refused') "
-		"OR (state = 'held' AND open < ?2))",
+		"OR (state = 'held' AND rcpts_open < ?2))",
 		id))
 		return STORE_FAILED;
 	query_int(&change.query, settlement->kept);
@@ -94,8 +97,9 @@ add_settled_tag(struct store *store, const struct settlement *settlement)
 
 	if (!query_open(&query, store,
 		"INSERT INTO tag (queue_id, domain, sender, size, "
-		"client, arrived, state, open, delivered, attempts, session, "
-		"last_answer, settled, came_for, counted) "
+		"client, arrived, state, rcpts_open, delivered, attempts, "
+		"session, "
+		"last_answer, settled, account_received, account_settled) "
 		"SELECT ?1, tag.domain, '', ?3, '', ?4, "
 		"iif(?5 > 0, 'delivered', 'refused'), 0, ?5, 1, ?6, ?7, "
 		"?4, " OWNER "tag.domain" OWNER_END ", " COLLECTOR

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Tags: one row for each message and relay domain. The milter adds
- * them, odmrd settles them (store_settle.c). `open` counts the recipients
- * without a final answer; `tried` those of them that the session named in the
- * tag has had a 4xx for, so that tried >= open means: nothing left for that
- * session to do.
+ * them, odmrd settles them (store_settle.c). `rcpts_open` counts
+ * the recipients without a final answer; `rcpts_deferred` those of them that
+ * the session named in the tag has had a 4xx for, so that rcpts_deferred >=
+ * rcpts_open means: nothing left for that session to do.
  */
 #include <time.h>
 
@@ -19,8 +19,9 @@ insert(struct store *store, const struct tag *tag)
 	int64_t id;
 
 	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, open, size, "
-		"client, arrived, came_for) VALUES (?1, ?2, ?3, ?4, ?5, "
+		"INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
+		"client, arrived, account_received) VALUES (?1, ?2, ?3, ?4, "
+		"?5, "
 		"?6, ?7, " OWNER "?2" OWNER_END ") "
 		"ON CONFLICT (queue_id, domain) DO NOTHING"))
 		return STORE_FAILED;
@@ -109,7 +110,7 @@ store_tag_id(
 /* ?2 is the session. */
 #define UNATTEMPTED                                                            \
 	"state = 'held' AND NOT on_hold "                                      \
-	"AND (session IS NOT ?2 OR tried < open) "
+	"AND (session IS NOT ?2 OR rcpts_deferred < rcpts_open) "
 
 enum store_result
 store_tag_count(struct store *store, const char *domain, const char *session,
@@ -175,10 +176,10 @@ store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT iif(doubted_up > ?5, ?4 - doubted, "
-		"min(?4 - doubted, ?5 - doubted_up)) "
+		"SELECT iif(first_5xx_uptime > ?5, ?4 - first_5xx_at, "
+		"min(?4 - first_5xx_at, ?5 - first_5xx_uptime)) "
 		"FROM tag WHERE queue_id = ?1 AND domain = ?2 "
-		"AND doubted IS NOT NULL AND doubted_by IS NOT ?3"))
+		"AND first_5xx_at IS NOT NULL AND first_5xx_session IS NOT ?3"))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	query_text(&query, domain);

@@ -48,7 +48,7 @@ visit_usage(struct store *store, const char *sql, const char *from,
 /* Of both tables, within the period. */
 #define DAYS                                                                   \
 	"(SELECT day, account, domain, messages, bytes, delivered, "           \
-	"delivered_bytes, refused, expired, vanished, peak, 0 AS sessions, "   \
+	"delivered_bytes, refused, expired, removed, peak, 0 AS sessions, "    \
 	"0 AS seconds FROM usage WHERE day BETWEEN ?1 AND ?2 "                 \
 	"UNION ALL SELECT day, account, '', 0, 0, 0, 0, 0, 0, 0, 0, "          \
 	"sessions, seconds FROM session_usage WHERE day BETWEEN ?1 AND ?2) "
@@ -72,7 +72,7 @@ store_usage_period(struct store *store, const char *from, const char *to,
 	static const char sql[] =
 	    "SELECT NULL, account, domain, sum(messages), sum(bytes), "
 	    "sum(delivered), sum(delivered_bytes), sum(refused), "
-	    "sum(expired), sum(vanished), max(peak), sum(sessions), "
+	    "sum(expired), sum(removed), max(peak), sum(sessions), "
 	    "sum(seconds) FROM " DAYS "GROUP BY account, domain "
 	    "ORDER BY account = '', account, domain";
 

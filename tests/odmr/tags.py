@@ -19,19 +19,19 @@ COUNT = (
     "held_bytes = excluded.held_bytes",
     "DELETE FROM usage",
     "INSERT INTO usage (day, domain, account, messages, bytes) "
-    "SELECT date(arrived, 'unixepoch'), domain, came_for, count(*), sum(size) "
+    "SELECT date(arrived, 'unixepoch'), domain, account_received, count(*), sum(size) "
     "FROM tag GROUP BY 1, 2, 3",
-    "UPDATE tag SET counted = coalesce(counted, '') WHERE state != 'held'",
+    "UPDATE tag SET account_settled = coalesce(account_settled, '') WHERE state != 'held'",
     "INSERT INTO usage (day, domain, account, delivered, delivered_bytes, "
-    "refused, expired, vanished) "
-    "SELECT date(coalesce(settled, arrived), 'unixepoch'), domain, counted, "
+    "refused, expired, removed) "
+    "SELECT date(coalesce(settled, arrived), 'unixepoch'), domain, account_settled, "
     "sum(state = 'delivered'), sum(iif(state = 'delivered', size, 0)), "
     "sum(state = 'refused'), sum(state = 'expired'), sum(state = 'left') "
     "FROM tag WHERE state != 'held' GROUP BY 1, 2, 3 "
     "ON CONFLICT (day, domain, account) DO UPDATE SET "
     "delivered = excluded.delivered, "
     "delivered_bytes = excluded.delivered_bytes, refused = excluded.refused, "
-    "expired = excluded.expired, vanished = excluded.vanished",
+    "expired = excluded.expired, removed = excluded.removed",
 )
 
 
@@ -42,7 +42,7 @@ def insert(db, rows):
         row = dict({"sender": "s@sender.test", "size": 1, "arrived": 1,
                     "client": "192.0.2.1", "recipients": ["r"]}, **row)
         recipients = row.pop("recipients")
-        row.setdefault("open", len(recipients))
+        row.setdefault("rcpts_open", len(recipients))
         [(tag,)] = db.execute(
             f"INSERT INTO tag ({', '.join(row)}) "
             f"VALUES ({', '.join('?' * len(row))}) RETURNING id",

@@ -170,7 +170,7 @@ class Milter:
     def tags(self):
         self.settle()
         return self.query(
-            f"SELECT queue_id, domain, recipients, open FROM {tags.TAG} "
+            f"SELECT queue_id, domain, recipients, rcpts_open FROM {tags.TAG} "
             "WHERE domain != ? ORDER BY queue_id, domain", LAST)
 
     def column(self, name):

@@ -53,7 +53,7 @@ def forget_starts(provider, besides="SELECT 1"):
     with contextlib.closing(sqlite3.connect(provider.env["DATABASE"])) as state:
         with state:
             state.execute("PRAGMA foreign_keys = ON")
-            state.execute("UPDATE started SET last = last - 11")
+            state.execute("UPDATE etrn_last SET at = at - 11")
             state.execute(besides)
 
 

@@ -85,7 +85,7 @@ class Odmrctl:
             "size": 4096,
             "client": "192.0.2.1",
             "arrived": 1700000000,
-            "open": 1,
+            "rcpts_open": 1,
         }
         row.update(columns)
         tags.add(self.database, row)
@@ -717,7 +717,7 @@ def test_removed_domain_leaves_its_queue_names(domains):
 def test_status_json_has_exactly_the_promised_keys(customer):
     customer.add_tag("4Q1", "a.example", size=100, arrived=1700000100)
     customer.add_tag("4Q2", "a.example", size=200, arrived=1700000000)
-    customer.add_tag("4Q3", "a.example", state="delivered", open=0)
+    customer.add_tag("4Q3", "a.example", state="delivered", rcpts_open=0)
     customer.sql(
         customer.database,
         "UPDATE domain_count SET collected_at = 1700000200, collected = 7",
@@ -832,7 +832,7 @@ def test_queue_shows_what_waits_oldest_first(customer):
         attempts=2,
         last_answer="450 busy",
     )
-    customer.add_tag("4GONE", "a.example", state="delivered", open=0)
+    customer.add_tag("4GONE", "a.example", state="delivered", rcpts_open=0)
     messages = json.loads(customer.ok("queue", "--json"))["messages"]
     assert messages == [
         {

@@ -197,7 +197,7 @@ def test_tag_that_was_settled_falsely_is_held_and_collected(
     assert states() == {"held": 1}
     assert party.collect() == 0
     party.expect_all_collected()
-    assert sql("SELECT sum(messages), sum(delivered), sum(vanished) "
+    assert sql("SELECT sum(messages), sum(delivered), sum(removed) "
                "FROM usage WHERE domain = ?", party.domain) == [(1, 1, 0)]
 
 
@@ -269,7 +269,7 @@ def test_session_beside_it_settles_every_message_itself(
         runner.join()
     assert len(reports) > 1
     assert states() == {"delivered": count}
-    assert sql("SELECT sum(delivered), sum(vanished) FROM usage "
+    assert sql("SELECT sum(delivered), sum(removed) FROM usage "
                "WHERE domain = ?", party.domain) == [(count, 0)]
 
 
@@ -281,7 +281,7 @@ LAWS = (
     "SELECT domain, count(*), sum(size) FROM tag WHERE state = 'held' "
     "GROUP BY domain EXCEPT SELECT domain, held, held_bytes FROM domain_count",
     "SELECT * FROM usage WHERE min(messages, bytes, delivered, "
-    "delivered_bytes, refused, expired, vanished) < 0",
+    "delivered_bytes, refused, expired, removed) < 0",
     "SELECT domain, sum(messages), sum(bytes) FROM usage WHERE domain != '' "
     "GROUP BY domain HAVING sum(messages) != 0 "
     "EXCEPT SELECT domain, count(*), sum(size) FROM tag GROUP BY domain",

@@ -47,7 +47,7 @@ def october(ctl):
     add_usage(ctl, "2026-10-02", "ann", "a.example", messages=20, bytes=3000,
               delivered=21, delivered_bytes=3100, expired=1, peak=9)
     add_usage(ctl, "2026-10-02", "ann", "b.example", messages=1, bytes=10,
-              vanished=1, peak=1)
+              removed=1, peak=1)
     add_usage(ctl, "2026-10-02", "ann", "", sessions=3, seconds=3700)
     add_usage(ctl, "2026-10-31", "bob", "c.example", messages=2, bytes=20,
               peak=2)
@@ -97,7 +97,7 @@ def test_every_table_fits_80_columns_whatever_the_figures(ctl):
         add_usage(ctl, time.strftime("%Y-%m-%d", time.gmtime()), "an-account-of@some.example",
                   name, **{figure: HUGE // 3 for figure in (
                       "messages", "bytes", "delivered", "delivered_bytes",
-                      "refused", "expired", "vanished", "peak")})
+                      "refused", "expired", "removed", "peak")})
         add_usage(ctl, time.strftime("%Y-%m-%d", time.gmtime()),
                   "an-account-of@some.example", "", sessions=HUGE // 3,
                   seconds=HUGE // 3)

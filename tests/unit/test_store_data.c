@@ -250,8 +250,9 @@ count_held(struct fixture *f, const char *session)
 
 #define assert_tag(f, expected)                                                \
 	assert_answer((f)->database,                                           \
-	    "SELECT state || ' open ' || open || ' delivered ' || delivered "  \
-	    "|| ' attempts ' || attempts || ' tried ' || tried "               \
+	    "SELECT state || ' open ' || rcpts_open || ' delivered ' || "      \
+	    "delivered "                                                       \
+	    "|| ' attempts ' || attempts || ' tried ' || rcpts_deferred "      \
 	    "|| ' settled ' || ifnull(settled, '-') FROM tag",                 \
 	    expected)
 
@@ -419,7 +420,8 @@ kept_answer_does_not_change_a_finished_tag(void **arg)
 	sqlite3 *db = open_beside(f->database);
 
 	add_tag(f, "1", 1, 10);
-	execute(db, "UPDATE tag SET state = 'left', open = 0, settled = 7");
+	execute(
+	    db, "UPDATE tag SET state = 'left', rcpts_open = 0, settled = 7");
 	sqlite3_close(db);
 	settle(f, "1", "s", 0, 0, 1);
 	assert_tag(f, "left open 0 delivered 0 attempts 1 tried 1 settled 7");
@@ -476,7 +478,7 @@ looking_up_one_domain_does_not_read_the_others(void **arg)
 
 	execute(db,
 	    "INSERT INTO tag (queue_id, domain, sender, size, "
-	    "client, arrived, open) "
+	    "client, arrived, rcpts_open) "
 	    "WITH RECURSIVE n (i) AS "
 	    "(SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
 	    "SELECT i, 'd' || i % 500 || '.org', '', 1, '', i, 1 FROM n");

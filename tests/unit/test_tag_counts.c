@@ -94,7 +94,7 @@ expect_waiting(struct fixture *f, const char *expected)
 	    "SELECT held || ' ' || held_bytes FROM domain_count", expected);
 }
 
-/* "messages bytes delivered/their bytes refused expired vanished" of one day
+/* "messages bytes delivered/their bytes refused expired removed" of one day
  * and account. */
 static void
 expect_usage(struct fixture *f, const char *day, const char *account,
@@ -105,7 +105,7 @@ expect_usage(struct fixture *f, const char *day, const char *account,
 	snprintf(sql, sizeof(sql),
 	    "SELECT printf('%%d %%d %%d/%%d %%d %%d %%d', sum(messages), "
 	    "sum(bytes), sum(delivered), sum(delivered_bytes), sum(refused), "
-	    "sum(expired), sum(vanished)) FROM usage "
+	    "sum(expired), sum(removed)) FROM usage "
 	    "WHERE day = date(%s, 'unixepoch') "
 	    "AND domain = 'a.org' AND account = '%s'",
 	    day, account);

@@ -20,12 +20,13 @@ static unsigned seed;
 static const char beside[] =
     "CREATE TABLE gone AS SELECT * FROM tag WHERE false;"
     "CREATE TRIGGER goes AFTER DELETE ON tag WHEN old.state != 'held' BEGIN "
-    "INSERT INTO gone (domain, state, size, arrived, settled, counted) VALUES "
+    "INSERT INTO gone (domain, state, size, arrived, settled, account_settled) "
+    "VALUES "
     "(old.domain, old.state, old.size, old.arrived, old.settled, "
-    "old.counted); END;"
+    "old.account_settled); END;"
     "CREATE VIEW every AS SELECT domain, state, size, arrived, settled, "
-    "counted FROM tag UNION ALL SELECT domain, state, size, arrived, "
-    "settled, counted FROM gone;"
+    "account_settled FROM tag UNION ALL SELECT domain, state, size, arrived, "
+    "settled, account_settled FROM gone;"
     "CREATE TABLE taken (domain, messages, bytes);"
     "INSERT INTO taken VALUES ('a.org', 0, 0), ('b.org', 0, 0), "
     "('c.org', 0, 0);"
@@ -49,7 +50,7 @@ static const char beside[] =
 
 #define WENT                                                                   \
 	"SELECT " DAY_OF(                                                      \
-	    "settled") ", domain, counted, "                                   \
+	    "settled") ", domain, account_settled, "                           \
 		       "sum(state = 'delivered'), sum(iif(state = "            \
 		       "'delivered', size, 0)), "                              \
 		       "sum(state = 'refused'), sum(state = 'expired'), "      \
@@ -57,8 +58,8 @@ static const char beside[] =
 		       "GROUP BY 1, 2, 3 "
 #define USAGE_OUT                                                              \
 	"SELECT day, domain, account, delivered, delivered_bytes, refused, "   \
-	"expired, vanished FROM usage "                                        \
-	"WHERE delivered + refused + expired + vanished != 0 "
+	"expired, removed FROM usage "                                         \
+	"WHERE delivered + refused + expired + removed != 0 "
 
 /* Each selects what breaks it. */
 static const char *const laws[] = {
@@ -72,9 +73,9 @@ static const char *const laws[] = {
 	WENT "EXCEPT " USAGE_OUT,
 	"SELECT 1 FROM usage WHERE messages < 0 OR bytes < 0 "
 	"OR delivered < 0 OR delivered_bytes < 0 OR refused < 0 "
-	"OR expired < 0 OR vanished < 0",
+	"OR expired < 0 OR removed < 0",
 	"SELECT 1 FROM (SELECT domain, sum(messages) AS come, sum(delivered + "
-	"refused + expired + vanished) AS went FROM usage GROUP BY domain) "
+	"refused + expired + removed) AS went FROM usage GROUP BY domain) "
 	"LEFT JOIN domain_count USING (domain) "
 	"WHERE come != went + coalesce(held, 0)",
 	/* What was held again is counted once more, what was rewritten was
@@ -85,7 +86,7 @@ static const char *const laws[] = {
 	"WHERE come > received OR size > received_bytes",
 	"SELECT 1 FROM (SELECT domain, sum(delivered) AS delivered, "
 	"sum(delivered_bytes) AS size, sum(refused) AS refused, "
-	"sum(expired) AS expired, sum(vanished) AS gone FROM usage "
+	"sum(expired) AS expired, sum(removed) AS gone FROM usage "
 	"GROUP BY domain) AS day JOIN domain_count AS total USING (domain) "
 	"WHERE day.delivered + day.refused + day.expired + day.gone > "
 	"total.delivered + total.refused + total.expired + total.removed",
@@ -240,7 +241,7 @@ operator(struct fixture *f)
 static void
 reconcile(struct fixture *f)
 {
-	struct missing_fate fate = { some_time(), DAY, DAY, 0, 0, 0, 0 };
+	struct unlisted_fate fate = { some_time(), DAY, DAY, 0, 0, 0, 0 };
 	int64_t missing, added = 0, changed = 0;
 	struct tag tag;
 
@@ -250,10 +251,10 @@ reconcile(struct fixture *f)
 		tag = some_tag();
 		assert_ok(f, store_listing_add(f->store, &tag));
 	}
-	assert_ok(f, store_missing_find(f->store, some_time(), &missing));
+	assert_ok(f, store_unlisted_find(f->store, some_time(), &missing));
 	/* It may be killed at any moment. */
 	if (any(4) > 0)
-		assert_ok(f, store_missing_settle(f->store, &fate));
+		assert_ok(f, store_unlisted_settle(f->store, &fate));
 	if (any(4) > 0)
 		assert_ok(f,
 		    store_listing_apply(

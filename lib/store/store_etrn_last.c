@@ -8,15 +8,15 @@
 
 /* A time in the future is that of a clock which was put right since. */
 enum store_result
-store_started(
+store_etrn_last(
     struct store *store, const char *domain, int64_t now, int64_t interval)
 {
 	struct query query;
 
 	if (!query_open(&query, store,
-		"INSERT INTO started (node, last) VALUES (?1, ?2) "
-		"ON CONFLICT (node) DO UPDATE SET last = ?2 "
-		"WHERE last <= ?2 - ?3 OR last > ?2"))
+		"INSERT INTO etrn_last (domain, at) VALUES (?1, ?2) "
+		"ON CONFLICT (domain) DO UPDATE SET at = ?2 "
+		"WHERE at <= ?2 - ?3 OR at > ?2"))
 		return STORE_FAILED;
 	query_text(&query, domain);
 	query_int(&query, now);

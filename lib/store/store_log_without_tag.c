@@ -11,12 +11,14 @@
 enum { AGE_MAX = 3600, LINES_MAX = 10000 };
 
 enum store_result
-store_early_add(struct store *store, const struct logged *logged, int64_t now)
+store_log_without_tag_add(
+    struct store *store, const struct logged *logged, int64_t now)
 {
 	struct query query;
 
 	if (!query_open(&query, store,
-		"INSERT INTO early (queue_id, domain, event, local, answer, "
+		"INSERT INTO log_without_tag (queue_id, domain, event, local, "
+		"answer, "
 		"logged, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))
 		return STORE_FAILED;
 	query_text(&query, logged->queue_id);
@@ -36,7 +38,7 @@ is_kept(struct store *store, const char *queue_id)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT 1 FROM early WHERE queue_id = ?1 LIMIT 1"))
+		"SELECT 1 FROM log_without_tag WHERE queue_id = ?1 LIMIT 1"))
 		return STORE_FAILED;
 	query_text(&query, queue_id);
 	result = query_row(&query);
@@ -47,7 +49,8 @@ is_kept(struct store *store, const char *queue_id)
 /* Of most messages nothing is kept, and to insert into a table from itself
  * takes a temporary one, even for nothing. */
 enum store_result
-store_early_end(struct store *store, const struct logged *logged, int64_t now)
+store_log_without_tag_end(
+    struct store *store, const struct logged *logged, int64_t now)
 {
 	enum store_result result = is_kept(store, logged->queue_id);
 	struct query query;
@@ -55,9 +58,10 @@ store_early_end(struct store *store, const struct logged *logged, int64_t now)
 	if (result != STORE_OK)
 		return result == STORE_NONE ? STORE_OK : STORE_FAILED;
 	if (!query_open(&query, store,
-		"INSERT INTO early (queue_id, domain, event, local, answer, "
+		"INSERT INTO log_without_tag (queue_id, domain, event, local, "
+		"answer, "
 		"logged, kept) SELECT DISTINCT queue_id, domain, ?2, '', '', "
-		"?3, ?4 FROM early WHERE queue_id = ?1"))
+		"?3, ?4 FROM log_without_tag WHERE queue_id = ?1"))
 		return STORE_FAILED;
 	query_text(&query, logged->queue_id);
 	query_int(&query, logged->event);
@@ -79,11 +83,12 @@ read_logged(struct query *query, struct logged *logged)
 }
 
 #define HAS_TAG                                                                \
-	"EXISTS (SELECT 1 FROM tag WHERE tag.queue_id = early.queue_id "       \
-	"AND tag.domain = early.domain) "
+	"EXISTS (SELECT 1 FROM tag WHERE tag.queue_id = "                      \
+	"log_without_tag.queue_id "                                            \
+	"AND tag.domain = log_without_tag.domain) "
 
 enum store_result
-store_early_each(struct store *store, logged_visit *visit, void *arg)
+store_log_without_tag_each(struct store *store, logged_visit *visit, void *arg)
 {
 	enum store_result result;
 	struct logged logged;
@@ -91,7 +96,7 @@ store_early_each(struct store *store, logged_visit *visit, void *arg)
 
 	if (!query_open(&query, store,
 		"SELECT queue_id, domain, event, local, answer, logged "
-		"FROM early WHERE " HAS_TAG "ORDER BY id"))
+		"FROM log_without_tag WHERE " HAS_TAG "ORDER BY id"))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_logged(&query, &logged))
@@ -100,13 +105,13 @@ store_early_each(struct store *store, logged_visit *visit, void *arg)
 }
 
 enum store_result
-store_early_forget(struct store *store, int64_t now)
+store_log_without_tag_forget(struct store *store, int64_t now)
 {
 	struct query query;
 
 	if (!query_open(&query, store,
-		"DELETE FROM early WHERE kept < ?1 OR id <= "
-		"(SELECT max(id) FROM early) - ?2 OR " HAS_TAG))
+		"DELETE FROM log_without_tag WHERE kept < ?1 OR id <= "
+		"(SELECT max(id) FROM log_without_tag) - ?2 OR " HAS_TAG))
 		return STORE_FAILED;
 	query_int(&query, now - AGE_MAX);
 	query_int(&query, LINES_MAX);

@@ -8,13 +8,13 @@
 #include "store_reconcile.h"
 
 enum store_result
-store_missing_find(struct store *store, int64_t before, int64_t *missing)
+store_unlisted_find(struct store *store, int64_t before, int64_t *missing)
 {
 	struct query query;
 
 	if (listing_commit(store) != STORE_OK ||
 	    !query_open(&query, store,
-		"INSERT INTO temp.missing SELECT id FROM tag "
+		"INSERT INTO temp.unlisted SELECT id FROM tag "
 		"WHERE state = 'held' AND arrived < ?1 AND NOT EXISTS "
 		"(SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id "
 		"AND domain = tag.domain)"))
@@ -25,14 +25,14 @@ store_missing_find(struct store *store, int64_t before, int64_t *missing)
 }
 
 enum store_result
-store_missing_check(struct store *store, int64_t *missing, int64_t *returned)
+store_unlisted_check(struct store *store, int64_t *missing, int64_t *returned)
 {
 	struct query query;
 
 	if (listing_commit(store) != STORE_OK ||
 	    !query_open(&query, store,
-		"DELETE FROM temp.missing WHERE id IN (SELECT tag.id "
-		"FROM temp.missing JOIN tag USING (id) "
+		"DELETE FROM temp.unlisted WHERE id IN (SELECT tag.id "
+		"FROM temp.unlisted JOIN tag USING (id) "
 		"JOIN temp.listed USING (queue_id, domain))"))
 		return STORE_FAILED;
 	*returned = 0;
@@ -54,7 +54,7 @@ enum fate { FATE_NONE, FATE_DELIVERED, FATE_EXPIRED, FATE_LEFT };
 
 /* STORE_NONE: it is not held any more. */
 static enum store_result
-find_fate(struct store *store, int64_t id, const struct missing_fate *fates,
+find_fate(struct store *store, int64_t id, const struct unlisted_fate *fates,
     enum fate *fate)
 {
 	enum store_result result;
@@ -89,7 +89,7 @@ remove_tag(struct store *store, int64_t id)
 static enum store_result
 settle_missing(struct store *store, int64_t id, void *arg)
 {
-	struct missing_fate *fates = arg;
+	struct unlisted_fate *fates = arg;
 	enum fate fate;
 	enum store_result result = find_fate(store, id, fates, &fate);
 
@@ -113,9 +113,9 @@ settle_missing(struct store *store, int64_t id, void *arg)
 }
 
 enum store_result
-store_missing_settle(struct store *store, struct missing_fate *fates)
+store_unlisted_settle(struct store *store, struct unlisted_fate *fates)
 {
 	return in_batches(store,
-	    "SELECT id FROM temp.missing WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    "SELECT id FROM temp.unlisted WHERE id > ?1 ORDER BY id LIMIT ?2",
 	    settle_missing, fates);
 }
