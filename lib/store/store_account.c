@@ -9,62 +9,39 @@
 enum store_result
 store_account_add(struct store *store, const struct account *account)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO account "
-		"(login, scram, password, linger, disabled, created) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)"))
-		return STORE_FAILED;
-	query_text(&query, account->login);
-	query_text(&query, account->scram);
-	query_text(&query, account->password);
-	query_int(&query, account->linger);
-	query_int(&query, account->disabled);
-	query_int(&query, time(NULL));
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO account "
+	    "(login, scram, password, linger, disabled, created) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	    as_text(account->login), as_text(account->scram),
+	    as_text(account->password), as_int(account->linger),
+	    as_int(account->disabled), as_int(time(NULL)));
 }
 
 enum store_result
 store_account_secret(struct store *store, const char *login, const char *scram,
     const char *password)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE account SET scram = ?1, password = ?2, "
-		"passwords = passwords + 1 WHERE login = ?3"))
-		return STORE_FAILED;
-	query_text(&query, scram);
-	query_text(&query, password);
-	query_text(&query, login);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE account SET scram = ?1, password = ?2, "
+	    "passwords = passwords + 1 WHERE login = ?3",
+	    as_text(scram), as_text(password), as_text(login));
 }
 
 enum store_result
 store_account_disable(struct store *store, const char *login, bool disabled)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE account SET disabled = ?1 WHERE login = ?2"))
-		return STORE_FAILED;
-	query_int(&query, disabled);
-	query_text(&query, login);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE account SET disabled = ?1 WHERE login = ?2",
+	    as_int(disabled), as_text(login));
 }
 
 enum store_result
 store_account_linger(struct store *store, const char *login, long linger)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE account SET linger = ?1 WHERE login = ?2"))
-		return STORE_FAILED;
-	query_int(&query, linger);
-	query_text(&query, login);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE account SET linger = ?1 WHERE login = ?2", as_int(linger),
+	    as_text(login));
 }
 
 /* The grants follow by ON DELETE CASCADE. What the login may start by ETRN goes
@@ -74,17 +51,14 @@ enum store_result
 store_account_remove(struct store *store, const char *login)
 {
 	enum store_result result;
-	struct query query;
 
 	result = store_account_get(store, login, NULL, NULL);
 	if (result == STORE_OK)
 		result = store_etrn_forget(store, login);
 	if (result != STORE_OK)
 		return result;
-	if (!query_open(&query, store, "DELETE FROM account WHERE login = ?1"))
-		return STORE_FAILED;
-	query_text(&query, login);
-	return query_change(&query);
+	return store_change(
+	    store, "DELETE FROM account WHERE login = ?1", as_text(login));
 }
 
 #define SELECT_ACCOUNT                                                         \
@@ -113,9 +87,9 @@ store_account_get(
 	struct account account;
 	struct query query;
 
-	if (!query_open(&query, store, SELECT_ACCOUNT "WHERE login = ?1"))
+	if (!query_open(&query, store, SELECT_ACCOUNT "WHERE login = ?1",
+		as_text(login)))
 		return STORE_FAILED;
-	query_text(&query, login);
 	result = query_row(&query);
 	if (result == STORE_OK && !read_account(&query, &account))
 		result = query_row(&query);
@@ -132,7 +106,8 @@ store_account_each(struct store *store, account_visit *visit, void *arg)
 	struct account account;
 	struct query query;
 
-	if (!query_open(&query, store, SELECT_ACCOUNT "ORDER BY login"))
+	if (!query_open(
+		&query, store, SELECT_ACCOUNT "ORDER BY login", no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_account(&query, &account))
@@ -152,12 +127,10 @@ store_account_stands(
 		"SELECT linger FROM account "
 		"WHERE id = ?1 AND login = ?2 AND NOT disabled "
 		"AND iif(?4 IS NULL, passwords = ?3, EXISTS (SELECT 1 "
-		"FROM certificate WHERE fingerprint = ?4 AND account = ?1))"))
+		"FROM certificate WHERE fingerprint = ?4 AND account = ?1))",
+		as_int(standing->account), as_text(standing->login),
+		as_int(standing->passwords), as_text(standing->certificate)))
 		return STORE_FAILED;
-	query_int(&query, standing->account);
-	query_text(&query, standing->login);
-	query_int(&query, standing->passwords);
-	query_text(&query, standing->certificate);
 	result = query_row(&query);
 	if (result == STORE_OK)
 		*linger = (long)query_int_at(&query, 0);
@@ -168,43 +141,25 @@ store_account_stands(
 enum store_result
 store_grant(struct store *store, int64_t account, const char *domain)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO access (account, domain) VALUES (?1, ?2)"))
-		return STORE_FAILED;
-	query_int(&query, account);
-	query_text(&query, domain);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO access (account, domain) VALUES (?1, ?2)",
+	    as_int(account), as_text(domain));
 }
 
 enum store_result
 store_revoke(struct store *store, int64_t account, const char *domain)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM access WHERE account = ?1 AND domain = ?2"))
-		return STORE_FAILED;
-	query_int(&query, account);
-	query_text(&query, domain);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM access WHERE account = ?1 AND domain = ?2",
+	    as_int(account), as_text(domain));
 }
 
 enum store_result
 store_granted(struct store *store, int64_t account, const char *domain)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT 1 FROM access WHERE account = ?1 AND domain = ?2"))
-		return STORE_FAILED;
-	query_int(&query, account);
-	query_text(&query, domain);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM access WHERE account = ?1 AND domain = ?2",
+	    as_int(account), as_text(domain));
 }
 
 enum store_result
@@ -216,9 +171,9 @@ store_grants(struct store *store, int64_t account, name_visit *visit, void *arg)
 
 	if (!query_open(&query, store,
 		"SELECT domain FROM access WHERE account = ?1 "
-		"ORDER BY domain"))
+		"ORDER BY domain",
+		as_int(account)))
 		return STORE_FAILED;
-	query_int(&query, account);
 	while ((result = query_row(&query)) == STORE_OK) {
 		name = query_text_at(&query, 0);
 		if (query_sound(&query))
@@ -237,9 +192,9 @@ store_grantees(
 
 	if (!query_open(&query, store,
 		"SELECT login FROM access JOIN account ON id = account "
-		"WHERE domain = ?1 ORDER BY login"))
+		"WHERE domain = ?1 ORDER BY login",
+		as_text(domain)))
 		return STORE_FAILED;
-	query_text(&query, domain);
 	while ((result = query_row(&query)) == STORE_OK) {
 		login = query_text_at(&query, 0);
 		if (query_sound(&query))
@@ -255,7 +210,7 @@ store_decoy_seed(struct store *store, name_visit *visit, void *arg)
 	struct query query;
 	const char *seed;
 
-	if (!query_open(&query, store, "SELECT seed FROM decoy"))
+	if (!query_open(&query, store, "SELECT seed FROM decoy", no_value))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK) {

@@ -3,21 +3,10 @@
 #include "store_batch.h"
 
 enum store_result
-count_changes(struct query *query, int64_t *count)
+add_changes(struct store *store, enum store_result result, int64_t *count)
 {
-	enum store_result result = query_run(query);
-
 	if (result == STORE_OK)
-		*count += sqlite3_changes64(query->store->db);
-	return result;
-}
-
-enum store_result
-run_change(struct change *change, int64_t *count)
-{
-	enum store_result result = change_run(change, NULL);
-
-	*count += result == STORE_OK;
+		*count += sqlite3_changes64(store->db);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
@@ -37,10 +26,9 @@ change_rows(struct store *store, void *arg)
 	struct query query;
 
 	batch->rows = 0;
-	if (!query_open(&query, store, batch->sql))
+	if (!query_open(
+		&query, store, batch->sql, as_int(batch->last), as_int(BATCH)))
 		return STORE_FAILED;
-	query_int(&query, batch->last);
-	query_int(&query, BATCH);
 	while ((result = query_row(&query)) == STORE_OK) {
 		batch->last = query_int_at(&query, 0);
 		batch->rows++;

@@ -35,9 +35,8 @@ enum store_result in_batches(
 /* The listing is whole. */
 enum store_result listing_commit(struct store *);
 
-/* Runs the statement, and adds to *count how many rows it changed. */
-enum store_result count_changes(struct query *, int64_t *count);
-/* Runs the change, and adds to *count whether it changed its tag. */
-enum store_result run_change(struct change *, int64_t *count);
+/* Adds to *count how many rows the statement that has this result changed. */
+enum store_result add_changes(
+    struct store *, enum store_result result, int64_t *count);
 
 #endif

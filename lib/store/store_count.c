@@ -18,6 +18,17 @@ tag_state_name(enum tag_state state)
 	return state_names[state];
 }
 
+/* What of a tag is counted. The strings are borrowed from its query. */
+struct counted {
+	const char *domain;
+	enum tag_state state;
+	int64_t size;
+	int64_t arrived;
+	int64_t settled;
+	const char *account_received;
+	const char *account_settled;
+};
+
 /* A pair of columns of domain_count. */
 struct figure {
 	int64_t messages;
@@ -60,10 +71,9 @@ look(struct query *query, struct store *store, int64_t id,
 	if (!query_open(query, store,
 		"SELECT domain, state, size, arrived, "
 		"coalesce(settled, arrived), account_received, "
-		"coalesce(account_settled, '') "
-		"FROM tag WHERE id = ?1"))
+		"coalesce(account_settled, '') FROM tag WHERE id = ?1",
+		as_int(id)))
 		return STORE_FAILED;
-	query_int(query, id);
 	result = query_row(query);
 	if (result == STORE_OK)
 		result = read_counted(query, counted);
@@ -97,6 +107,9 @@ compare(struct figure figures[FIGURES], const struct counted *before,
 		    after->size - (before == NULL ? 0 : before->size);
 }
 
+#define FIGURE(which_)                                                         \
+	as_int(figures[which_].messages), as_int(figures[which_].bytes)
+
 /* *peak is the most that waited, before the change or after it. */
 static enum store_result
 add_to_domain(struct store *store, const char *domain,
@@ -123,14 +136,11 @@ add_to_domain(struct store *store, const char *domain,
 		"received = received + ?13, "
 		"received_bytes = received_bytes + ?14, "
 		"collected = collected + ?15, "
-		"collected_bytes = collected_bytes + ?16 RETURNING held"))
+		"collected_bytes = collected_bytes + ?16 RETURNING held",
+		as_text(domain), as_int(when), FIGURE(TAG_HELD),
+		FIGURE(TAG_DELIVERED), FIGURE(TAG_REFUSED), FIGURE(TAG_EXPIRED),
+		FIGURE(TAG_LEFT), FIGURE(RECEIVED), FIGURE(COLLECTED)))
 		return STORE_FAILED;
-	query_text(&query, domain);
-	query_int(&query, when);
-	for (int i = 0; i < FIGURES; i++) {
-		query_int(&query, figures[i].messages);
-		query_int(&query, figures[i].bytes);
-	}
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		*peak = query_int_at(&query, 0);
@@ -175,22 +185,13 @@ add_to_day(struct store *store, const char *domain, const struct entry *entry,
 	static const char take[] =
 	    "UPDATE usage SET " SUMS "WHERE day = date(?1, 'unixepoch') "
 	    "AND domain = ?2 AND account = ?3";
-	struct query query;
 
-	if (!query_open(&query, store, adds ? add : take))
-		return STORE_FAILED;
-	query_int(&query, entry->when);
-	query_text(&query, domain);
-	query_text(&query, entry->account);
-	query_int(&query, entry->messages);
-	query_int(&query, entry->bytes);
-	query_int(&query, entry->gone[TAG_DELIVERED]);
-	query_int(&query, entry->delivered_bytes);
-	query_int(&query, entry->gone[TAG_REFUSED]);
-	query_int(&query, entry->gone[TAG_EXPIRED]);
-	query_int(&query, entry->gone[TAG_LEFT]);
-	query_int(&query, entry->peak);
-	return query_run(&query);
+	return store_run(store, adds ? add : take, as_int(entry->when),
+	    as_text(domain), as_text(entry->account), as_int(entry->messages),
+	    as_int(entry->bytes), as_int(entry->gone[TAG_DELIVERED]),
+	    as_int(entry->delivered_bytes), as_int(entry->gone[TAG_REFUSED]),
+	    as_int(entry->gone[TAG_EXPIRED]), as_int(entry->gone[TAG_LEFT]),
+	    as_int(entry->peak));
 }
 
 static bool
@@ -249,9 +250,9 @@ compare_peak(struct store *store, const char *domain, int64_t *peak)
 		return STORE_OK;
 	if (!query_open(&query, store,
 		"SELECT max(peak) FROM usage "
-		"WHERE day = date('now') AND domain = ?1"))
+		"WHERE day = date('now') AND domain = ?1",
+		as_text(domain)))
 		return STORE_FAILED;
-	query_text(&query, domain);
 	result = query_row(&query);
 	if (result == STORE_OK && query_int_at(&query, 0) >= *peak)
 		*peak = 0;
@@ -262,18 +263,13 @@ compare_peak(struct store *store, const char *domain, int64_t *peak)
 static enum store_result
 note_peak(struct store *store, const char *domain, int64_t peak)
 {
-	struct query query;
-
 	if (peak == 0)
 		return STORE_OK;
-	if (!query_open(&query, store,
-		"INSERT INTO usage (day, domain, account, peak) "
-		"VALUES (date('now'), ?1, " OWNER "?1" OWNER_END ", ?2) "
-		"ON CONFLICT (day, domain, account) DO UPDATE SET peak = ?2"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_int(&query, peak);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO usage (day, domain, account, peak) "
+	    "VALUES (date('now'), ?1, " OWNER "?1" OWNER_END ", ?2) "
+	    "ON CONFLICT (day, domain, account) DO UPDATE SET peak = ?2",
+	    as_text(domain), as_int(peak));
 }
 
 /* ---- both -------------------------------------------------------------- */
@@ -347,45 +343,29 @@ count_new(struct store *store, int64_t id, const struct settlement *taken)
 	return count_since(store, id, NULL, taken);
 }
 
-bool
-change_open(
-    struct change *change, struct store *store, const char *sql, int64_t id)
-{
-	change->id = id;
-	if (look(&change->before, store, id, &change->was) == STORE_FAILED)
-		return false;
-	if (!query_open(&change->query, store, sql)) {
-		query_close(&change->before);
-		return false;
-	}
-	query_int(&change->query, id);
-	return true;
-}
-
 enum store_result
-change_run(struct change *change, const struct settlement *taken)
+count_change(struct store *store, int64_t id, const struct settlement *taken,
+    const char *sql, const struct value *values, size_t count)
 {
-	struct store *store = change->query.store;
-	enum store_result result = query_change(&change->query);
+	enum store_result result;
+	struct counted was;
+	struct query before;
 
+	if (look(&before, store, id, &was) == STORE_FAILED)
+		return STORE_FAILED;
+	result = statement_change(store, sql, values, count);
 	if (result == STORE_OK)
-		result = count_since(store, change->id, &change->was, taken);
-	query_close(&change->before);
+		result = count_since(store, id, &was, taken);
+	query_close(&before);
 	return result;
 }
 
 enum store_result
 tag_end(struct store *store, int64_t id, enum tag_state state, int64_t when)
 {
-	struct change change;
-
-	if (!change_open(&change, store,
-		"UPDATE tag SET state = ?2, settled = ?3, "
-		"account_settled = " COLLECTOR "tag.session" COLLECTOR_END
-		"WHERE id = ?1 AND state = 'held'",
-		id))
-		return STORE_FAILED;
-	query_text(&change.query, tag_state_name(state));
-	query_int(&change.query, when);
-	return change_run(&change, NULL);
+	return change_tag(store, id, NULL,
+	    "UPDATE tag SET state = ?2, settled = ?3, "
+	    "account_settled = " COLLECTOR "tag.session" COLLECTOR_END
+	    "WHERE id = ?1 AND state = 'held'",
+	    as_text(tag_state_name(state)), as_int(when));
 }

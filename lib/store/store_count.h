@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Counting: what status, usage and metrics show is counted while the tags
- * change, in the same transaction. Whatever changes the state or the size of a
- * tag, or deletes one that is held, is a struct change; a new tag is told to
+ * change, in the same transaction. What changes the state or the size of a tag,
+ * or deletes one that is held, goes through change_tag; a new tag is told to
  * count_new. Nothing else counts messages.
  *
  * All are called in a transaction.
@@ -32,30 +32,15 @@ const char *tag_state_name(enum tag_state state);
 /* What a statement sets that holds a tag again. */
 #define HOLD "state = 'held', settled = NULL, account_settled = NULL "
 
-/* What of a tag is counted. The strings are borrowed from its query. */
-struct counted {
-	const char *domain;
-	enum tag_state state;
-	int64_t size;
-	int64_t arrived;
-	int64_t settled;
-	const char *account_received;
-	const char *account_settled;
-};
-
-struct change {
-	struct query query; /* the change */
-	int64_t id;
-	struct query before; /* the tag as it was */
-	struct counted was;
-};
-
-/* `sql` changes, or deletes, the tag whose id is ?1; the caller binds what else
- * it has, in change->query. False: STORE_FAILED. */
-bool change_open(struct change *, struct store *, const char *sql, int64_t id);
-/* Runs, counts and closes it. STORE_NONE: it changed nothing. Where `taken` is
- * not NULL, the domain's customer took that as well. */
-enum store_result change_run(struct change *, const struct settlement *taken);
+/* Runs `sql_`, which changes or deletes the tag whose id is ?1, with the values
+ * from ?2 on, and counts. STORE_NONE: it changed nothing. Where `taken_` is not
+ * NULL, the domain's customer took that as well. */
+#define change_tag(store_, id_, taken_, sql_, ...)                             \
+	count_change(                                                          \
+	    store_, id_, taken_, sql_, VALUES(as_int(id_), __VA_ARGS__))
+enum store_result count_change(struct store *, int64_t id,
+    const struct settlement *taken, const char *sql, const struct value *values,
+    size_t count);
 
 /* The tag was inserted just now. */
 enum store_result count_new(

@@ -38,47 +38,30 @@ enum store_result
 store_domain_add(struct store *store, const char *name, enum domain_mode mode,
     const char *nexthop)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO domain (id, name, mode, nexthop, socket, created) "
-		"SELECT next, ?1, ?2, ?3, "
-		"iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
-		"FROM (SELECT coalesce(max(seq), 0) + 1 AS next "
-		"FROM sqlite_sequence WHERE name = 'domain')"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	query_text(&query, domain_mode_name(mode));
-	query_text(&query, nexthop);
-	query_int(&query, SOCKET_NAME_MAX);
-	query_int(&query, time(NULL));
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO domain (id, name, mode, nexthop, socket, created) "
+	    "SELECT next, ?1, ?2, ?3, "
+	    "iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
+	    "FROM (SELECT coalesce(max(seq), 0) + 1 AS next "
+	    "FROM sqlite_sequence WHERE name = 'domain')",
+	    as_text(name), as_text(domain_mode_name(mode)), as_text(nexthop),
+	    as_int(SOCKET_NAME_MAX), as_int(time(NULL)));
 }
 
 enum store_result
 store_domain_set(struct store *store, const char *name, enum domain_mode mode,
     const char *nexthop)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE domain SET mode = ?1, nexthop = ?2 WHERE name = ?3"))
-		return STORE_FAILED;
-	query_text(&query, domain_mode_name(mode));
-	query_text(&query, nexthop);
-	query_text(&query, name);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE domain SET mode = ?1, nexthop = ?2 WHERE name = ?3",
+	    as_text(domain_mode_name(mode)), as_text(nexthop), as_text(name));
 }
 
 enum store_result
 store_domain_remove(struct store *store, const char *name)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "DELETE FROM domain WHERE name = ?1"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	return query_change(&query);
+	return store_change(
+	    store, "DELETE FROM domain WHERE name = ?1", as_text(name));
 }
 
 #define SELECT_DOMAIN "SELECT name, mode, nexthop, socket, created FROM domain "
@@ -106,9 +89,9 @@ store_domain_get(
 	struct domain domain;
 	struct query query;
 
-	if (!query_open(&query, store, SELECT_DOMAIN "WHERE name = ?1"))
+	if (!query_open(
+		&query, store, SELECT_DOMAIN "WHERE name = ?1", as_text(name)))
 		return STORE_FAILED;
-	query_text(&query, name);
 	result = query_row(&query);
 	if (result == STORE_OK && !read_domain(&query, &domain))
 		result = query_row(&query);
@@ -127,7 +110,7 @@ store_domain_each(struct store *store, domain_visit *visit, void *arg)
 	struct domain domain;
 	struct query query;
 
-	if (!query_open(&query, store, select_domains))
+	if (!query_open(&query, store, select_domains, no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_domain(&query, &domain))
@@ -169,7 +152,8 @@ store_status_each(struct store *store, status_visit *visit, void *arg)
 		"(SELECT count(*) " HELD_OF "AND suspect > 0 AND " SET_APART
 		"), (SELECT count(*) " HELD_OF "AND on_hold) "
 		"FROM domain LEFT JOIN domain_count "
-		"ON domain_count.domain = name ORDER BY name"))
+		"ON domain_count.domain = name ORDER BY name",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_status(&query, &status))

@@ -24,39 +24,25 @@ enum { NETWORKS_SIZE = 129 * (NETWORK_TEXT_SIZE + 3) + 2 };
 enum store_result
 store_etrn_allow(struct store *store, const char *domain, const char *who)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO etrn (domain, who) VALUES (?1, ?2)"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_text(&query, who);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO etrn (domain, who) VALUES (?1, ?2)", as_text(domain),
+	    as_text(who));
 }
 
 enum store_result
 store_etrn_deny(struct store *store, const char *domain, const char *who)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM etrn WHERE domain = ?1 AND who = ?2"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_text(&query, who);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM etrn WHERE domain = ?1 AND who = ?2", as_text(domain),
+	    as_text(who));
 }
 
 enum store_result
 store_etrn_forget(struct store *store, const char *login)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1"))
-		return STORE_FAILED;
-	query_text(&query, login);
-	return query_run(&query);
+	return store_run(store,
+	    "DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1",
+	    as_text(login));
 }
 
 enum store_result
@@ -69,9 +55,9 @@ store_etrn_each(
 
 	if (!query_open(&query, store,
 		"SELECT domain, who FROM etrn "
-		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who"))
+		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who",
+		as_text(domain)))
 		return STORE_FAILED;
-	query_text(&query, domain);
 	while ((result = query_row(&query)) == STORE_OK) {
 		permission.domain = query_text_at(&query, 0);
 		permission.who = query_text_at(&query, 1);
@@ -107,36 +93,21 @@ store_etrn_may(
 {
 	enum store_result result;
 	char networks[NETWORKS_SIZE];
-	struct query query;
 
 	result = store_granted(store, client->account, domain);
 	if (result != STORE_NONE)
 		return result;
-	if (!query_open(&query, store,
-		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT
-		"AND domain = ?3 LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
-	query_text(&query, domain);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "AND domain = ?3 LIMIT 1",
+	    as_text(networks_around(client->address, networks)),
+	    as_text(client->login), as_text(domain));
 }
 
 static enum store_result
 has_grant(struct store *store, int64_t account)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT 1 FROM access WHERE account = ?1 LIMIT 1"))
-		return STORE_FAILED;
-	query_int(&query, account);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM access WHERE account = ?1 LIMIT 1", as_int(account));
 }
 
 enum store_result
@@ -144,18 +115,13 @@ store_etrn_may_any(struct store *store, const struct etrn_client *client)
 {
 	enum store_result result = has_grant(store, client->account);
 	char networks[NETWORKS_SIZE];
-	struct query query;
 
 	if (result != STORE_NONE)
 		return result;
-	if (!query_open(&query, store,
-		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1",
+	    as_text(networks_around(client->address, networks)),
+	    as_text(client->login));
 }
 
 /* Those that a grant gives already are left out. */
@@ -169,10 +135,10 @@ permitted_domains(struct store *store, const struct etrn_client *client,
 	const char *domain;
 
 	if (!query_open(&query, store,
-		"SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT))
+		"SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT,
+		as_text(networks_around(client->address, networks)),
+		as_text(client->login)))
 		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
 	while ((result = query_row(&query)) == STORE_OK) {
 		domain = query_text_at(&query, 0);
 		if (!query_sound(&query))

@@ -11,15 +11,9 @@ enum store_result
 store_etrn_last(
     struct store *store, const char *domain, int64_t now, int64_t interval)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO etrn_last (domain, at) VALUES (?1, ?2) "
-		"ON CONFLICT (domain) DO UPDATE SET at = ?2 "
-		"WHERE at <= ?2 - ?3 OR at > ?2"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_int(&query, now);
-	query_int(&query, interval);
-	return query_change(&query);
+	return store_change(store,
+	    "INSERT INTO etrn_last (domain, at) VALUES (?1, ?2) "
+	    "ON CONFLICT (domain) DO UPDATE SET at = ?2 "
+	    "WHERE at <= ?2 - ?3 OR at > ?2",
+	    as_text(domain), as_int(now), as_int(interval));
 }

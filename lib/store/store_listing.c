@@ -62,11 +62,7 @@ store_listing_end(struct store *store)
 static enum store_result
 run(struct store *store, const char *sql)
 {
-	struct query query;
-
-	if (!query_open(&query, store, sql))
-		return STORE_FAILED;
-	return query_run(&query);
+	return store_run(store, sql, no_value);
 }
 
 /* A transaction that writes to temporary tables alone takes no lock either. */
@@ -89,25 +85,17 @@ listing_commit(struct store *store)
 enum store_result
 store_listing_add(struct store *store, const struct tag *tag)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
+	if (store_run(store,
 		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
 		"rcpts_open, size, arrived, answer, on_hold) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))
-		return STORE_FAILED;
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->domain);
-	query_text(&query, tag->sender);
-	query_int(&query, tag->recipient_count);
-	query_int(&query, tag->size);
-	query_int(&query, tag->arrived);
-	query_text(&query, tag->last_answer);
-	query_int(&query, tag->on_hold);
-	if (query_run(&query) != STORE_OK)
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		as_text(tag->queue_id), as_text(tag->domain),
+		as_text(tag->sender), as_int(tag->recipient_count),
+		as_int(tag->size), as_int(tag->arrived),
+		as_text(tag->last_answer), as_int(tag->on_hold)) != STORE_OK)
 		return STORE_FAILED;
 	return insert_lines(store,
 	    "INSERT INTO temp.listed_recipient (n, address) VALUES (?1, ?2) "
 	    "ON CONFLICT DO NOTHING",
-	    sqlite3_last_insert_rowid(store->db), tag->recipients);
+	    as_int(sqlite3_last_insert_rowid(store->db)), tag->recipients);
 }

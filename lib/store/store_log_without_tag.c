@@ -14,36 +14,21 @@ enum store_result
 store_log_without_tag_add(
     struct store *store, const struct logged *logged, int64_t now)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO log_without_tag (queue_id, domain, event, local, "
-		"answer, "
-		"logged, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"))
-		return STORE_FAILED;
-	query_text(&query, logged->queue_id);
-	query_text(&query, logged->domain);
-	query_int(&query, logged->event);
-	query_text(&query, logged->local);
-	query_text(&query, logged->answer);
-	query_int(&query, logged->when);
-	query_int(&query, now);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO log_without_tag (queue_id, domain, event, local, "
+	    "answer, "
+	    "logged, kept) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	    as_text(logged->queue_id), as_text(logged->domain),
+	    as_int(logged->event), as_text(logged->local),
+	    as_text(logged->answer), as_int(logged->when), as_int(now));
 }
 
 static enum store_result
 is_kept(struct store *store, const char *queue_id)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT 1 FROM log_without_tag WHERE queue_id = ?1 LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM log_without_tag WHERE queue_id = ?1 LIMIT 1",
+	    as_text(queue_id));
 }
 
 /* Of most messages nothing is kept, and to insert into a table from itself
@@ -53,21 +38,16 @@ store_log_without_tag_end(
     struct store *store, const struct logged *logged, int64_t now)
 {
 	enum store_result result = is_kept(store, logged->queue_id);
-	struct query query;
 
 	if (result != STORE_OK)
 		return result == STORE_NONE ? STORE_OK : STORE_FAILED;
-	if (!query_open(&query, store,
-		"INSERT INTO log_without_tag (queue_id, domain, event, local, "
-		"answer, "
-		"logged, kept) SELECT DISTINCT queue_id, domain, ?2, '', '', "
-		"?3, ?4 FROM log_without_tag WHERE queue_id = ?1"))
-		return STORE_FAILED;
-	query_text(&query, logged->queue_id);
-	query_int(&query, logged->event);
-	query_int(&query, logged->when);
-	query_int(&query, now);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO log_without_tag (queue_id, domain, event, local, "
+	    "answer, "
+	    "logged, kept) SELECT DISTINCT queue_id, domain, ?2, '', '', "
+	    "?3, ?4 FROM log_without_tag WHERE queue_id = ?1",
+	    as_text(logged->queue_id), as_int(logged->event),
+	    as_int(logged->when), as_int(now));
 }
 
 static bool
@@ -96,7 +76,8 @@ store_log_without_tag_each(struct store *store, logged_visit *visit, void *arg)
 
 	if (!query_open(&query, store,
 		"SELECT queue_id, domain, event, local, answer, logged "
-		"FROM log_without_tag WHERE " HAS_TAG "ORDER BY id"))
+		"FROM log_without_tag WHERE " HAS_TAG "ORDER BY id",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_logged(&query, &logged))
@@ -107,13 +88,8 @@ store_log_without_tag_each(struct store *store, logged_visit *visit, void *arg)
 enum store_result
 store_log_without_tag_forget(struct store *store, int64_t now)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM log_without_tag WHERE kept < ?1 OR id <= "
-		"(SELECT max(id) FROM log_without_tag) - ?2 OR " HAS_TAG))
-		return STORE_FAILED;
-	query_int(&query, now - AGE_MAX);
-	query_int(&query, LINES_MAX);
-	return query_run(&query);
+	return store_run(store,
+	    "DELETE FROM log_without_tag WHERE kept < ?1 OR id <= "
+	    "(SELECT max(id) FROM log_without_tag) - ?2 OR " HAS_TAG,
+	    as_int(now - AGE_MAX), as_int(LINES_MAX));
 }

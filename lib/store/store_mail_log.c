@@ -29,10 +29,9 @@ find_target(
 	if (!query_open(&query, store,
 		"SELECT id, state = 'held', delivered, (SELECT count(*) "
 		"FROM recipient WHERE tag = tag.id) FROM tag "
-		"WHERE queue_id = ?1 AND domain = ?2"))
+		"WHERE queue_id = ?1 AND domain = ?2",
+		as_text(logged->queue_id), as_text(logged->domain)))
 		return STORE_FAILED;
-	query_text(&query, logged->queue_id);
-	query_text(&query, logged->domain);
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		target->id = query_int_at(&query, 0);
@@ -50,48 +49,31 @@ find_target(
 	"tag = ?1 AND address IN (?3 || '@' || ?2, '\"' || "                   \
 	"replace(replace(?3, '\\', '\\\\'), '\"', '\\\"') || '\"@' || ?2) "
 
-static bool
-open_named(struct query *query, struct store *store,
-    const struct target *target, const struct logged *logged, const char *sql)
-{
-	if (!query_open(query, store, sql))
-		return false;
-	query_int(query, target->id);
-	query_text(query, logged->domain);
-	query_text(query, logged->local);
-	return true;
-}
-
 static enum store_result
 find_recipient(
     struct store *store, const struct logged *logged, struct target *target)
 {
-	enum store_result result;
-	struct query query;
+	int64_t first = 0;
+	enum store_result result = store_number(store, &first,
+	    "SELECT address = (SELECT min(address) FROM recipient "
+	    "WHERE tag = ?1) FROM recipient WHERE " NAMED,
+	    as_int(target->id), as_text(logged->domain),
+	    as_text(logged->local));
 
-	if (!open_named(&query, store, target, logged,
-		"SELECT address = (SELECT min(address) FROM recipient "
-		"WHERE tag = ?1) FROM recipient WHERE " NAMED))
-		return STORE_FAILED;
-	result = query_row(&query);
 	target->named = result == STORE_OK;
-	if (target->named)
-		target->first = query_int_at(&query, 0) != 0;
-	return query_end(&query, result);
+	target->first = first != 0;
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
 /* Takes the recipient off, unless it is the only one. */
 static enum store_result
 strike(struct store *store, const struct logged *logged, struct target *target)
 {
-	struct query query;
-
 	if (--target->waiting == 0)
 		return STORE_OK;
-	if (!open_named(&query, store, target, logged,
-		"DELETE FROM recipient WHERE " NAMED))
-		return STORE_FAILED;
-	return query_run(&query);
+	return store_run(store, "DELETE FROM recipient WHERE " NAMED,
+	    as_int(target->id), as_text(logged->domain),
+	    as_text(logged->local));
 }
 
 static void
@@ -111,21 +93,14 @@ static enum store_result
 note(struct store *store, const struct logged *logged,
     const struct target *target, bool struck)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE tag SET rcpts_open = iif(?2, min(rcpts_open, ?3), "
-		"rcpts_open), "
-		"delivered = delivered + ?4, attempts = attempts + ?5, "
-		"last_answer = ?6 WHERE id = ?1"))
-		return STORE_FAILED;
-	query_int(&query, target->id);
-	query_int(&query, struck);
-	query_int(&query, target->waiting);
-	query_int(&query, logged->event == MAIL_SENT);
-	query_int(&query, target->first);
-	query_text(&query, logged->answer);
-	return query_run(&query);
+	return store_run(store,
+	    "UPDATE tag SET rcpts_open = iif(?2, min(rcpts_open, ?3), "
+	    "rcpts_open), "
+	    "delivered = delivered + ?4, attempts = attempts + ?5, "
+	    "last_answer = ?6 WHERE id = ?1",
+	    as_int(target->id), as_int(struck), as_int(target->waiting),
+	    as_int(logged->event == MAIL_SENT), as_int(target->first),
+	    as_text(logged->answer));
 }
 
 /* With the last of its recipients. */
@@ -165,21 +140,9 @@ enum store_result
 store_held_domains(
     struct store *store, const char *queue_id, name_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct query query;
-	const char *domain;
-
-	if (!query_open(&query, store,
-		"SELECT domain FROM tag WHERE queue_id = ?1 AND "
-		"state = 'held'"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	while ((result = query_row(&query)) == STORE_OK) {
-		domain = query_text_at(&query, 0);
-		if (domain != NULL)
-			visit(domain, arg);
-	}
-	return query_end(&query, result);
+	return store_names(store, visit, arg,
+	    "SELECT domain FROM tag WHERE queue_id = ?1 AND state = 'held'",
+	    as_text(queue_id));
 }
 
 enum store_result
@@ -208,9 +171,9 @@ store_log_position_get(
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT inode, offset, cursor FROM mail_log WHERE path = ?1"))
+		"SELECT inode, offset, cursor FROM mail_log WHERE path = ?1",
+		as_text(path)))
 		return STORE_FAILED;
-	query_text(&query, path);
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		position->inode = query_int_at(&query, 0);
@@ -230,15 +193,9 @@ enum store_result
 store_log_position_put(
     struct store *store, const char *path, const struct log_position *position)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT OR REPLACE INTO mail_log (path, inode, offset, "
-		"cursor) VALUES (?1, ?2, ?3, ?4)"))
-		return STORE_FAILED;
-	query_text(&query, path);
-	query_int(&query, position->inode);
-	query_int(&query, position->offset);
-	query_text(&query, position->cursor);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT OR REPLACE INTO mail_log (path, inode, offset, "
+	    "cursor) VALUES (?1, ?2, ?3, ?4)",
+	    as_text(path), as_int(position->inode), as_int(position->offset),
+	    as_text(position->cursor));
 }

@@ -44,21 +44,16 @@ read_tag(struct query *query, struct tag *tag)
 	return query_sound(query);
 }
 
-/* Binds what of `first` and `second` is not NULL, in this order. */
 static enum store_result
-visit_tags(struct store *store, const char *sql, const char *first,
-    const char *second, tag_visit *visit, void *arg)
+visit_tags(struct store *store, const char *sql, struct value first,
+    struct value second, tag_visit *visit, void *arg)
 {
 	enum store_result result;
 	struct query query;
 	struct tag tag;
 
-	if (!query_open(&query, store, sql))
+	if (!query_open(&query, store, sql, first, second))
 		return STORE_FAILED;
-	if (first != NULL)
-		query_text(&query, first);
-	if (second != NULL)
-		query_text(&query, second);
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_tag(&query, &tag))
 			visit(&tag, arg);
@@ -75,8 +70,8 @@ store_tag_each(
 	static const char one[] =
 	    SELECT_TAG "WHERE state = 'held' AND domain = ?1 " OLDEST_FIRST;
 
-	return visit_tags(
-	    store, domain == NULL ? all : one, domain, NULL, visit, arg);
+	return visit_tags(store, domain == NULL ? all : one, as_text_if(domain),
+	    no_value, visit, arg);
 }
 
 /* So that the index of those that are not held is used, too. */
@@ -88,21 +83,22 @@ enum store_result
 store_tag_history(struct store *store, const char *domain, const char *state,
     tag_visit *visit, void *arg)
 {
-	static const char all[] = SELECT_TAG OLDEST_FIRST;
-	static const char of_domain[] = SELECT_TAG
-	    "WHERE state = 'held' AND domain = ?1 UNION ALL " SELECT_TAG
-	    "WHERE " FINISHED "AND domain = ?1 " OLDEST_FIRST;
-	static const char of_state[] =
-	    SELECT_TAG "WHERE " FINISHED "AND state = ?1 " OLDEST_FIRST;
-	static const char of_both[] = SELECT_TAG
-	    "WHERE " FINISHED "AND domain = ?1 AND state = ?2 " OLDEST_FIRST;
-	const char *sql;
+	static const char *const sql[2][2] = {
+		{ SELECT_TAG OLDEST_FIRST,
+		    SELECT_TAG "WHERE " FINISHED
+			       "AND state = ?1 " OLDEST_FIRST },
+		{ SELECT_TAG "WHERE state = 'held' AND domain = ?1 "
+			     "UNION ALL " SELECT_TAG "WHERE " FINISHED
+			     "AND domain = ?1 " OLDEST_FIRST,
+		    SELECT_TAG "WHERE " FINISHED "AND state = ?1 "
+			       "AND domain = ?2 " OLDEST_FIRST },
+	};
+	struct value of_state = as_text_if(state),
+		     of_domain = as_text_if(domain);
 
-	if (domain == NULL)
-		sql = state == NULL ? all : of_state;
-	else
-		sql = state == NULL ? of_domain : of_both;
-	return visit_tags(store, sql, domain, state, visit, arg);
+	return visit_tags(store, sql[domain != NULL][state != NULL],
+	    state != NULL ? of_state : of_domain,
+	    state != NULL ? of_domain : no_value, visit, arg);
 }
 
 enum store_result
@@ -112,26 +108,17 @@ store_tag_find(
 	static const char sql[] =
 	    SELECT_TAG "WHERE queue_id = ?1 ORDER BY domain";
 
-	return visit_tags(store, sql, queue_id, NULL, visit, arg);
+	return visit_tags(store, sql, as_text(queue_id), no_value, visit, arg);
 }
 
 /* STORE_NONE: nothing is held of the message. */
 static enum store_result
 find_held(struct store *store, const char *queue_id, int64_t *id)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT id FROM tag WHERE queue_id = ?1 AND state = 'held' "
-		"LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*id = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(store, id,
+	    "SELECT id FROM tag WHERE queue_id = ?1 AND state = 'held' "
+	    "LIMIT 1",
+	    as_text(queue_id));
 }
 
 struct leave {
@@ -146,22 +133,16 @@ leave(struct store *store, void *arg)
 {
 	const struct leave *leave = arg;
 	enum store_result result, last = STORE_NONE;
-	struct change change;
 	int64_t id;
 
 	while ((result = find_held(store, leave->queue_id, &id)) == STORE_OK) {
-		if (!change_open(&change, store,
-			"UPDATE tag SET state = 'left', rcpts_open = 0, "
-			"settled = ?2, account_settled = " COLLECTOR
-			"tag.session" COLLECTOR_END ", last_answer = ?3 || "
-			"coalesce('; before: ' || "
-			"last_answer, '') "
-			"WHERE id = ?1",
-			id))
-			return STORE_FAILED;
-		query_int(&change.query, leave->when);
-		query_text(&change.query, leave->why);
-		last = change_run(&change, NULL);
+		last = change_tag(store, id, NULL,
+		    "UPDATE tag SET state = 'left', rcpts_open = 0, "
+		    "settled = ?2, account_settled = " COLLECTOR
+		    "tag.session" COLLECTOR_END ", last_answer = ?3 || "
+		    "coalesce('; before: ' || last_answer, '') "
+		    "WHERE id = ?1",
+		    as_int(leave->when), as_text(leave->why));
 		if (last != STORE_OK)
 			return STORE_FAILED;
 	}

@@ -47,15 +47,11 @@
 enum store_result
 store_listing_compare(struct store *store, int64_t began)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO temp.differing SELECT n FROM " LISTED_WITH_TAG
-		"WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
-		"(" IS_WRONG ") OR (" IS_BACK "))"))
-		return STORE_FAILED;
-	query_int(&query, began);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO temp.differing SELECT n FROM " LISTED_WITH_TAG
+	    "WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
+	    "(" IS_WRONG ") OR (" IS_BACK "))",
+	    as_int(began));
 }
 
 /* What is listed, as it is now. */
@@ -83,10 +79,9 @@ look_at(struct store *store, int64_t began, struct differing *differing)
 	if (!query_open(&query, store,
 		"SELECT relay.domain IS NOT NULL, coalesce(tag.id, "
 		"0), " IS_WRONG ", " IS_BACK ", " ARE_OTHERS
-		"FROM " LISTED_WITH_TAG "WHERE n = ?2"))
+		"FROM " LISTED_WITH_TAG "WHERE n = ?2",
+		as_int(began), as_int(differing->n)))
 		return STORE_FAILED;
-	query_int(&query, began);
-	query_int(&query, differing->n);
 	result = query_row(&query);
 	if (result == STORE_OK) {
 		differing->ours = query_int_at(&query, 0) != 0;
@@ -103,12 +98,11 @@ static enum store_result
 change_listed(struct store *store, const struct differing *differing,
     const char *sql, int64_t *changed)
 {
-	struct change change;
+	enum store_result result =
+	    change_tag(store, differing->id, NULL, sql, as_int(differing->n));
 
-	if (!change_open(&change, store, sql, differing->id))
-		return STORE_FAILED;
-	query_int(&change.query, differing->n);
-	return run_change(&change, changed);
+	*changed += result == STORE_OK;
+	return result;
 }
 
 static enum store_result
@@ -140,35 +134,27 @@ hold_again(
 static enum store_result
 insert_recipients(struct store *store, int64_t tag, int64_t n)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO recipient (tag, address) SELECT ?1, address "
-		"FROM temp.listed_recipient WHERE n = ?2"))
-		return STORE_FAILED;
-	query_int(&query, tag);
-	query_int(&query, n);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO recipient (tag, address) SELECT ?1, address "
+	    "FROM temp.listed_recipient WHERE n = ?2",
+	    as_int(tag), as_int(n));
 }
 
 static enum store_result
 add_untagged(struct store *store, int64_t n, int64_t *added)
 {
 	enum store_result result;
-	struct query query;
 	int64_t id;
 
-	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
-		"client, arrived, on_hold, last_answer, account_received) "
-		"SELECT queue_id, listed.domain, sender, rcpts_open, size, '', "
-		"arrived, on_hold, iif(relay.collected, NULL, answer), " OWNER
-		"listed.domain" OWNER_END "FROM temp.listed "
-		"JOIN temp.relay ON relay.domain = listed.domain "
-		"WHERE n = ?1"))
-		return STORE_FAILED;
-	query_int(&query, n);
-	result = query_run(&query);
+	result = store_run(store,
+	    "INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
+	    "client, arrived, on_hold, last_answer, account_received) "
+	    "SELECT queue_id, listed.domain, sender, rcpts_open, size, '', "
+	    "arrived, on_hold, iif(relay.collected, NULL, answer), " OWNER
+	    "listed.domain" OWNER_END "FROM temp.listed "
+	    "JOIN temp.relay ON relay.domain = listed.domain "
+	    "WHERE n = ?1",
+	    as_int(n));
 	id = sqlite3_last_insert_rowid(store->db);
 	if (result == STORE_OK)
 		result = insert_recipients(store, id, n);
@@ -227,16 +213,15 @@ static enum store_result
 exhaust(struct store *store, const char *sql, int64_t value)
 {
 	int64_t began, changed;
-	struct query query;
+	enum store_result result;
 
 	do {
 		began = pause_clock();
-		if (!query_open(&query, store, sql))
-			return STORE_FAILED;
-		query_int(&query, BATCH);
-		query_int(&query, value);
 		changed = 0;
-		if (count_changes(&query, &changed) != STORE_OK)
+		result = add_changes(store,
+		    store_run(store, sql, as_int(BATCH), as_int(value)),
+		    &changed);
+		if (result != STORE_OK)
 			return STORE_FAILED;
 		pause_since(began);
 	} while (changed == BATCH);
@@ -272,25 +257,13 @@ store_peaks_note(struct store *store)
 enum store_result
 store_reconciled(struct store *store, int64_t *began)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store, "SELECT began FROM reconciled"))
-		return STORE_FAILED;
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*began = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(
+	    store, began, "SELECT began FROM reconciled", no_value);
 }
 
 enum store_result
 store_reconciled_set(struct store *store, int64_t began)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "UPDATE reconciled SET began = ?1"))
-		return STORE_FAILED;
-	query_int(&query, began);
-	return query_run(&query);
+	return store_run(
+	    store, "UPDATE reconciled SET began = ?1", as_int(began));
 }

@@ -32,44 +32,27 @@
 static enum store_result
 find(struct store *store, const char *queue_id, const char *domain, int64_t *id)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2 "
-		"AND " MAY_BE_THERE))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, domain);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*id = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(store, id,
+	    "SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+	    "AND " MAY_BE_THERE,
+	    as_text(queue_id), as_text(domain));
 }
 
 /* STORE_NONE: there is a tag of the new id already. */
 static enum store_result
 move(struct store *store, int64_t id, const struct tag *tag)
 {
-	enum store_result result;
-	struct change change;
+	enum store_result result = change_tag(store, id, NULL,
+	    "UPDATE tag SET queue_id = ?2, sender = ?3, rcpts_open = ?4, "
+	    "size = iif(?5 > 0, ?5, size), rcpts_deferred = 0, "
+	    "delivered = iif(state = 'held', delivered, 0), "
+	    "last_answer = iif(state = 'held', last_answer, NULL), " HOLD
+	    "WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
+	    "WHERE queue_id = ?2 AND domain = ?6)",
+	    as_text(tag->queue_id), as_text(tag->sender),
+	    as_int(tag->recipient_count), as_int(tag->size),
+	    as_text(tag->domain));
 
-	if (!change_open(&change, store,
-		"UPDATE tag SET queue_id = ?2, sender = ?3, rcpts_open = ?4, "
-		"size = iif(?5 > 0, ?5, size), rcpts_deferred = 0, "
-		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
-		"WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
-		"WHERE queue_id = ?2 AND domain = ?6)",
-		id))
-		return STORE_FAILED;
-	query_text(&change.query, tag->queue_id);
-	query_text(&change.query, tag->sender);
-	query_int(&change.query, tag->recipient_count);
-	query_int(&change.query, tag->size);
-	query_text(&change.query, tag->domain);
-	result = change_run(&change, NULL);
 	if (result == STORE_OK)
 		result = recipients_delete(store, id);
 	return result == STORE_OK
@@ -81,16 +64,11 @@ move(struct store *store, int64_t id, const struct tag *tag)
 static enum store_result
 take_away(struct store *store, int64_t id)
 {
-	static const char *const steps[] = {
-		"UPDATE tag SET " HOLD "WHERE id = ?1",
-		"DELETE FROM tag WHERE id = ?1",
-	};
-	struct change change;
-
-	for (size_t i = 0; i < 2; i++)
-		if (!change_open(&change, store, steps[i], id) ||
-		    change_run(&change, NULL) != STORE_OK)
-			return STORE_FAILED;
+	if (change_tag(store, id, NULL, "UPDATE tag SET " HOLD "WHERE id = ?1",
+		no_value) != STORE_OK ||
+	    change_tag(store, id, NULL, "DELETE FROM tag WHERE id = ?1",
+		no_value) != STORE_OK)
+		return STORE_FAILED;
 	return STORE_NONE;
 }
 
@@ -131,26 +109,14 @@ store_tag_rename(struct store *store, const struct tag *tag)
 /* ---- found by reconcile -------------------------------------------------- */
 
 static enum store_result
-run(struct store *store, const char *sql, const int64_t *value)
-{
-	struct query query;
-
-	if (!query_open(&query, store, sql))
-		return STORE_FAILED;
-	if (value != NULL)
-		query_int(&query, *value);
-	return query_run(&query);
-}
-
-static enum store_result
 find_newcomers(struct store *store)
 {
-	return run(store,
+	return store_run(store,
 	    "INSERT INTO temp.newcomer SELECT n FROM temp.differing "
 	    "JOIN temp.listed USING (n) LEFT JOIN tag "
 	    "ON tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
 	    "WHERE tag.id IS NULL",
-	    NULL);
+	    no_value);
 }
 
 #define NOT_LISTED                                                             \
@@ -162,23 +128,22 @@ find_newcomers(struct store *store)
 static enum store_result
 find_away(struct store *store, int64_t began)
 {
-	int64_t young = began - RECONCILE_YOUNG;
 	enum store_result result;
 
-	result = run(store,
+	result = store_run(store,
 	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, NULL FROM tag WHERE state = 'held' AND (arrived >= ?1 "
 	    "OR id IN (SELECT id FROM temp.unlisted)) AND " NOT_LISTED,
-	    &young);
+	    as_int(began - RECONCILE_YOUNG));
 	if (result != STORE_OK)
 		return result;
-	return run(store,
+	return store_run(store,
 	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, settled FROM tag "
 	    "WHERE state != 'held' AND settled >= (SELECT min(arrived) - ?1 "
 	    "FROM temp.newcomer JOIN temp.listed USING (n)) "
 	    "AND " MAY_BE_THERE "AND " NOT_LISTED,
-	    &(int64_t) { RECONCILE_YOUNG });
+	    as_int(RECONCILE_YOUNG));
 }
 
 /* Of those of an envelope the first that came is the first that comes again:
@@ -187,7 +152,7 @@ find_away(struct store *store, int64_t began)
 static enum store_result
 pair(struct store *store)
 {
-	return run(store,
+	return store_run(store,
 	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, tag.id "
 	    "FROM temp.newcomer JOIN temp.listed USING (n) "
 	    "JOIN temp.away AS tag USING (domain, sender) "
@@ -199,30 +164,28 @@ pair(struct store *store)
 	    "abs(tag.settled - listed.arrived) <= 60) "
 	    "ORDER BY listed.arrived, listed.n, tag.settled IS NOT NULL, "
 	    "tag.arrived, tag.id",
-	    NULL);
+	    no_value);
 }
 
 /* The milter may have been first, and have written the new tag. */
 static enum store_result
 rename_listed(struct store *store, int64_t id, void *changed)
 {
-	struct change change;
+	enum store_result result = change_tag(store, id, NULL,
+	    "UPDATE tag SET queue_id = listed.queue_id, rcpts_deferred = 0, "
+	    "rcpts_open = iif(state = 'held', tag.rcpts_open, "
+	    "listed.rcpts_open), "
+	    "delivered = iif(state = 'held', delivered, 0), "
+	    "last_answer = iif(state = 'held', last_answer, NULL), " HOLD
+	    "FROM temp.renamed JOIN temp.listed USING (n) "
+	    "WHERE tag.id = ?1 AND renamed.id = ?1 "
+	    "AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
+	    "other WHERE other.queue_id = listed.queue_id "
+	    "AND other.domain = listed.domain)",
+	    no_value);
 
-	if (!change_open(&change, store,
-		"UPDATE tag SET queue_id = listed.queue_id, rcpts_deferred = "
-		"0, "
-		"rcpts_open = iif(state = 'held', tag.rcpts_open, "
-		"listed.rcpts_open), "
-		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), " HOLD
-		"FROM temp.renamed JOIN temp.listed USING (n) "
-		"WHERE tag.id = ?1 AND renamed.id = ?1 "
-		"AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
-		"other WHERE other.queue_id = listed.queue_id "
-		"AND other.domain = listed.domain)",
-		id))
-		return STORE_FAILED;
-	return run_change(&change, changed);
+	*(int64_t *)changed += result == STORE_OK;
+	return result;
 }
 
 enum store_result
@@ -230,10 +193,10 @@ store_listing_rename(struct store *store, int64_t began, int64_t *changed)
 {
 	if (find_newcomers(store) != STORE_OK ||
 	    find_away(store, began) != STORE_OK || pair(store) != STORE_OK ||
-	    run(store,
+	    store_run(store,
 		"DELETE FROM temp.unlisted WHERE id IN "
 		"(SELECT id FROM temp.renamed)",
-		NULL) != STORE_OK)
+		no_value) != STORE_OK)
 		return STORE_FAILED;
 	return in_batches(store,
 	    "SELECT id FROM temp.renamed WHERE id > ?1 ORDER BY id LIMIT ?2",

@@ -4,52 +4,20 @@
  * Nothing that mail depends on is decided by them: whose pid is
  * dead is not there. When a row goes, it and its seconds go into session_usage.
  */
-#include "lib/lines.h"
 #include "store_internal.h"
 
 static enum store_result
 write_row(
     struct store *store, const struct session_row *session, const char *sql)
 {
-	struct query query;
-
-	if (!query_open(&query, store, sql))
-		return STORE_FAILED;
-	query_text(&query, session->id);
-	query_int(&query, session->pid);
-	query_text(&query, session->account);
-	query_text(&query, session->client);
-	query_text(&query, session->state);
-	query_int(&query, session->attempted);
-	query_int(&query, session->delivered);
-	query_int(&query, session->refused);
-	query_int(&query, session->kept);
-	query_int(&query, session->bytes);
-	query_int(&query, session->in_flight);
-	query_int(&query, session->rate);
-	query_int(&query, session->since);
-	query_int(&query, session->noted);
-	return query_change(&query);
-}
-
-static enum store_result
-insert_domains(struct store *store, const char *id, const char *domains)
-{
-	enum store_result result = STORE_OK;
-	struct query query;
-	const char *name;
-	size_t len;
-
-	while (result == STORE_OK && lines_next(&domains, &name, &len)) {
-		if (!query_open(&query, store,
-			"INSERT INTO session_domain (session, domain) "
-			"VALUES (?1, ?2) ON CONFLICT DO NOTHING"))
-			return STORE_FAILED;
-		query_text(&query, id);
-		query_bytes(&query, name, len);
-		result = query_run(&query);
-	}
-	return result;
+	return store_change(store, sql, as_text(session->id),
+	    as_int(session->pid), as_text(session->account),
+	    as_text(session->client), as_text(session->state),
+	    as_int(session->attempted), as_int(session->delivered),
+	    as_int(session->refused), as_int(session->kept),
+	    as_int(session->bytes), as_int(session->in_flight),
+	    as_int(session->rate), as_int(session->since),
+	    as_int(session->noted));
 }
 
 static enum store_result
@@ -71,7 +39,10 @@ put(struct store *store, void *arg)
 	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
 	    "?14)");
 	return result == STORE_OK
-	    ? insert_domains(store, session->id, session->domains)
+	    ? insert_lines(store,
+		  "INSERT INTO session_domain (session, domain) "
+		  "VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+		  as_text(session->id), session->domains)
 	    : result;
 }
 
@@ -92,28 +63,21 @@ struct end {
 static enum store_result
 end_sessions(struct store *store, void *arg)
 {
-	static const char into_usage[] =
+	const struct end *end = arg;
+	enum store_result result = store_run(store,
 	    "INSERT INTO session_usage (day, account, sessions, seconds) "
 	    "SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch'), account, 1, "
 	    "max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
 	    "WHERE id = ?2 OR ?2 IS NULL "
 	    "ON CONFLICT (day, account) DO UPDATE SET "
-	    "sessions = sessions + 1, seconds = seconds + excluded.seconds";
-	static const char *const steps[] = { into_usage,
-		"DELETE FROM session WHERE id = ?1 OR ?1 IS NULL" };
-	const struct end *end = arg;
-	enum store_result result = STORE_OK;
-	struct query query;
+	    "sessions = sessions + 1, seconds = seconds + excluded.seconds",
+	    as_int(end->now), as_text(end->id));
 
-	for (size_t i = 0; i < 2 && result != STORE_FAILED; i++) {
-		if (!query_open(&query, store, steps[i]))
-			return STORE_FAILED;
-		if (i == 0)
-			query_int(&query, end->now);
-		query_text(&query, end->id);
-		result = query_change(&query);
-	}
-	return result;
+	if (result != STORE_OK)
+		return STORE_FAILED;
+	return store_change(store,
+	    "DELETE FROM session WHERE id = ?1 OR ?1 IS NULL",
+	    as_text(end->id));
 }
 
 enum store_result
@@ -172,7 +136,8 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 		"noted, (SELECT coalesce(sum(held), 0) FROM session_domain "
 		"JOIN domain_count USING (domain) WHERE session_domain.session "
 		"= session.id) "
-		"FROM session ORDER BY since, id"))
+		"FROM session ORDER BY since, id",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_session(&query, &session))

@@ -29,44 +29,31 @@ static_assert(SUSPECT_NEAR == 1 && SUSPECT_DOUBTED == 2 &&
 static enum store_result
 settle_tag(struct store *store, const struct settlement *settlement, int64_t id)
 {
-	struct change change;
-
-	if (!change_open(&change, store,
-		"UPDATE tag SET "
-		"attempts = attempts + (session IS NOT ?2), "
-		"rcpts_deferred = iif(session IS ?2, rcpts_deferred, 0) + ?3, "
-		"session = ?2, on_hold = 0, "
-		"rcpts_open = max(0, rcpts_open - ?4 - ?5), "
-		"delivered = delivered + ?4, "
-		"last_answer = coalesce(?6, last_answer), "
-		"size = iif(size = 0 AND state != 'delivered' AND ?4 + ?5 > 0, "
-		"?9, size), "
-		"settled = iif(state = " FATE ", settled, ?7), "
-		"account_settled = iif(state = " FATE
-		", account_settled, " COLLECTOR "?2" COLLECTOR_END
-		"), state = " FATE ", "
-		"first_5xx_at = coalesce(first_5xx_at, iif(?8 > 0, ?7, NULL)), "
-		"first_5xx_uptime = coalesce(first_5xx_uptime, iif(?8 > 0, "
-		"?10, "
-		"NULL)), "
-		"first_5xx_session = coalesce(first_5xx_session, iif(?8 > 0, "
-		"?2, "
-		"NULL)), " SUSPECT "WHERE id = ?1",
-		id))
-		return STORE_FAILED;
-	query_text(&change.query, settlement->session);
-	query_int(&change.query, settlement->kept);
-	query_int(&change.query, settlement->delivered);
-	query_int(&change.query, settlement->refused);
-	query_text(&change.query, settlement->answer);
-	query_int(&change.query, settlement->when);
-	query_int(&change.query, settlement->doubted);
-	query_int(&change.query, settlement->bytes);
-	query_int(&change.query, settlement->up);
-	query_int(&change.query, settlement->fault);
-	query_int(&change.query, settlement->took);
-	return change_run(
-	    &change, settlement->delivered > 0 ? settlement : NULL);
+	return change_tag(store, id,
+	    settlement->delivered > 0 ? settlement : NULL,
+	    "UPDATE tag SET attempts = attempts + (session IS NOT ?2), "
+	    "rcpts_deferred = iif(session IS ?2, rcpts_deferred, 0) + ?3, "
+	    "session = ?2, on_hold = 0, "
+	    "rcpts_open = max(0, rcpts_open - ?4 - ?5), "
+	    "delivered = delivered + ?4, "
+	    "last_answer = coalesce(?6, last_answer), "
+	    "size = iif(size = 0 AND state != 'delivered' AND ?4 + ?5 > 0, "
+	    "?9, size), settled = iif(state = " FATE ", settled, ?7), "
+	    "account_settled = iif(state = " FATE
+	    ", account_settled, " COLLECTOR "?2" COLLECTOR_END
+	    "), state = " FATE ", "
+	    "first_5xx_at = coalesce(first_5xx_at, iif(?8 > 0, ?7, NULL)), "
+	    "first_5xx_uptime = "
+	    "coalesce(first_5xx_uptime, iif(?8 > 0, ?10, NULL)), "
+	    "first_5xx_session = "
+	    "coalesce(first_5xx_session, iif(?8 > 0, ?2, NULL)), " SUSPECT
+	    "WHERE id = ?1",
+	    as_text(settlement->session), as_int(settlement->kept),
+	    as_int(settlement->delivered), as_int(settlement->refused),
+	    as_text(settlement->answer), as_int(settlement->when),
+	    as_int(settlement->doubted), as_int(settlement->bytes),
+	    as_int(settlement->up), as_int(settlement->fault),
+	    as_int(settlement->took));
 }
 
 /* What the customer did not take is in the queue still, even where more
@@ -75,27 +62,20 @@ settle_tag(struct store *store, const struct settlement *settlement, int64_t id)
 static enum store_result
 hold_kept(struct store *store, const struct settlement *settlement, int64_t id)
 {
-	struct change change;
-
 	if (settlement->kept == 0)
 		return STORE_OK;
-	if (!change_open(&change, store,
-		"UPDATE tag SET " HOLD ", rcpts_open = ?2 WHERE id = ?1 "
-		"AND (state IN ('delivered', 'refused') "
-		"OR (state = 'held' AND rcpts_open < ?2))",
-		id))
-		return STORE_FAILED;
-	query_int(&change.query, settlement->kept);
-	return change_run(&change, NULL);
+	return change_tag(store, id, NULL,
+	    "UPDATE tag SET " HOLD ", rcpts_open = ?2 WHERE id = ?1 "
+	    "AND (state IN ('delivered', 'refused') "
+	    "OR (state = 'held' AND rcpts_open < ?2))",
+	    as_int(settlement->kept));
 }
 
 /* So that the milter, should its tag come only now, finds it settled. */
 static enum store_result
 add_settled_tag(struct store *store, const struct settlement *settlement)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
+	if (store_run(store,
 		"INSERT INTO tag (queue_id, domain, sender, size, "
 		"client, arrived, state, rcpts_open, delivered, attempts, "
 		"session, "
@@ -103,16 +83,11 @@ add_settled_tag(struct store *store, const struct settlement *settlement)
 		"SELECT ?1, tag.domain, '', ?3, '', ?4, "
 		"iif(?5 > 0, 'delivered', 'refused'), 0, ?5, 1, ?6, ?7, "
 		"?4, " OWNER "tag.domain" OWNER_END ", " COLLECTOR
-		"?6" COLLECTOR_END "FROM (SELECT ?2 AS domain) AS tag"))
-		return STORE_FAILED;
-	query_text(&query, settlement->queue_id);
-	query_text(&query, settlement->domain);
-	query_int(&query, settlement->bytes);
-	query_int(&query, settlement->when);
-	query_int(&query, settlement->delivered);
-	query_text(&query, settlement->session);
-	query_text(&query, settlement->answer);
-	if (query_run(&query) != STORE_OK)
+		"?6" COLLECTOR_END "FROM (SELECT ?2 AS domain) AS tag",
+		as_text(settlement->queue_id), as_text(settlement->domain),
+		as_int(settlement->bytes), as_int(settlement->when),
+		as_int(settlement->delivered), as_text(settlement->session),
+		as_text(settlement->answer)) != STORE_OK)
 		return STORE_FAILED;
 	return count_new(store, sqlite3_last_insert_rowid(store->db),
 	    settlement->delivered > 0 ? settlement : NULL);
@@ -125,7 +100,6 @@ rename_other(
     struct store *store, const struct settlement *settlement, int64_t *id)
 {
 	enum store_result result;
-	struct query query;
 
 	if (settlement->other_id == NULL)
 		return STORE_NONE;
@@ -133,13 +107,10 @@ rename_other(
 	    store_tag_id(store, settlement->other_id, settlement->domain, id);
 	if (result != STORE_OK)
 		return result;
-	if (!query_open(&query, store,
-		"UPDATE tag SET queue_id = ?2 WHERE id = ?1 "
-		"AND state IN ('held', 'left')"))
-		return STORE_FAILED;
-	query_int(&query, *id);
-	query_text(&query, settlement->queue_id);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE tag SET queue_id = ?2 WHERE id = ?1 "
+	    "AND state IN ('held', 'left')",
+	    as_int(*id), as_text(settlement->queue_id));
 }
 
 /* STORE_NONE also where the tag is new. */

@@ -15,24 +15,17 @@ static enum store_result
 insert(struct store *store, const struct tag *tag)
 {
 	enum store_result result;
-	struct query query;
 	int64_t id;
 
-	if (!query_open(&query, store,
-		"INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
-		"client, arrived, account_received) VALUES (?1, ?2, ?3, ?4, "
-		"?5, "
-		"?6, ?7, " OWNER "?2" OWNER_END ") "
-		"ON CONFLICT (queue_id, domain) DO NOTHING"))
-		return STORE_FAILED;
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->domain);
-	query_text(&query, tag->sender);
-	query_int(&query, tag->recipient_count);
-	query_int(&query, tag->size);
-	query_text(&query, tag->client);
-	query_int(&query, tag->arrived);
-	result = query_change(&query);
+	result = store_change(store,
+	    "INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
+	    "client, arrived, account_received) VALUES (?1, ?2, ?3, ?4, "
+	    "?5, "
+	    "?6, ?7, " OWNER "?2" OWNER_END ") "
+	    "ON CONFLICT (queue_id, domain) DO NOTHING",
+	    as_text(tag->queue_id), as_text(tag->domain), as_text(tag->sender),
+	    as_int(tag->recipient_count), as_int(tag->size),
+	    as_text(tag->client), as_int(tag->arrived));
 	if (result != STORE_OK)
 		return result;
 	id = sqlite3_last_insert_rowid(store->db);
@@ -48,25 +41,16 @@ static enum store_result
 complete(struct store *store, const struct tag *tag)
 {
 	enum store_result result;
-	struct query query;
-	int64_t id;
+	int64_t id, unknown = 0;
 
 	result = store_tag_id(store, tag->queue_id, tag->domain, &id);
-	if (result != STORE_OK)
-		return result;
-	if (!query_open(&query, store,
-		"UPDATE tag SET sender = iif(" UNKNOWN ", ?2, sender), "
-		"client = ?3 WHERE id = ?1 AND client = '' "
-		"RETURNING " UNKNOWN))
-		return STORE_FAILED;
-	query_int(&query, id);
-	query_text(&query, tag->sender);
-	query_text(&query, tag->client);
-	result = query_row(&query);
-	if (result == STORE_OK && query_int_at(&query, 0) == 0)
-		result = STORE_NONE;
-	query_close(&query);
 	if (result == STORE_OK)
+		result = store_number(store, &unknown,
+		    "UPDATE tag SET sender = iif(" UNKNOWN ", ?2, sender), "
+		    "client = ?3 WHERE id = ?1 AND client = '' "
+		    "RETURNING " UNKNOWN,
+		    as_int(id), as_text(tag->sender), as_text(tag->client));
+	if (result == STORE_OK && unknown)
 		result = recipients_insert(store, id, tag->recipients);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
@@ -92,19 +76,9 @@ enum store_result
 store_tag_id(
     struct store *store, const char *queue_id, const char *domain, int64_t *id)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, domain);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*id = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(store, id,
+	    "SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2",
+	    as_text(queue_id), as_text(domain));
 }
 
 /* ?2 is the session. */
@@ -120,75 +94,43 @@ store_tag_count(struct store *store, const char *domain, const char *session,
 	    "SELECT count(*) FROM tag WHERE domain = ?1 AND state = 'held'";
 	static const char unattempted[] =
 	    "SELECT count(*) FROM tag WHERE domain = ?1 AND " UNATTEMPTED;
-	enum store_result result;
-	struct query query;
+	int64_t held = 0;
+	enum store_result result =
+	    store_number(store, &held, session == NULL ? all : unattempted,
+		as_text(domain), as_text_if(session));
 
-	if (!query_open(&query, store, session == NULL ? all : unattempted))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	if (session != NULL)
-		query_text(&query, session);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*count += query_int_at(&query, 0);
-	return query_end(&query, result);
+	*count += held;
+	return result;
 }
 
 enum store_result
 store_tag_unattempted(struct store *store, const char *domain,
     const char *session, int64_t limit, name_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct query query;
-	const char *id;
-
-	if (!query_open(&query, store,
-		"SELECT queue_id FROM tag WHERE domain = ?1 AND " UNATTEMPTED
-		"ORDER BY arrived LIMIT ?3"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_text(&query, session);
-	query_int(&query, limit);
-	while ((result = query_row(&query)) == STORE_OK)
-		if ((id = query_text_at(&query, 0)) != NULL)
-			visit(id, arg);
-	return query_end(&query, result);
+	return store_names(store, visit, arg,
+	    "SELECT queue_id FROM tag WHERE domain = ?1 AND " UNATTEMPTED
+	    "ORDER BY arrived LIMIT ?3",
+	    as_text(domain), as_text(session), as_int(limit));
 }
 
 enum store_result
 store_tag_hold(struct store *store, const char *queue_id)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE tag SET on_hold = 1 "
-		"WHERE queue_id = ?1 AND state = 'held'"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE tag SET on_hold = 1 "
+	    "WHERE queue_id = ?1 AND state = 'held'",
+	    as_text(queue_id));
 }
 
 enum store_result
 store_tag_doubted(struct store *store, const char *queue_id, const char *domain,
     const char *session, int64_t *age)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT iif(first_5xx_uptime > ?5, ?4 - first_5xx_at, "
-		"min(?4 - first_5xx_at, ?5 - first_5xx_uptime)) "
-		"FROM tag WHERE queue_id = ?1 AND domain = ?2 "
-		"AND first_5xx_at IS NOT NULL AND first_5xx_session IS NOT ?3"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, domain);
-	query_text(&query, session);
-	query_int(&query, time(NULL));
-	query_int(&query, uptime());
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*age = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(store, age,
+	    "SELECT iif(first_5xx_uptime > ?5, ?4 - first_5xx_at, "
+	    "min(?4 - first_5xx_at, ?5 - first_5xx_uptime)) "
+	    "FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+	    "AND first_5xx_at IS NOT NULL AND first_5xx_session IS NOT ?3",
+	    as_text(queue_id), as_text(domain), as_text(session),
+	    as_int(time(NULL)), as_int(uptime()));
 }

@@ -18,7 +18,8 @@ store_total_each(struct store *store, total_visit *visit, void *arg)
 		"SELECT domain, received, received_bytes, delivered, "
 		"delivered_bytes, refused, refused_bytes, expired, "
 		"expired_bytes, removed, removed_bytes FROM domain_count "
-		"ORDER BY domain"))
+		"ORDER BY domain",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK) {
 		total.domain = query_text_at(&query, 0);
@@ -40,7 +41,8 @@ store_total_sessions(struct store *store, int64_t *sessions, int64_t *seconds)
 
 	if (!query_open(&query, store,
 		"SELECT coalesce(sum(sessions), 0), "
-		"coalesce(sum(seconds), 0) FROM session_usage"))
+		"coalesce(sum(seconds), 0) FROM session_usage",
+		no_value))
 		return STORE_FAILED;
 	result = query_row(&query);
 	if (result == STORE_OK) {

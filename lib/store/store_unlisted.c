@@ -4,42 +4,42 @@
  * tag is still held is looked at again when it is settled: a session may have
  * been first.
  */
+#include <assert.h>
+
 #include "store_batch.h"
 #include "store_reconcile.h"
 
 enum store_result
 store_unlisted_find(struct store *store, int64_t before, int64_t *missing)
 {
-	struct query query;
+	enum store_result result = listing_commit(store);
 
-	if (listing_commit(store) != STORE_OK ||
-	    !query_open(&query, store,
-		"INSERT INTO temp.unlisted SELECT id FROM tag "
-		"WHERE state = 'held' AND arrived < ?1 AND NOT EXISTS "
-		"(SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id "
-		"AND domain = tag.domain)"))
-		return STORE_FAILED;
-	query_int(&query, before);
 	*missing = 0;
-	return count_changes(&query, missing);
+	if (result == STORE_OK)
+		result = store_run(store,
+		    "INSERT INTO temp.unlisted SELECT id FROM tag "
+		    "WHERE state = 'held' AND arrived < ?1 AND NOT EXISTS "
+		    "(SELECT 1 FROM temp.listed WHERE queue_id = tag.queue_id "
+		    "AND domain = tag.domain)",
+		    as_int(before));
+	return add_changes(store, result, missing);
 }
 
 enum store_result
 store_unlisted_check(struct store *store, int64_t *missing, int64_t *returned)
 {
-	struct query query;
+	enum store_result result = listing_commit(store);
 
-	if (listing_commit(store) != STORE_OK ||
-	    !query_open(&query, store,
-		"DELETE FROM temp.unlisted WHERE id IN (SELECT tag.id "
-		"FROM temp.unlisted JOIN tag USING (id) "
-		"JOIN temp.listed USING (queue_id, domain))"))
-		return STORE_FAILED;
 	*returned = 0;
-	if (count_changes(&query, returned) != STORE_OK)
-		return STORE_FAILED;
+	if (result == STORE_OK)
+		result = store_run(store,
+		    "DELETE FROM temp.unlisted WHERE id IN (SELECT tag.id "
+		    "FROM temp.unlisted JOIN tag USING (id) "
+		    "JOIN temp.listed USING (queue_id, domain))",
+		    no_value);
+	result = add_changes(store, result, returned);
 	*missing -= *returned;
-	return STORE_OK;
+	return result;
 }
 
 /* A message that is there for others, of a domain whose mail only a session
@@ -50,66 +50,41 @@ store_unlisted_check(struct store *store, int64_t *missing, int64_t *returned)
 	"AND EXISTS (SELECT 1 FROM temp.listed "                               \
 	"WHERE listed.queue_id = tag.queue_id) AND " NO_SESSION
 
-enum fate { FATE_NONE, FATE_DELIVERED, FATE_EXPIRED, FATE_LEFT };
-
-/* STORE_NONE: it is not held any more. */
+/* An enum tag_state, or held: it is none of the domain's. STORE_NONE: it is not
+ * held any more. */
 static enum store_result
 find_fate(struct store *store, int64_t id, const struct unlisted_fate *fates,
-    enum fate *fate)
+    int64_t *fate)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT CASE WHEN " REWRITTEN "THEN 0 WHEN delivered > 0 THEN "
-		"1 WHEN arrived + iif(sender = '', ?4, ?3) <= ?2 THEN 2 "
-		"ELSE 3 END FROM tag WHERE id = ?1 AND state = 'held'"))
-		return STORE_FAILED;
-	query_int(&query, id);
-	query_int(&query, fates->now);
-	query_int(&query, fates->lifetime);
-	query_int(&query, fates->bounce_lifetime);
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*fate = (enum fate)query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(store, fate,
+	    "SELECT CASE WHEN " REWRITTEN "THEN 0 WHEN delivered > 0 THEN 1 "
+	    "WHEN arrived + iif(sender = '', ?4, ?3) <= ?2 THEN 3 ELSE 4 END "
+	    "FROM tag WHERE id = ?1 AND state = 'held'",
+	    as_int(id), as_int(fates->now), as_int(fates->lifetime),
+	    as_int(fates->bounce_lifetime));
 }
 
-static enum store_result
-remove_tag(struct store *store, int64_t id)
-{
-	struct change change;
-
-	if (!change_open(&change, store, "DELETE FROM tag WHERE id = ?1", id))
-		return STORE_FAILED;
-	return change_run(&change, NULL);
-}
+static_assert(
+    TAG_HELD == 0 && TAG_DELIVERED == 1 && TAG_EXPIRED == 3 && TAG_LEFT == 4,
+    "the numbers of the statement above");
 
 static enum store_result
 settle_missing(struct store *store, int64_t id, void *arg)
 {
 	struct unlisted_fate *fates = arg;
-	enum fate fate;
+	int64_t fate;
 	enum store_result result = find_fate(store, id, fates, &fate);
 
 	if (result != STORE_OK)
 		return result;
-	switch (fate) {
-	case FATE_NONE:
-		fates->changed++;
-		return remove_tag(store, id);
-	case FATE_DELIVERED:
-		fates->delivered++;
-		return tag_end(store, id, TAG_DELIVERED, fates->now);
-	case FATE_EXPIRED:
-		fates->expired++;
-		return tag_end(store, id, TAG_EXPIRED, fates->now);
-	case FATE_LEFT:
-		fates->left++;
-		return tag_end(store, id, TAG_LEFT, fates->now);
-	}
-	return STORE_FAILED;
+	fates->changed += fate == TAG_HELD;
+	fates->delivered += fate == TAG_DELIVERED;
+	fates->expired += fate == TAG_EXPIRED;
+	fates->left += fate == TAG_LEFT;
+	if (fate == TAG_HELD)
+		return change_tag(
+		    store, id, NULL, "DELETE FROM tag WHERE id = ?1", no_value);
+	return tag_end(store, id, (enum tag_state)fate, fates->now);
 }
 
 enum store_result

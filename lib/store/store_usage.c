@@ -35,10 +35,8 @@ visit_usage(struct store *store, const char *sql, const char *from,
 	struct usage usage;
 	struct query query;
 
-	if (!query_open(&query, store, sql))
+	if (!query_open(&query, store, sql, as_text(from), as_text(to)))
 		return STORE_FAILED;
-	query_text(&query, from);
-	query_text(&query, to);
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_usage(&query, &usage))
 			visit(&usage, arg);

@@ -41,11 +41,9 @@ settle(
 static void
 alter(struct fixture *f, const char *queue_id, const char *sql)
 {
-	struct change tag;
-
 	assert_ok(f, store_begin(f->store));
-	assert_true(change_open(&tag, f->store, sql, id_of(f, queue_id)));
-	assert_ok(f, change_run(&tag, NULL));
+	assert_ok(f,
+	    change_tag(f->store, id_of(f, queue_id), NULL, sql, no_value));
 	assert_ok(f, store_commit(f->store));
 }
 
