@@ -29,26 +29,11 @@ enum store_result
 store_cert_login(
     struct store *store, const char *fingerprint, name_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct query query;
-	const char *login;
-
-	if (!query_open(&query, store,
-		"SELECT account.login FROM certificate "
-		"JOIN account ON account.id = certificate.account "
-		"WHERE fingerprint = ?1",
-		as_text(fingerprint)))
-		return STORE_FAILED;
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		login = query_text_at(&query, 0);
-		if (!query_sound(&query))
-			result = query_row(&query);
-		else if (visit != NULL)
-			visit(login, arg);
-	}
-	query_close(&query);
-	return result;
+	return store_name(store, visit, arg,
+	    "SELECT account.login FROM certificate "
+	    "JOIN account ON account.id = certificate.account "
+	    "WHERE fingerprint = ?1",
+	    as_text(fingerprint));
 }
 
 enum store_result

@@ -81,41 +81,39 @@ read_domain(struct query *query, struct domain *domain)
 	return query_sound(query);
 }
 
+/* STORE_NONE: there are none. */
+static enum store_result
+visit_domains(struct store *store, const char *sql, struct value name,
+    domain_visit *visit, void *arg)
+{
+	enum store_result result, found = STORE_NONE;
+	struct domain domain;
+	struct query query;
+
+	if (!query_open(&query, store, sql, name))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK) {
+		found = STORE_OK;
+		if (read_domain(&query, &domain) && visit != NULL)
+			visit(&domain, arg);
+	}
+	result = query_end(&query, result);
+	return result == STORE_OK ? found : result;
+}
+
 enum store_result
 store_domain_get(
     struct store *store, const char *name, domain_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct domain domain;
-	struct query query;
-
-	if (!query_open(
-		&query, store, SELECT_DOMAIN "WHERE name = ?1", as_text(name)))
-		return STORE_FAILED;
-	result = query_row(&query);
-	if (result == STORE_OK && !read_domain(&query, &domain))
-		result = query_row(&query);
-	else if (result == STORE_OK && visit != NULL)
-		visit(&domain, arg);
-	query_close(&query);
-	return result;
+	return visit_domains(
+	    store, SELECT_DOMAIN "WHERE name = ?1", as_text(name), visit, arg);
 }
-
-static const char select_domains[] = SELECT_DOMAIN "ORDER BY name";
 
 enum store_result
 store_domain_each(struct store *store, domain_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct domain domain;
-	struct query query;
-
-	if (!query_open(&query, store, select_domains, no_value))
-		return STORE_FAILED;
-	while ((result = query_row(&query)) == STORE_OK)
-		if (read_domain(&query, &domain))
-			visit(&domain, arg);
-	return query_end(&query, result);
+	return some_or_none(visit_domains(
+	    store, SELECT_DOMAIN "ORDER BY name", no_value, visit, arg));
 }
 
 #define HELD_OF "FROM tag WHERE tag.domain = domain.name AND state = 'held' "

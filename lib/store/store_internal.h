@@ -161,9 +161,18 @@ enum store_result query_end(struct query *, enum store_result last);
  * NULL. */
 #define store_number(store_, out_, sql_, ...)                                  \
 	statement_number(store_, out_, sql_, VALUES(__VA_ARGS__))
-/* Visits the texts in the first column of all rows. */
+/* Visits the texts in the first column of all rows; store_name answers
+ * STORE_NONE where there are none. `visit_` may be NULL. */
 #define store_names(store_, visit_, arg_, sql_, ...)                           \
+	some_or_none(                                                          \
+	    statement_names(store_, visit_, arg_, sql_, VALUES(__VA_ARGS__)))
+#define store_name(store_, visit_, arg_, sql_, ...)                            \
 	statement_names(store_, visit_, arg_, sql_, VALUES(__VA_ARGS__))
+static inline enum store_result
+some_or_none(enum store_result result)
+{
+	return result == STORE_NONE ? STORE_OK : result;
+}
 
 enum store_result statement_run(
     struct store *, const char *sql, const struct value *values, size_t count);

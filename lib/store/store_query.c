@@ -178,16 +178,18 @@ enum store_result
 statement_names(struct store *store, name_visit *visit, void *arg,
     const char *sql, const struct value *values, size_t count)
 {
-	enum store_result result;
+	enum store_result result, found = STORE_NONE;
 	struct query query;
 	const char *name;
 
 	if (!query_prepare(&query, store, sql, values, count))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK) {
+		found = STORE_OK;
 		name = query_text_at(&query, 0);
 		if (query_sound(&query) && visit != NULL)
 			visit(name, arg);
 	}
-	return query_end(&query, result);
+	result = query_end(&query, result);
+	return result == STORE_OK ? found : result;
 }

@@ -44,8 +44,8 @@ def test_message_is_delivered_and_its_tag_settled(daemon, collect, plan):
     daemon.ended("drained", delivered=2, kept=0, refused=0, bytes=size,
                  plan=plan, domains="example.org", client="127.0.0.1",
                  tls="no", mech="CRAM-MD5")
-    assert daemon.sql("SELECT domain, collected, collected_bytes FROM domain_count") == \
-        [("example.org", 2, size)]
+    assert daemon.sql("SELECT domain, collected, collected_bytes "
+                      "FROM domain_count") == [("example.org", 2, size)]
     assert daemon.sockets() == []
 
 
@@ -314,7 +314,8 @@ def test_message_of_many_recipients(daemon, collect, plan):
     assert answers == ["550 5.1.1 no" if "3@" in name else "250 2.0.0 taken"
                        for name in names]
     customer.join()
-    daemon.wait_for_tag("Q1", ("delivered", 0, 900), "state, rcpts_open, delivered")
+    daemon.wait_for_tag("Q1", ("delivered", 0, 900),
+                        "state, rcpts_open, delivered")
 
 
 @plans

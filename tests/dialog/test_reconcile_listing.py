@@ -131,8 +131,8 @@ def test_message_without_tag_gets_one_for_each_domain_of_ours(world):
     world.queue(listed("Q1", "b@odmr.test", "a@ODMR.test.", "x@backup.test",
                        "y@foreign.test", size=4711, arrived=1700000000))
     assert world.reconcile() == {"listed": 1, "added": 2}
-    assert world.tags("queue_id, domain, recipients, rcpts_open, size, arrived, "
-                      "sender, state") == [
+    assert world.tags("queue_id, domain, recipients, rcpts_open, size, "
+                      "arrived, sender, state") == [
         ("Q1", "backup.test", "x@backup.test", 1, 4711, 1700000000,
          "s@sender.test", "held"),
         ("Q1", "odmr.test", "a@odmr.test\nb@odmr.test", 2, 4711, 1700000000,
@@ -196,7 +196,8 @@ def test_rewritten_recipients_take_the_place_of_those_the_milter_saw(world):
     world.tag("Q1", names=["alias"], size=330)
     world.queue(listed("Q1", "x@odmr.test", "y@odmr.test"))
     assert world.reconcile() == {"listed": 1, "changed": 1}
-    assert world.tags("rcpts_open, recipients") == [(2, "x@odmr.test\ny@odmr.test")]
+    assert world.tags("rcpts_open, recipients") == [
+        (2, "x@odmr.test\ny@odmr.test")]
 
 
 def test_domain_that_rewriting_took_from_a_message_was_never_its(world):
@@ -233,7 +234,8 @@ def test_tag_without_message_is_settled_by_its_age(world):
     world.tag("Q3", age=2 * DAY)
     world.sql("UPDATE tag SET sender = '' WHERE queue_id = 'Q3'")
     world.tag("Q4", names="ab")
-    world.sql("UPDATE tag SET rcpts_open = 1, delivered = 1 WHERE queue_id = 'Q4'")
+    world.sql("UPDATE tag SET rcpts_open = 1, delivered = 1 "
+              "WHERE queue_id = 'Q4'")
     assert world.reconcile() == {"left": 1, "expired": 2, "delivered": 1}
     assert world.tags("state") == [
         ("left",), ("expired",), ("expired",), ("delivered",)]

@@ -235,14 +235,16 @@ def test_kept_message_stays_held_with_attempts_and_last_answer(
     assert postfix.deliver("Q1", [A]) == ["452 4.3.1 disk full"]
     customer.join()
     daemon.ended("drained", delivered=0, kept=1)
-    assert daemon.tag_state("Q1", "state, rcpts_open, attempts, last_answer") == \
+    assert daemon.tag_state(
+        "Q1", "state, rcpts_open, attempts, last_answer") == \
         ("held", 1, 1, "452 4.3.1 disk full")
     assert daemon.sql("SELECT sum(collected) FROM domain_count") == [(0,)]
     # The next session brings it.
     customer = collect(plan)
     daemon.postfix().deliver("Q1", [A])
     customer.join()
-    assert daemon.tag_state("Q1", "state, rcpts_open, attempts, last_answer") == \
+    assert daemon.tag_state(
+        "Q1", "state, rcpts_open, attempts, last_answer") == \
         ("delivered", 0, 2, "250 2.0.0 taken")
 
 

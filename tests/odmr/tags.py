@@ -19,13 +19,14 @@ COUNT = (
     "held_bytes = excluded.held_bytes",
     "DELETE FROM usage",
     "INSERT INTO usage (day, domain, account, messages, bytes) "
-    "SELECT date(arrived, 'unixepoch'), domain, account_received, count(*), sum(size) "
-    "FROM tag GROUP BY 1, 2, 3",
-    "UPDATE tag SET account_settled = coalesce(account_settled, '') WHERE state != 'held'",
+    "SELECT date(arrived, 'unixepoch'), domain, account_received, count(*), "
+    "sum(size) FROM tag GROUP BY 1, 2, 3",
+    "UPDATE tag SET account_settled = coalesce(account_settled, '') "
+    "WHERE state != 'held'",
     "INSERT INTO usage (day, domain, account, delivered, delivered_bytes, "
     "refused, expired, removed) "
-    "SELECT date(coalesce(settled, arrived), 'unixepoch'), domain, account_settled, "
-    "sum(state = 'delivered'), sum(iif(state = 'delivered', size, 0)), "
+    "SELECT date(coalesce(settled, arrived), 'unixepoch'), domain, "
+    "account_settled, sum(state = 'delivered'), sum(iif(state = 'delivered', size, 0)), "
     "sum(state = 'refused'), sum(state = 'expired'), sum(state = 'left') "
     "FROM tag WHERE state != 'held' GROUP BY 1, 2, 3 "
     "ON CONFLICT (day, domain, account) DO UPDATE SET "

@@ -100,7 +100,8 @@ def test_mail_that_postfix_delivers_is_settled_as_delivered(
     provider.wait_for_log(queue_id, "removed")
     assert "1 delivered" in reconcile(provider)
     row = tag(provider, domain)
-    assert (row["state"], row["rcpts_open"], row["delivered"]) == ("delivered", 0, 2)
+    assert (row["state"], row["rcpts_open"], row["delivered"]) == \
+        ("delivered", 0, 2)
     assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
     assert row["settled"] - row["arrived"] in range(-1, 60)
     assert provider.status(domain)["held"] == 0
@@ -144,7 +145,8 @@ def test_mail_delivered_before_its_tag_is_written_is_settled_as_delivered(
     wait_for(lambda: rows(provider, "domain = 'early.test'"), 30, "the tag")
     assert "1 delivered" in reconcile(provider)
     row = tag(provider, "r@early.test")
-    assert (row["state"], row["rcpts_open"], row["delivered"]) == ("delivered", 0, 1)
+    assert (row["state"], row["rcpts_open"], row["delivered"]) == \
+        ("delivered", 0, 1)
     assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
 
 

@@ -128,7 +128,8 @@ def test_recipients_are_tagged_as_postfix_queues_them(sandbox):
     assert len(listed) == len(recipients) - 2
     with contextlib.closing(sqlite3.connect(sandbox.env["DATABASE"])) as state:
         [(tagged, count)] = state.execute(
-            f"SELECT recipients, rcpts_open FROM {TAG} WHERE queue_id = ?", (new,))
+            f"SELECT recipients, rcpts_open FROM {TAG} WHERE queue_id = ?",
+            (new,))
     assert set(tagged.split("\n")) == listed
     assert count == len(listed)
     sandbox.odmrctl("reconcile")

@@ -94,8 +94,8 @@ def test_every_table_fits_80_columns_whatever_the_figures(ctl):
     domain = "quite-a-long-domain-name-for-a-column.example"
     for name in (domain, LONG_DOMAIN):
         ctl.ok("domain", "add", name)
-        add_usage(ctl, time.strftime("%Y-%m-%d", time.gmtime()), "an-account-of@some.example",
-                  name, **{figure: HUGE // 3 for figure in (
+        add_usage(ctl, time.strftime("%Y-%m-%d", time.gmtime()),
+                  "an-account-of@some.example", name, **{figure: HUGE // 3 for figure in (
                       "messages", "bytes", "delivered", "delivered_bytes",
                       "refused", "expired", "removed", "peak")})
         add_usage(ctl, time.strftime("%Y-%m-%d", time.gmtime()),

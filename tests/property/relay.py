@@ -67,7 +67,8 @@ class Relay:
 
     def tag(self, message):
         return self.db.execute(
-            "SELECT state, rcpts_open, delivered, rcpts_deferred FROM tag WHERE queue_id = ?",
+            "SELECT state, rcpts_open, delivered, rcpts_deferred FROM tag "
+            "WHERE queue_id = ?",
             (message.queue_id,)).fetchone()
 
     def in_session(self, domains):
