@@ -95,6 +95,7 @@ UNIT_test_refusal := odmrd/delivery/refusal.c
 UNIT_test_listener := $(addprefix odmrd/net/,listener.c loop.c)
 UNIT_test_link    := $(addprefix odmrd/net/,link.c link_flow.c intake.c loop.c \
 		     tls.c wire.c)
+UNIT_test_handshakes := $(UNIT_test_link)
 UNIT_test_request := etrn-trigger/request.c
 UNIT_test_peer    := etrn-trigger/remote/peer.c lib/smtp/wire.c
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from odmr import probe
 from odmr.postfix import Postfix
-from odmr.sandbox import temporary_directory
+from odmr.sandbox import age, temporary_directory
 from odmr.wait import wait_for
 
 MAIN_CF = """\
@@ -79,8 +79,10 @@ class Customer(Postfix):
         Path(self.config, "master.cf").write_text(
             services.replace("\nsmtp  ", f"\n{self.port}  ", 1) +
             self.services)
+        age(self.directory / "etc")
         subprocess.run(["/usr/sbin/postconf", "-c", self.config, "-F",
                         "*/*/chroot=n"], check=True, timeout=60)
+        age(self.directory / "etc")
 
     def _postfix(self, command):
         return subprocess.run(

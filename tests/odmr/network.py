@@ -109,9 +109,14 @@ def serve_dns(server, directory):
 
 
 def serve_mail(server):
+    """Takes EHLO, and lets who says anything else go."""
     while True:
         line, _ = server.accept()
-        line.sendall(b"220 host.test\r\n250 host.test\r\n")
+        with line, line.makefile("rb") as said:
+            line.sendall(b"220 host.test\r\n")
+            while said.readline().upper().startswith(b"EHLO"):
+                line.sendall(b"250 host.test\r\n")
+            line.sendall(b"221 host.test\r\n")
 
 
 def main(directory, world, *arguments):

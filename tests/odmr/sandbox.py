@@ -32,6 +32,14 @@ def no_postfix(directory):
     """A configuration that is enough for postmap, and for nothing else."""
     directory.mkdir()
     (directory / "main.cf").write_text("compatibility_level = 3.6\n")
+    age(directory)
+
+
+def age(directory):
+    """Each program of Postfix waits until main.cf and its kind are some
+    seconds old: they are."""
+    for path in directory.glob("*.cf"):
+        os.utime(path, (1, 1))
 
 
 class Sandbox(Postfix):

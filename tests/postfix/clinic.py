@@ -4,14 +4,13 @@ and looked at by odmrctl doctor. Queue, sockets and daemons are the provider's
 own, and stay as they are."""
 
 import json
-import os
 import re
 import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
 
-from odmr.sandbox import BUILD, temporary_directory
+from odmr.sandbox import BUILD, age, temporary_directory
 
 CA_CONFIG = """
 [ca]
@@ -138,9 +137,8 @@ class Patient:
     # ---- the doctor
 
     def doctor(self, *options):
-        # Postfix waits until such a file is some seconds old.
-        for path in self.conf.parents[1].glob("*/*.cf"):
-            os.utime(path, (1, 1))
+        for directory in self.conf.parents[1].iterdir():
+            age(directory)
         return subprocess.run(
             [str(BUILD / "odmrctl"), "-c", str(self.conf), "doctor", *options],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
