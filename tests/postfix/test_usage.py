@@ -124,10 +124,10 @@ def test_every_table_fits_80_columns_whatever_the_figures(ctl):
 
 def test_queue_names_ten_recipients_and_counts_the_rest(customer):
     customer.add_tag("4A1ABCDEF", "a.example", recipients=[
-        f"r{number}@a.example" for number in range(10_000)])
+        f"r{number:04}@a.example" for number in range(10_000)])
     table = customer.ok("queue")
     assert len(table.splitlines()) == 13
-    assert "r9@a.example" in table and "r10@" not in table
+    assert "r0009@a.example" in table and "r0010@" not in table
     assert "and 9990 more" in table
     message, = json.loads(customer.ok("queue", "--json"))["messages"]
     assert len(message["recipients"]) == 10_000
