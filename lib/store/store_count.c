@@ -61,7 +61,7 @@ read_counted(struct query *query, struct counted *counted)
 	return STORE_OK;
 }
 
-/* STORE_NONE: there is no such tag. Unless it fails, the query stays open. */
+/* The query stays open where the tag is there; else STORE_NONE. */
 static enum store_result
 look(struct query *query, struct store *store, int64_t id,
     struct counted *counted)
@@ -77,7 +77,7 @@ look(struct query *query, struct store *store, int64_t id,
 	result = query_row(query);
 	if (result == STORE_OK)
 		result = read_counted(query, counted);
-	if (result == STORE_FAILED)
+	if (result != STORE_OK)
 		query_close(query);
 	return result;
 }
@@ -321,38 +321,47 @@ count_taken(struct store *store, const struct settlement *taken)
 	return add_to_domain(store, taken->domain, figures, taken->when, &peak);
 }
 
-static enum store_result
-count_since(struct store *store, int64_t id, const struct counted *before,
-    const struct settlement *taken)
+enum store_result
+count_new(struct store *store, int64_t id, const struct settlement *taken)
 {
-	struct counted after;
+	enum store_result result;
+	struct counted is;
 	struct query query;
-	enum store_result result = look(&query, store, id, &after);
 
-	if (result == STORE_FAILED)
+	if (look(&query, store, id, &is) != STORE_OK)
 		return STORE_FAILED;
-	result =
-	    count_tag(store, before, result == STORE_OK ? &after : NULL, taken);
+	result = count_tag(store, NULL, &is, taken);
 	query_close(&query);
 	return result;
 }
 
-enum store_result
-count_new(struct store *store, int64_t id, const struct settlement *taken)
+static enum store_result
+count_since(struct store *store, int64_t id, const struct counted *was,
+    const struct settlement *taken)
 {
-	return count_since(store, id, NULL, taken);
+	struct counted is;
+	struct query query;
+	enum store_result result = look(&query, store, id, &is);
+
+	if (result == STORE_NONE)
+		return count_tag(store, was, NULL, taken);
+	if (result == STORE_OK) {
+		result = count_tag(store, was, &is, taken);
+		query_close(&query);
+	}
+	return result;
 }
 
 enum store_result
 count_change(struct store *store, int64_t id, const struct settlement *taken,
     const char *sql, const struct value *values, size_t count)
 {
-	enum store_result result;
 	struct counted was;
 	struct query before;
+	enum store_result result = look(&before, store, id, &was);
 
-	if (look(&before, store, id, &was) == STORE_FAILED)
-		return STORE_FAILED;
+	if (result != STORE_OK)
+		return result;
 	result = statement_change(store, sql, values, count);
 	if (result == STORE_OK)
 		result = count_since(store, id, &was, taken);

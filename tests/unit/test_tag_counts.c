@@ -42,8 +42,8 @@ static void
 alter(struct fixture *f, const char *queue_id, const char *sql)
 {
 	assert_ok(f, store_begin(f->store));
-	assert_ok(f,
-	    change_tag(f->store, id_of(f, queue_id), NULL, sql, no_value));
+	assert_ok(
+	    f, change_tag(f->store, id_of(f, queue_id), NULL, sql, no_value));
 	assert_ok(f, store_commit(f->store));
 }
 
