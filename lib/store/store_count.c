@@ -55,7 +55,8 @@ read_counted(struct query *query, struct counted *counted)
 	counted->account_settled = query_text_at(query, 6);
 	if (!query_sound(query))
 		return query_row(query); /* reports the fault */
-	for (int i = TAG_HELD; i <= TAG_LEFT; i++)
+	counted->state = TAG_HELD;
+	for (int i = TAG_DELIVERED; i <= TAG_LEFT; i++)
 		if (strcmp(state, state_names[i]) == 0)
 			counted->state = (enum tag_state)i;
 	return STORE_OK;
