@@ -210,8 +210,8 @@ add_due(struct policy *policy, const struct node_domain *domain, time_t now)
 	if (domain->mode != MODE_BACKUP)
 		return STORE_NONE;
 	if (interval > 0)
-		result =
-		    store_started(trigger->store, domain->name, now, interval);
+		result = store_etrn_last(
+		    trigger->store, domain->name, now, interval);
 	if (result == STORE_OK)
 		strcpy(policy->due[policy->due_count++].name, domain->name);
 	return result;

@@ -46,16 +46,20 @@ static const struct domain_metric domain_metrics[] = {
 
 /* Two counters of each domain: odmr_WHAT_messages_total, and _bytes_. */
 struct total_metric {
-	const char *what; /* see store_total_each */
+	const char *what;
 	const char *help; /* behind "Messages " */
+	size_t offset;    /* in struct domain_total */
 };
 
+#define TOTAL(field) offsetof(struct domain_total, field)
+
 static const struct total_metric total_metrics[] = {
-	{ "received", "that came in" },
-	{ "delivered", "delivered to at least one of their recipients" },
-	{ "refused", "refused for good" },
-	{ "expired", "returned because they were too old" },
-	{ "left", "that left the queue in another way" },
+	{ "received", "that came in", TOTAL(received) },
+	{ "delivered", "delivered to at least one of their recipients",
+	    TOTAL(delivered) },
+	{ "refused", "refused for good", TOTAL(refused) },
+	{ "expired", "returned because they were too old", TOTAL(expired) },
+	{ "left", "that left the queue in another way", TOTAL(left) },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -84,6 +88,7 @@ size_of(const char *database)
 struct printer {
 	FILE *out;
 	const struct domain_metric *metric;
+	const struct total_metric *total;
 	const char *name;
 	bool bytes;
 };
@@ -102,19 +107,27 @@ print_status(const struct domain_status *status, void *arg)
 		    domain_mode_name(status->domain.mode), value);
 }
 
+/* No sample of what a domain never had. */
 static void
 print_total(const struct domain_total *total, void *arg)
 {
 	const struct printer *printer = arg;
+	struct amount amount;
 
-	exposition_sample_one(printer->out, printer->name, "domain",
-	    total->domain, printer->bytes ? total->bytes : total->messages);
+	memcpy(&amount, (const char *)total + printer->total->offset,
+	    sizeof(amount));
+	if (amount.messages > 0)
+		exposition_sample_one(printer->out, printer->name, "domain",
+		    total->domain,
+		    printer->bytes ? amount.bytes : amount.messages);
 }
 
 static bool
 print_totals(struct context *ctx, const struct total_metric *metric, bool bytes)
 {
-	struct printer printer = { .out = ctx->out, .bytes = bytes };
+	struct printer printer = {
+		.out = ctx->out, .total = metric, .bytes = bytes
+	};
 	char name[64], help[128];
 
 	snprintf(name, sizeof(name), "odmr_%s_%s_total", metric->what,
@@ -123,8 +136,7 @@ print_totals(struct context *ctx, const struct total_metric *metric, bool bytes)
 	    bytes ? "Size of messages" : "Messages", metric->help);
 	printer.name = name;
 	exposition_metric(ctx->out, name, METRIC_COUNTER, help);
-	return store_total_each(
-		   ctx->store, metric->what, print_total, &printer) == STORE_OK;
+	return store_total_each(ctx->store, print_total, &printer) == STORE_OK;
 }
 
 static bool

@@ -5,7 +5,7 @@
 
 #include "period.h"
 
-enum { DAY_LENGTH = sizeof("YYYY-MM-DD") - 1 };
+enum { DAY_LENGTH = sizeof("YYYY-MM-DD") - 1, DAY = 24 * 3600 };
 
 static void
 write_day(const struct tm *tm, char out[DAY_SIZE])
@@ -17,13 +17,10 @@ write_day(const struct tm *tm, char out[DAY_SIZE])
 static void
 days_ago(int days, char out[DAY_SIZE])
 {
-	time_t now = time(NULL);
+	time_t then = time(NULL) - days * DAY;
 	struct tm tm;
 
-	localtime_r(&now, &tm);
-	tm.tm_mday -= days;
-	tm.tm_hour = 12; /* no change of the clock is near noon */
-	mktime(&tm);
+	gmtime_r(&then, &tm);
 	write_day(&tm, out);
 }
 

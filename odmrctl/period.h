@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The days that a report covers, first and last included, in local time.
+ * The days that a report covers, first and last included, in UTC.
  */
 #ifndef PERIOD_H
 #define PERIOD_H

@@ -4,7 +4,6 @@ a fault in a daemon's log fails the tests even if all they saw was right."""
 
 import os
 import shutil
-import time
 
 import pytest
 
@@ -21,17 +20,9 @@ def need_root():
         pytest.skip("needs root: it runs a Postfix")
 
 
-def stay_away_from_midnight():
-    """Usage is kept by days of local time, and tests count minutes and hours
-    back: for them and all that they start it is around noon."""
-    os.environ["TZ"] = f"noon{(time.gmtime().tm_hour - 12):+d}"
-    time.tzset()
-
-
 def pytest_configure(config):
     """What a thread of a test finds wrong fails the test."""
     config.pluginmanager.register(skips)
-    stay_away_from_midnight()
     config.addinivalue_line(
         "filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
 

@@ -109,3 +109,19 @@ store_rollback(struct store *store)
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	store->in_transaction = false;
 }
+
+enum store_result
+store_whole(struct store *store, store_step *step, void *arg)
+{
+	enum store_result result;
+
+	if (store->in_transaction)
+		return step(store, arg);
+	if (store_begin(store) != STORE_OK)
+		return STORE_FAILED;
+	result = step(store, arg);
+	if (result != STORE_FAILED && store_commit(store) == STORE_OK)
+		return result;
+	store_rollback(store);
+	return STORE_FAILED;
+}

@@ -3,62 +3,53 @@
 #include "store_batch.h"
 
 enum store_result
-count_changes(struct query *query, int64_t *count)
+add_changes(struct store *store, enum store_result result, int64_t *count)
 {
-	enum store_result result = query_run(query);
-
 	if (result == STORE_OK)
-		*count += sqlite3_changes64(query->store->db);
-	return result;
+		*count += sqlite3_changes64(store->db);
+	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
-/* STORE_NONE: there are no more. */
+struct batch {
+	const char *sql;
+	row_change *change;
+	void *arg;
+	int64_t last; /* row that was changed */
+	int rows;
+};
+
 static enum store_result
-next_batch(struct store *store, const char *sql, struct batch *batch)
+change_rows(struct store *store, void *arg)
 {
+	struct batch *batch = arg;
 	enum store_result result;
 	struct query query;
 
-	if (!query_open(&query, store, sql))
+	batch->rows = 0;
+	if (!query_open(
+		&query, store, batch->sql, as_int(batch->last), as_int(BATCH)))
 		return STORE_FAILED;
-	query_int(&query, batch->to);
-	query_int(&query, BATCH);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		batch->from = batch->to;
-		batch->to = query_int_at(&query, 0);
-		if (batch->to == 0)
-			result = STORE_NONE;
+	while ((result = query_row(&query)) == STORE_OK) {
+		batch->last = query_int_at(&query, 0);
+		batch->rows++;
+		result = batch->change(store, batch->last, batch->arg);
+		if (result == STORE_FAILED)
+			break;
 	}
-	query_close(&query);
-	return result;
-}
-
-static enum store_result
-in_transaction(struct store *store, const struct batch *batch,
-    batch_change *change, void *arg)
-{
-	if (store_begin(store) != STORE_OK)
-		return STORE_FAILED;
-	if (change(store, batch, arg) == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return STORE_FAILED;
+	return query_end(&query, result);
 }
 
 enum store_result
-in_batches(
-    struct store *store, const char *sql, batch_change *change, void *arg)
+in_batches(struct store *store, const char *sql, row_change *change, void *arg)
 {
-	struct batch batch = { 0 };
-	enum store_result result;
+	struct batch batch = { sql, change, arg, 0, 0 };
 	int64_t began;
 
-	while ((result = next_batch(store, sql, &batch)) == STORE_OK) {
+	do {
 		began = pause_clock();
-		if (in_transaction(store, &batch, change, arg) != STORE_OK)
+		if (store_whole(store, change_rows, &batch) == STORE_FAILED)
 			return STORE_FAILED;
 		pause_since(began);
-	}
-	return result == STORE_NONE ? STORE_OK : STORE_FAILED;
+	} while (batch.rows == BATCH);
+	return STORE_OK;
 }

@@ -10,56 +10,30 @@
 enum store_result
 store_cert_add(struct store *store, int64_t account, const char *fingerprint)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO certificate (fingerprint, account, created) "
-		"VALUES (?1, ?2, ?3)"))
-		return STORE_FAILED;
-	query_text(&query, fingerprint);
-	query_int(&query, account);
-	query_int(&query, time(NULL));
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO certificate (fingerprint, account, created) "
+	    "VALUES (?1, ?2, ?3)",
+	    as_text(fingerprint), as_int(account), as_int(time(NULL)));
 }
 
 enum store_result
 store_cert_remove(struct store *store, int64_t account, const char *fingerprint)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM certificate WHERE fingerprint = ?1 "
-		"AND account = ?2"))
-		return STORE_FAILED;
-	query_text(&query, fingerprint);
-	query_int(&query, account);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM certificate WHERE fingerprint = ?1 "
+	    "AND account = ?2",
+	    as_text(fingerprint), as_int(account));
 }
 
 enum store_result
 store_cert_login(
     struct store *store, const char *fingerprint, name_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct query query;
-	const char *login;
-
-	if (!query_open(&query, store,
-		"SELECT account.login FROM certificate "
-		"JOIN account ON account.id = certificate.account "
-		"WHERE fingerprint = ?1"))
-		return STORE_FAILED;
-	query_text(&query, fingerprint);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		login = query_text_at(&query, 0);
-		if (!query_sound(&query))
-			result = query_row(&query);
-		else if (visit != NULL)
-			visit(login, arg);
-	}
-	query_close(&query);
-	return result;
+	return store_name(store, visit, arg,
+	    "SELECT account.login FROM certificate "
+	    "JOIN account ON account.id = certificate.account "
+	    "WHERE fingerprint = ?1",
+	    as_text(fingerprint));
 }
 
 enum store_result
@@ -75,9 +49,9 @@ store_cert_each(
 		"FROM certificate "
 		"JOIN account ON account.id = certificate.account "
 		"WHERE account.login = ?1 OR ?1 IS NULL "
-		"ORDER BY account.login, fingerprint"))
+		"ORDER BY account.login, fingerprint",
+		as_text(login)))
 		return STORE_FAILED;
-	query_text(&query, login);
 	while ((result = query_row(&query)) == STORE_OK) {
 		cert.login = query_text_at(&query, 0);
 		cert.fingerprint = query_text_at(&query, 1);

@@ -38,47 +38,30 @@ enum store_result
 store_domain_add(struct store *store, const char *name, enum domain_mode mode,
     const char *nexthop)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO domain (id, name, mode, nexthop, socket, created) "
-		"SELECT next, ?1, ?2, ?3, "
-		"iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
-		"FROM (SELECT coalesce(max(seq), 0) + 1 AS next "
-		"FROM sqlite_sequence WHERE name = 'domain')"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	query_text(&query, domain_mode_name(mode));
-	query_text(&query, nexthop);
-	query_int(&query, SOCKET_NAME_MAX);
-	query_int(&query, time(NULL));
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO domain (id, name, mode, nexthop, socket, created) "
+	    "SELECT next, ?1, ?2, ?3, "
+	    "iif(length(?1) <= ?4, ?1, 'd' || next), ?5 "
+	    "FROM (SELECT coalesce(max(seq), 0) + 1 AS next "
+	    "FROM sqlite_sequence WHERE name = 'domain')",
+	    as_text(name), as_text(domain_mode_name(mode)), as_text(nexthop),
+	    as_int(SOCKET_NAME_MAX), as_int(time(NULL)));
 }
 
 enum store_result
 store_domain_set(struct store *store, const char *name, enum domain_mode mode,
     const char *nexthop)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"UPDATE domain SET mode = ?1, nexthop = ?2 WHERE name = ?3"))
-		return STORE_FAILED;
-	query_text(&query, domain_mode_name(mode));
-	query_text(&query, nexthop);
-	query_text(&query, name);
-	return query_change(&query);
+	return store_change(store,
+	    "UPDATE domain SET mode = ?1, nexthop = ?2 WHERE name = ?3",
+	    as_text(domain_mode_name(mode)), as_text(nexthop), as_text(name));
 }
 
 enum store_result
 store_domain_remove(struct store *store, const char *name)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "DELETE FROM domain WHERE name = ?1"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	return query_change(&query);
+	return store_change(
+	    store, "DELETE FROM domain WHERE name = ?1", as_text(name));
 }
 
 #define SELECT_DOMAIN "SELECT name, mode, nexthop, socket, created FROM domain "
@@ -98,112 +81,80 @@ read_domain(struct query *query, struct domain *domain)
 	return query_sound(query);
 }
 
+/* STORE_NONE: there are none. */
+static enum store_result
+visit_domains(struct store *store, const char *sql, struct value name,
+    domain_visit *visit, void *arg)
+{
+	enum store_result result, found = STORE_NONE;
+	struct domain domain;
+	struct query query;
+
+	if (!query_open(&query, store, sql, name))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK) {
+		found = STORE_OK;
+		if (read_domain(&query, &domain) && visit != NULL)
+			visit(&domain, arg);
+	}
+	result = query_end(&query, result);
+	return result == STORE_OK ? found : result;
+}
+
 enum store_result
 store_domain_get(
     struct store *store, const char *name, domain_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct domain domain;
-	struct query query;
-
-	if (!query_open(&query, store, SELECT_DOMAIN "WHERE name = ?1"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	result = query_row(&query);
-	if (result == STORE_OK && !read_domain(&query, &domain))
-		result = query_row(&query);
-	else if (result == STORE_OK && visit != NULL)
-		visit(&domain, arg);
-	query_close(&query);
-	return result;
+	return visit_domains(
+	    store, SELECT_DOMAIN "WHERE name = ?1", as_text(name), visit, arg);
 }
-
-static const char select_domains[] = SELECT_DOMAIN "ORDER BY name";
 
 enum store_result
 store_domain_each(struct store *store, domain_visit *visit, void *arg)
 {
-	enum store_result result;
-	struct domain domain;
-	struct query query;
-
-	if (!query_open(&query, store, select_domains))
-		return STORE_FAILED;
-	while ((result = query_row(&query)) == STORE_OK)
-		if (read_domain(&query, &domain))
-			visit(&domain, arg);
-	return query_end(&query, result);
+	return some_or_none(visit_domains(
+	    store, SELECT_DOMAIN "ORDER BY name", no_value, visit, arg));
 }
 
-/* The sums are kept by triggers, so that a hundred thousand tags need not be
- * counted; the rest is one step in an index. */
-static enum store_result
-read_held(struct store *store, struct domain_status *status)
+#define HELD_OF "FROM tag WHERE tag.domain = domain.name AND state = 'held' "
+
+static bool
+read_status(struct query *query, struct domain_status *status)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT held, bytes, coalesce((SELECT min(arrived) FROM tag "
-		"WHERE domain = ?1 AND state = 'held'), 0), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND doubted IS NOT NULL), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND suspect > 0 AND " SET_APART "), "
-		"(SELECT count(*) FROM tag WHERE domain = ?1 "
-		"AND state = 'held' AND on_hold) "
-		"FROM waiting WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, status->domain.name);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		status->held = query_int_at(&query, 0);
-		status->bytes = query_int_at(&query, 1);
-		status->oldest = query_int_at(&query, 2);
-		status->doubted = query_int_at(&query, 3);
-		status->apart = query_int_at(&query, 4);
-		status->on_hold = query_int_at(&query, 5);
-	}
-	return query_end(&query, result);
+	status->held = query_int_at(query, 5);
+	status->bytes = query_int_at(query, 6);
+	status->last_collected = query_int_at(query, 7);
+	status->delivered = query_int_at(query, 8);
+	status->oldest = query_int_at(query, 9);
+	status->doubted = query_int_at(query, 10);
+	status->apart = query_int_at(query, 11);
+	status->on_hold = query_int_at(query, 12);
+	return read_domain(query, &status->domain);
 }
 
-static enum store_result
-read_collected(struct store *store, struct domain_status *status)
-{
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT last, delivered FROM collected WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, status->domain.name);
-	result = query_row(&query);
-	if (result == STORE_OK) {
-		status->last_collected = query_int_at(&query, 0);
-		status->delivered = query_int_at(&query, 1);
-	}
-	return query_end(&query, result);
-}
-
+/* What waits is counted as it comes and goes, so that a hundred thousand tags
+ * need not be counted here; the rest is one step in an index. */
 enum store_result
 store_status_each(struct store *store, status_visit *visit, void *arg)
 {
 	enum store_result result;
+	struct domain_status status;
 	struct query query;
 
-	if (!query_open(&query, store, select_domains))
+	if (!query_open(&query, store,
+		"SELECT name, mode, nexthop, socket, created, "
+		"coalesce(held, 0), coalesce(held_bytes, 0), "
+		"coalesce(collected_at, 0), coalesce(collected, 0), "
+		"coalesce((SELECT min(arrived) " HELD_OF "), 0), "
+		"(SELECT count(*) " HELD_OF "AND first_5xx_at IS NOT NULL), "
+		"(SELECT count(*) " HELD_OF "AND suspect > 0 AND " SET_APART
+		"), (SELECT count(*) " HELD_OF "AND on_hold) "
+		"FROM domain LEFT JOIN domain_count "
+		"ON domain_count.domain = name ORDER BY name",
+		no_value))
 		return STORE_FAILED;
-	while ((result = query_row(&query)) == STORE_OK) {
-		struct domain_status status = { 0 };
-
-		if (!read_domain(&query, &status.domain))
-			continue;
-		result = read_held(store, &status);
-		if (result == STORE_OK)
-			result = read_collected(store, &status);
-		if (result != STORE_OK)
-			break;
-		visit(&status, arg);
-	}
+	while ((result = query_row(&query)) == STORE_OK)
+		if (read_status(&query, &status))
+			visit(&status, arg);
 	return query_end(&query, result);
 }

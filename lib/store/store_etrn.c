@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who may start a domain's deliveries by ETRN: accounts with a grant of it
- *, and permissions of their own .
+ * Who may start a domain's deliveries by ETRN: accounts with a grant of it,
+ * and permissions of their own.
  *
  * A permission is found by its name. The names that would do for a client are
  * its login and the 33 or 129 networks around its address; they go into the
@@ -24,39 +24,25 @@ enum { NETWORKS_SIZE = 129 * (NETWORK_TEXT_SIZE + 3) + 2 };
 enum store_result
 store_etrn_allow(struct store *store, const char *domain, const char *who)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO etrn (domain, who) VALUES (?1, ?2)"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_text(&query, who);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO etrn (domain, who) VALUES (?1, ?2)", as_text(domain),
+	    as_text(who));
 }
 
 enum store_result
 store_etrn_deny(struct store *store, const char *domain, const char *who)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM etrn WHERE domain = ?1 AND who = ?2"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_text(&query, who);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM etrn WHERE domain = ?1 AND who = ?2", as_text(domain),
+	    as_text(who));
 }
 
 enum store_result
 store_etrn_forget(struct store *store, const char *login)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1"))
-		return STORE_FAILED;
-	query_text(&query, login);
-	return query_run(&query);
+	return store_run(store,
+	    "DELETE FROM etrn WHERE who = '" ETRN_LOGIN "' || ?1",
+	    as_text(login));
 }
 
 enum store_result
@@ -69,9 +55,9 @@ store_etrn_each(
 
 	if (!query_open(&query, store,
 		"SELECT domain, who FROM etrn "
-		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who"))
+		"WHERE domain = ?1 OR ?1 IS NULL ORDER BY domain, who",
+		as_text(domain)))
 		return STORE_FAILED;
-	query_text(&query, domain);
 	while ((result = query_row(&query)) == STORE_OK) {
 		permission.domain = query_text_at(&query, 0);
 		permission.who = query_text_at(&query, 1);
@@ -105,57 +91,25 @@ enum store_result
 store_etrn_may(
     struct store *store, const struct etrn_client *client, const char *domain)
 {
-	enum store_result result;
 	char networks[NETWORKS_SIZE];
-	struct query query;
 
-	result = store_granted(store, client->account, domain);
-	if (result != STORE_NONE)
-		return result;
-	if (!query_open(&query, store,
-		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT
-		"AND domain = ?3 LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
-	query_text(&query, domain);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
-}
-
-static enum store_result
-has_grant(struct store *store, int64_t account)
-{
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store,
-		"SELECT 1 FROM access WHERE account = ?1 LIMIT 1"))
-		return STORE_FAILED;
-	query_int(&query, account);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM access WHERE account = ?4 AND domain = ?3 UNION ALL "
+	    "SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "AND domain = ?3 LIMIT 1",
+	    as_text(networks_around(client->address, networks)),
+	    as_text(client->login), as_text(domain), as_int(client->account));
 }
 
 enum store_result
 store_etrn_may_any(struct store *store, const struct etrn_client *client)
 {
-	enum store_result result = has_grant(store, client->account);
 	char networks[NETWORKS_SIZE];
-	struct query query;
 
-	if (result != STORE_NONE)
-		return result;
-	if (!query_open(&query, store,
-		"SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1"))
-		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, NULL,
+	    "SELECT 1 FROM access WHERE account = ?3 UNION ALL "
+	    "SELECT 1 FROM etrn WHERE " WHO_IS_CLIENT "LIMIT 1",
+	    as_text(networks_around(client->address, networks)),
+	    as_text(client->login), as_int(client->account));
 }
 
 /* Those that a grant gives already are left out. */
@@ -163,29 +117,14 @@ static enum store_result
 permitted_domains(struct store *store, const struct etrn_client *client,
     name_visit *visit, void *arg)
 {
-	enum store_result result, granted;
 	char networks[NETWORKS_SIZE];
-	struct query query;
-	const char *domain;
 
-	if (!query_open(&query, store,
-		"SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT))
-		return STORE_FAILED;
-	query_text(&query, networks_around(client->address, networks));
-	query_text(&query, client->login);
-	while ((result = query_row(&query)) == STORE_OK) {
-		domain = query_text_at(&query, 0);
-		if (!query_sound(&query))
-			continue;
-		granted = store_granted(store, client->account, domain);
-		if (granted == STORE_NONE)
-			visit(domain, arg);
-		else if (granted == STORE_FAILED)
-			result = STORE_FAILED;
-		if (result == STORE_FAILED)
-			break;
-	}
-	return query_end(&query, result);
+	return store_names(store, visit, arg,
+	    "SELECT DISTINCT domain FROM etrn WHERE " WHO_IS_CLIENT
+	    "AND NOT EXISTS (SELECT 1 FROM access WHERE account = ?3 "
+	    "AND access.domain = etrn.domain)",
+	    as_text(networks_around(client->address, networks)),
+	    as_text(client->login), as_int(client->account));
 }
 
 enum store_result
@@ -198,4 +137,18 @@ store_etrn_domains(struct store *store, const struct etrn_client *client,
 	if (result == STORE_OK)
 		result = permitted_domains(store, client, visit, arg);
 	return result;
+}
+
+/* Each connection to Postfix may have a process of its own, and all of them
+ * have to know. A time in the future is that of a clock which was put right
+ * since. */
+enum store_result
+store_etrn_last(
+    struct store *store, const char *domain, int64_t now, int64_t interval)
+{
+	return store_change(store,
+	    "INSERT INTO etrn_last (domain, at) VALUES (?1, ?2) "
+	    "ON CONFLICT (domain) DO UPDATE SET at = ?2 "
+	    "WHERE at <= ?2 - ?3 OR at > ?2",
+	    as_text(domain), as_int(now), as_int(interval));
 }

@@ -17,42 +17,29 @@ enum store_result
 store_workaround_put(
     struct store *store, const struct workaround *workaround, bool sure)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO workaround "
-		"(account, domain, what, why, since, until) "
-		"SELECT nullif(?1, 0), ?8, ?2, ?3, ?4, ?4 + iif(?5, ?7, ?6) "
-		"WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM account WHERE id = ?1) "
-		"ON CONFLICT (coalesce(account, 0), domain, what) DO UPDATE "
-		"SET why = excluded.why, since = excluded.since, "
-		"until = excluded.since + iif(?5 OR since > ?4 - ?7, ?7, ?6)"))
-		return STORE_FAILED;
-	query_int(&query, workaround->account);
-	query_text(&query, workaround->what);
-	query_text(&query, workaround->why);
-	query_int(&query, workaround->since);
-	query_int(&query, sure);
-	query_int(&query, GUESS_SECONDS);
-	query_int(&query, SURE_SECONDS);
-	query_text(&query, workaround->domain);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO workaround "
+	    "(account, domain, what, why, since, until) "
+	    "SELECT nullif(?1, 0), ?8, ?2, ?3, ?4, ?4 + iif(?5, ?7, ?6) "
+	    "WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM account WHERE id = ?1) "
+	    "ON CONFLICT (coalesce(account, 0), domain, what) DO UPDATE "
+	    "SET why = excluded.why, since = excluded.since, "
+	    "until = excluded.since + iif(?5 OR since > ?4 - ?7, ?7, ?6)",
+	    as_int(workaround->account), as_text(workaround->what),
+	    as_text(workaround->why), as_int(workaround->since), as_int(sure),
+	    as_int(GUESS_SECONDS), as_int(SURE_SECONDS),
+	    as_text(workaround->domain));
 }
 
 enum store_result
 store_workaround_forget(
     struct store *store, const struct workaround *workaround)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM workaround WHERE coalesce(account, 0) = ?1 "
-		"AND domain = ?2 AND what = ?3"))
-		return STORE_FAILED;
-	query_int(&query, workaround->account);
-	query_text(&query, workaround->domain);
-	query_text(&query, workaround->what);
-	return query_run(&query);
+	return store_run(store,
+	    "DELETE FROM workaround WHERE coalesce(account, 0) = ?1 "
+	    "AND domain = ?2 AND what = ?3",
+	    as_int(workaround->account), as_text(workaround->domain),
+	    as_text(workaround->what));
 }
 
 enum store_result
@@ -66,11 +53,9 @@ store_workaround_each(struct store *store, int64_t account, const char *domain,
 	if (!query_open(&query, store,
 		"SELECT what, why, since, until FROM workaround "
 		"WHERE coalesce(account, 0) = ?1 AND domain = ?2 "
-		"AND until > ?3 AND since <= ?3 ORDER BY what"))
+		"AND until > ?3 AND since <= ?3 ORDER BY what",
+		as_int(account), as_text(domain), as_int(now)))
 		return STORE_FAILED;
-	query_int(&query, account);
-	query_text(&query, domain);
-	query_int(&query, now);
 	while ((result = query_row(&query)) == STORE_OK) {
 		workaround.what = query_text_at(&query, 0);
 		workaround.why = query_text_at(&query, 1);
@@ -93,10 +78,9 @@ store_suspects(
 	if (!query_open(&query, store,
 		"SELECT queue_id, iif(" SET_APART ", ?2, suspect), "
 		"coalesce(faulted, 0) FROM tag "
-		"WHERE domain = ?1 AND state = 'held' AND suspect > 0"))
+		"WHERE domain = ?1 AND state = 'held' AND suspect > 0",
+		as_text(domain), as_int(SUSPECT_APART)))
 		return STORE_FAILED;
-	query_text(&query, domain);
-	query_int(&query, SUSPECT_APART);
 	while ((result = query_row(&query)) == STORE_OK) {
 		suspect.queue_id = query_text_at(&query, 0);
 		suspect.suspicion = (enum suspicion)query_int_at(&query, 1);

@@ -34,6 +34,13 @@ struct store {
 	char error[STORE_ERROR_SIZE];
 };
 
+/* ---- store.c ---- */
+
+/* Calls `step` in the transaction that is open, or in one of its own, which is
+ * committed unless it fails. */
+typedef enum store_result store_step(struct store *, void *arg);
+enum store_result store_whole(struct store *, store_step *step, void *arg);
+
 /* ---- store_base.c ---- */
 
 /* Connects, and with `upgrade` applies the schema steps that are missing;
@@ -62,6 +69,12 @@ bool base_vet(struct store *, int version);
  * as root gives the file owner, group and mode. */
 bool file_prepare(struct store *);
 
+/* ---- store_tag.c ---- */
+
+/* The row of a tag. */
+enum store_result store_tag_id(
+    struct store *, const char *queue_id, const char *domain, int64_t *id);
+
 /* ---- store_history.c ---- */
 
 /* Is the tag of a message set apart? Three sessions broke at it, the last one
@@ -76,17 +89,56 @@ struct query {
 	struct store *store;
 	sqlite3_stmt *stmt;
 	int rc;
-	int bound;
 };
+
+/* What a statement is bound to, in the order of its parameters. */
+struct value {
+	enum { VALUE_NONE, VALUE_INT, VALUE_TEXT } kind;
+	int64_t number; /* of a text: its length; -1: to its end */
+	const char *text;
+};
+
+/* Where a statement has no parameters. */
+static const struct value no_value = { VALUE_NONE, 0, NULL };
+
+static inline struct value
+as_int(int64_t number)
+{
+	return (struct value) { VALUE_INT, number, NULL };
+}
+
+/* Bound without a copy: it outlives the call that binds it. NULL is NULL. */
+static inline struct value
+as_text(const char *text)
+{
+	return (struct value) { VALUE_TEXT, -1, text };
+}
+
+/* Not bound where it is NULL: the statement has no such parameter. */
+static inline struct value
+as_text_if(const char *text)
+{
+	return text != NULL ? as_text(text) : no_value;
+}
+
+static inline struct value
+as_bytes(const char *text, size_t len)
+{
+	return (struct value) { VALUE_TEXT, (int64_t)len, text };
+}
+
+#define VALUES(...)                                                            \
+	(const struct value[]) { __VA_ARGS__ },                                \
+	    sizeof((const struct value[]) { __VA_ARGS__ }) /                   \
+	    sizeof(struct value)
 
 /* `sql` must be a string that lives as long as the program: its address is
  * the key under which the prepared statement is kept. */
-bool query_open(struct query *, struct store *, const char *sql);
+#define query_open(query_, store_, sql_, ...)                                  \
+	query_prepare(query_, store_, sql_, VALUES(__VA_ARGS__))
+bool query_prepare(struct query *, struct store *, const char *sql,
+    const struct value *values, size_t count);
 void query_close(struct query *);
-
-/* Bind the next parameter. Faults show at the first step. */
-void query_int(struct query *, int64_t value);
-void query_text(struct query *, const char *value);
 
 /* STORE_OK: a row is there; STORE_NONE: no further one. */
 enum store_result query_row(struct query *);
@@ -96,12 +148,49 @@ int64_t query_int_at(struct query *, int column);
 const char *query_text_at(struct query *, int column);
 bool query_sound(const struct query *);
 
-/* Run a statement without rows to its end and close it. query_change answers
- * STORE_NONE where nothing was changed. */
-enum store_result query_run(struct query *);
-enum store_result query_change(struct query *);
-
 /* The result of a loop that ended with `last`, and closes. */
 enum store_result query_end(struct query *, enum store_result last);
+
+/* Runs a statement without rows; store_change answers STORE_NONE where it
+ * changed nothing. */
+#define store_run(store_, sql_, ...)                                           \
+	statement_run(store_, sql_, VALUES(__VA_ARGS__))
+#define store_change(store_, sql_, ...)                                        \
+	statement_change(store_, sql_, VALUES(__VA_ARGS__))
+/* The number in the first column of the first row, or STORE_NONE; `out_` may be
+ * NULL. */
+#define store_number(store_, out_, sql_, ...)                                  \
+	statement_number(store_, out_, sql_, VALUES(__VA_ARGS__))
+/* Visits the texts in the first column of all rows; store_name answers
+ * STORE_NONE where there are none. `visit_` may be NULL. */
+#define store_names(store_, visit_, arg_, sql_, ...)                           \
+	some_or_none(                                                          \
+	    statement_names(store_, visit_, arg_, sql_, VALUES(__VA_ARGS__)))
+#define store_name(store_, visit_, arg_, sql_, ...)                            \
+	statement_names(store_, visit_, arg_, sql_, VALUES(__VA_ARGS__))
+static inline enum store_result
+some_or_none(enum store_result result)
+{
+	return result == STORE_NONE ? STORE_OK : result;
+}
+
+enum store_result statement_run(
+    struct store *, const char *sql, const struct value *values, size_t count);
+enum store_result statement_change(
+    struct store *, const char *sql, const struct value *values, size_t count);
+enum store_result statement_number(struct store *, int64_t *out,
+    const char *sql, const struct value *values, size_t count);
+enum store_result statement_names(struct store *, name_visit *visit, void *arg,
+    const char *sql, const struct value *values, size_t count);
+
+/* ---- store_recipient.c ---- */
+
+/* Of `lines`, one address a line, those that the tag has not got. */
+enum store_result recipients_insert(
+    struct store *, int64_t tag, const char *lines);
+enum store_result recipients_delete(struct store *, int64_t tag);
+/* Runs `sql` for each line: ?1 is `key`, ?2 the line. */
+enum store_result insert_lines(
+    struct store *, const char *sql, struct value key, const char *lines);
 
 #endif

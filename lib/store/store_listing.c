@@ -4,89 +4,34 @@
  * database. They are this connection's alone: filling and comparing them takes
  * no lock that the milter or odmrd would wait for.
  */
-#include <string.h>
-#include <strings.h>
-
-#include "store_internal.h"
+#include "store_batch.h"
 #include "store_reconcile.h"
 
 static const char schema[] =
     "CREATE TEMP TABLE IF NOT EXISTS listed ("
     "n INTEGER PRIMARY KEY, queue_id TEXT, domain TEXT, sender TEXT, "
-    "recipients TEXT, open INTEGER, size INTEGER, arrived INTEGER, "
+    "rcpts_open INTEGER, size INTEGER, arrived INTEGER, "
     "answer TEXT, on_hold INTEGER, UNIQUE (queue_id, domain));"
+    "CREATE TEMP TABLE IF NOT EXISTS listed_recipient ("
+    "n INTEGER, address TEXT COLLATE NOCASE, PRIMARY KEY (n, address)) "
+    "WITHOUT ROWID;"
     "CREATE TEMP VIEW IF NOT EXISTS relay AS "
     "SELECT name AS domain, mode != 'backup' AS collected FROM main.domain;"
-    "CREATE TEMP TABLE IF NOT EXISTS missing (id INTEGER PRIMARY KEY);"
+    "CREATE TEMP TABLE IF NOT EXISTS unlisted (id INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS differing (n INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS newcomer (n INTEGER PRIMARY KEY);"
     "CREATE TEMP TABLE IF NOT EXISTS away (id INTEGER PRIMARY KEY, "
-    "domain TEXT, sender TEXT, recipients TEXT, arrived INTEGER, "
+    "domain TEXT, sender TEXT, arrived INTEGER, "
     "settled INTEGER);"
     "CREATE INDEX IF NOT EXISTS temp.away_from ON away (domain, sender);"
     "CREATE TEMP TABLE IF NOT EXISTS renamed ("
     "n INTEGER PRIMARY KEY, id INTEGER UNIQUE);";
 
 static const char empty[] =
-    "DELETE FROM temp.listed;"
-    "DELETE FROM temp.missing; DELETE FROM temp.differing;"
+    "DELETE FROM temp.listed; DELETE FROM temp.listed_recipient;"
+    "DELETE FROM temp.unlisted; DELETE FROM temp.differing;"
     "DELETE FROM temp.newcomer; DELETE FROM temp.away;"
     "DELETE FROM temp.renamed;";
-
-/* The next line of a list, and its length; NULL at the end. */
-static const char *
-next_line(const char **list, size_t *len)
-{
-	const char *line = *list;
-
-	if (*line == '\0')
-		return NULL;
-	*len = strcspn(line, "\n");
-	*list = line + *len + (line[*len] == '\n');
-	return line;
-}
-
-static int
-compare(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-	int order = strncasecmp(a, b, a_len < b_len ? a_len : b_len);
-
-	return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
-}
-
-/* Is every line of `some` in `all`? Both are sorted. */
-static bool
-within(const char *some, const char *all)
-{
-	const char *want, *have;
-	size_t want_len, have_len;
-	int order;
-
-	while ((want = next_line(&some, &want_len)) != NULL) {
-		do {
-			have = next_line(&all, &have_len);
-			if (have == NULL)
-				return false;
-			order = compare(have, have_len, want, want_len);
-		} while (order < 0);
-		if (order > 0)
-			return false;
-	}
-	return true;
-}
-
-static void
-sql_within(sqlite3_context *ctx, int count, sqlite3_value **values)
-{
-	const char *some = (const char *)sqlite3_value_text(values[0]);
-	const char *all = (const char *)sqlite3_value_text(values[1]);
-
-	(void)count;
-	if (some == NULL || all == NULL)
-		sqlite3_result_error_nomem(ctx);
-	else
-		sqlite3_result_int(ctx, within(some, all));
-}
 
 enum store_result
 store_listing_begin(struct store *store)
@@ -95,10 +40,7 @@ store_listing_begin(struct store *store)
 
 	if (!base_ready(store))
 		return STORE_FAILED;
-	rc = sqlite3_create_function(store->db, "within", 2,
-	    SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, sql_within, NULL, NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
+	rc = sqlite3_exec(store->db, schema, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(store->db, empty, NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
@@ -110,38 +52,50 @@ store_listing_begin(struct store *store)
 void
 store_listing_end(struct store *store)
 {
-	if (store->db != NULL)
-		sqlite3_exec(store->db, empty, NULL, NULL, NULL);
+	if (store->db == NULL)
+		return;
+	if (sqlite3_get_autocommit(store->db) == 0)
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_exec(store->db, empty, NULL, NULL, NULL);
 }
 
+static enum store_result
+run(struct store *store, const char *sql)
+{
+	return store_run(store, sql, no_value);
+}
+
+/* A transaction that writes to temporary tables alone takes no lock either. */
 enum store_result
 store_listing_restart(struct store *store)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "DELETE FROM temp.listed"))
+	if (run(store, "DELETE FROM temp.listed") != STORE_OK ||
+	    run(store, "DELETE FROM temp.listed_recipient") != STORE_OK)
 		return STORE_FAILED;
-	return query_run(&query);
+	return run(store, "BEGIN");
 }
 
 enum store_result
+listing_commit(struct store *store)
+{
+	return run(store, "COMMIT");
+}
+
+/* Of what is listed twice the later counts. */
+enum store_result
 store_listing_add(struct store *store, const struct tag *tag)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
+	if (store_run(store,
 		"INSERT OR REPLACE INTO temp.listed (queue_id, domain, sender, "
-		"recipients, open, size, arrived, answer, on_hold) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"))
+		"rcpts_open, size, arrived, answer, on_hold) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		as_text(tag->queue_id), as_text(tag->domain),
+		as_text(tag->sender), as_int(tag->recipient_count),
+		as_int(tag->size), as_int(tag->arrived),
+		as_text(tag->last_answer), as_int(tag->on_hold)) != STORE_OK)
 		return STORE_FAILED;
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->domain);
-	query_text(&query, tag->sender);
-	query_text(&query, tag->recipients);
-	query_int(&query, tag->recipient_count);
-	query_int(&query, tag->size);
-	query_int(&query, tag->arrived);
-	query_text(&query, tag->last_answer);
-	query_int(&query, tag->on_hold);
-	return query_run(&query);
+	return insert_lines(store,
+	    "INSERT INTO temp.listed_recipient (n, address) VALUES (?1, ?2) "
+	    "ON CONFLICT DO NOTHING",
+	    as_int(sqlite3_last_insert_rowid(store->db)), tag->recipients);
 }

@@ -6,28 +6,18 @@ enum store_result
 store_probe_put(
     struct store *store, const char *domain, const struct probe_state *state)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT OR REPLACE INTO probe (domain, up, times, next) "
-		"VALUES (?1, ?2, ?3, ?4)"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	query_int(&query, state->up);
-	query_int(&query, state->times);
-	query_int(&query, state->next);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT OR REPLACE INTO probe (domain, up, times, next) "
+	    "VALUES (?1, ?2, ?3, ?4)",
+	    as_text(domain), as_int(state->up), as_int(state->times),
+	    as_int(state->next));
 }
 
 enum store_result
 store_probe_drop(struct store *store, const char *domain)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "DELETE FROM probe WHERE domain = ?1"))
-		return STORE_FAILED;
-	query_text(&query, domain);
-	return query_change(&query);
+	return store_change(
+	    store, "DELETE FROM probe WHERE domain = ?1", as_text(domain));
 }
 
 enum store_result
@@ -39,7 +29,8 @@ store_probe_each(struct store *store, probe_visit *visit, void *arg)
 	const char *domain;
 
 	if (!query_open(&query, store,
-		"SELECT domain, up, times, next FROM probe ORDER BY domain"))
+		"SELECT domain, up, times, next FROM probe ORDER BY domain",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK) {
 		domain = query_text_at(&query, 0);

@@ -41,8 +41,20 @@ find(const struct store *store, const char *sql)
 	return NULL;
 }
 
+static void
+bind(struct query *query, int at, const struct value *value)
+{
+	if (value->kind == VALUE_INT)
+		query->rc = sqlite3_bind_int64(query->stmt, at, value->number);
+	else if (value->kind == VALUE_TEXT)
+		query->rc = sqlite3_bind_text(query->stmt, at, value->text,
+		    (int)value->number, SQLITE_STATIC);
+}
+
+/* Faults of a value show at the first step. */
 bool
-query_open(struct query *query, struct store *store, const char *sql)
+query_prepare(struct query *query, struct store *store, const char *sql,
+    const struct value *values, size_t count)
 {
 	*query = (struct query) { .store = store };
 	if (!base_ready(store))
@@ -53,6 +65,8 @@ query_open(struct query *query, struct store *store, const char *sql)
 	if (query->stmt == NULL)
 		return false;
 	query->store->queries++;
+	for (size_t i = 0; i < count && query->rc == SQLITE_OK; i++)
+		bind(query, (int)i + 1, &values[i]);
 	return true;
 }
 
@@ -62,25 +76,6 @@ query_close(struct query *query)
 	sqlite3_reset(query->stmt);
 	sqlite3_clear_bindings(query->stmt);
 	query->store->queries--;
-}
-
-void
-query_int(struct query *query, int64_t value)
-{
-	query->bound++;
-	if (query->rc == SQLITE_OK)
-		query->rc =
-		    sqlite3_bind_int64(query->stmt, query->bound, value);
-}
-
-/* Bound without a copy: arguments outlive the call that binds them. */
-void
-query_text(struct query *query, const char *value)
-{
-	query->bound++;
-	if (query->rc == SQLITE_OK)
-		query->rc = sqlite3_bind_text(
-		    query->stmt, query->bound, value, -1, SQLITE_STATIC);
 }
 
 enum store_result
@@ -130,29 +125,71 @@ query_sound(const struct query *query)
 }
 
 enum store_result
-query_run(struct query *query)
+query_end(struct query *query, enum store_result last)
 {
-	enum store_result result = query_row(query);
-
-	if (query->rc == SQLITE_DONE)
-		result = STORE_OK;
 	query_close(query);
+	return last == STORE_NONE ? STORE_OK : last;
+}
+
+enum store_result
+statement_run(struct store *store, const char *sql, const struct value *values,
+    size_t count)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_prepare(&query, store, sql, values, count))
+		return STORE_FAILED;
+	result = query_row(&query);
+	if (query.rc == SQLITE_DONE)
+		result = STORE_OK;
+	query_close(&query);
 	return result;
 }
 
 enum store_result
-query_change(struct query *query)
+statement_change(struct store *store, const char *sql,
+    const struct value *values, size_t count)
 {
-	enum store_result result = query_run(query);
+	enum store_result result = statement_run(store, sql, values, count);
 
-	if (result == STORE_OK && sqlite3_changes(query->store->db) == 0)
+	if (result == STORE_OK && sqlite3_changes(store->db) == 0)
 		return STORE_NONE;
 	return result;
 }
 
 enum store_result
-query_end(struct query *query, enum store_result last)
+statement_number(struct store *store, int64_t *out, const char *sql,
+    const struct value *values, size_t count)
 {
-	query_close(query);
-	return last == STORE_NONE ? STORE_OK : last;
+	enum store_result result;
+	struct query query;
+
+	if (!query_prepare(&query, store, sql, values, count))
+		return STORE_FAILED;
+	result = query_row(&query);
+	if (result == STORE_OK && out != NULL)
+		*out = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
+statement_names(struct store *store, name_visit *visit, void *arg,
+    const char *sql, const struct value *values, size_t count)
+{
+	enum store_result result, found = STORE_NONE;
+	struct query query;
+	const char *name;
+
+	if (!query_prepare(&query, store, sql, values, count))
+		return STORE_FAILED;
+	while ((result = query_row(&query)) == STORE_OK) {
+		found = STORE_OK;
+		name = query_text_at(&query, 0);
+		if (query_sound(&query) && visit != NULL)
+			visit(name, arg);
+	}
+	result = query_end(&query, result);
+	return result == STORE_OK ? found : result;
 }

@@ -8,29 +8,19 @@
 enum store_result
 store_queue_name_add(struct store *store, const char *name, const char *domain)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO queue_name (name, domain) VALUES (?1, ?2)"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	query_text(&query, domain);
-	return query_run(&query);
+	return store_run(store,
+	    "INSERT INTO queue_name (name, domain) VALUES (?1, ?2)",
+	    as_text(name), as_text(domain));
 }
 
 enum store_result
 store_queue_name_remove(
     struct store *store, const char *name, const char *domain)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"DELETE FROM queue_name "
-		"WHERE name = ?1 AND (domain = ?2 OR ?2 IS NULL)"))
-		return STORE_FAILED;
-	query_text(&query, name);
-	query_text(&query, domain);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM queue_name "
+	    "WHERE name = ?1 AND (domain = ?2 OR ?2 IS NULL)",
+	    as_text(name), as_text(domain));
 }
 
 enum store_result
@@ -46,10 +36,9 @@ store_queue_name_each(
 	struct queue_name row;
 	struct query query;
 
-	if (!query_open(&query, store, name == NULL ? all : one))
+	if (!query_open(
+		&query, store, name == NULL ? all : one, as_text_if(name)))
 		return STORE_FAILED;
-	if (name != NULL)
-		query_text(&query, name);
 	while ((result = query_row(&query)) == STORE_OK) {
 		row.name = query_text_at(&query, 0);
 		row.domain = query_text_at(&query, 1);

@@ -15,20 +15,21 @@
 
 /* Fewer open recipients than there were have been answered by somebody. More
  * of the same are those that a session has settled since they were listed. */
-#define ARE_FEWER "(tag.open > listed.open AND " NO_SESSION ")"
+#define ARE_FEWER "(tag.rcpts_open > listed.rcpts_open AND " NO_SESSION ")"
+
+#define ARE_OTHERS "EXISTS (" NOT_KNOWN ") "
 
 #define CORRECTION                                                             \
 	"size = listed.size, "                                                 \
-	"open = iif(within(listed.recipients, tag.recipients) "                \
-	"AND NOT " ARE_FEWER ", tag.open, listed.open), "                      \
-	"recipients = iif(within(listed.recipients, tag.recipients), "         \
-	"tag.recipients, listed.recipients), on_hold = listed.on_hold, "       \
+	"rcpts_open = iif(" ARE_OTHERS " OR " ARE_FEWER                        \
+	", listed.rcpts_open, tag.rcpts_open), "                               \
+	"on_hold = listed.on_hold, "                                           \
 	"last_answer = " NEW_ANSWER " "
 
 #define IS_WRONG                                                               \
 	"tag.state = 'held' AND (tag.size != listed.size "                     \
 	"OR tag.on_hold != listed.on_hold "                                    \
-	"OR " ARE_FEWER "OR NOT within(listed.recipients, tag.recipients) "    \
+	"OR " ARE_FEWER "OR " ARE_OTHERS                                       \
 	"OR tag.last_answer IS NOT " NEW_ANSWER ") "
 
 /* ?1 is when the listing began. "left" and "expired" are what an earlier run
@@ -37,11 +38,31 @@
 	"tag.state != 'held' "                                                 \
 	"AND tag.settled < ?1 - iif(tag.state IN ('left', 'expired'), 0, 60) "
 
-#define LISTED_IN_BATCH                                                        \
-	"FROM temp.differing JOIN temp.listed USING (n) "                      \
+#define LISTED_WITH_TAG                                                        \
+	"temp.listed "                                                         \
 	"LEFT JOIN temp.relay ON relay.domain = listed.domain "                \
-	"WHERE n > ?2 AND n <= ?3 "                                            \
-	"AND tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
+	"LEFT JOIN tag ON tag.queue_id = listed.queue_id "                     \
+	"AND tag.domain = listed.domain "
+
+enum store_result
+store_listing_compare(struct store *store, int64_t began)
+{
+	return store_run(store,
+	    "INSERT INTO temp.differing SELECT n FROM " LISTED_WITH_TAG
+	    "WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
+	    "(" IS_WRONG ") OR (" IS_BACK "))",
+	    as_int(began));
+}
+
+/* What is listed, as it is now. */
+struct differing {
+	int64_t n;
+	bool ours;  /* of a relay domain */
+	int64_t id; /* of its tag; 0: none */
+	bool wrong;
+	bool back;
+	bool others; /* recipients than the tag has */
+};
 
 struct application {
 	int64_t began;
@@ -49,95 +70,128 @@ struct application {
 	int64_t *changed;
 };
 
-/* Binds ?1 to ?3. */
-static bool
-open_listed(struct query *query, struct store *store, const struct batch *batch,
-    const struct application *application, const char *sql)
+static enum store_result
+look_at(struct store *store, int64_t began, struct differing *differing)
 {
-	if (!query_open(query, store, sql))
-		return false;
-	query_int(query, application->began);
-	query_int(query, batch->from);
-	query_int(query, batch->to);
-	return true;
-}
-
-enum store_result
-store_listing_compare(struct store *store, int64_t began)
-{
+	enum store_result result;
 	struct query query;
 
 	if (!query_open(&query, store,
-		"INSERT INTO temp.differing SELECT n FROM temp.listed "
-		"LEFT JOIN temp.relay ON relay.domain = listed.domain "
-		"LEFT JOIN tag ON tag.queue_id = listed.queue_id "
-		"AND tag.domain = listed.domain "
-		"WHERE iif(tag.id IS NULL, relay.domain IS NOT NULL, "
-		"(" IS_WRONG ") OR (" IS_BACK "))"))
+		"SELECT relay.domain IS NOT NULL, coalesce(tag.id, "
+		"0), " IS_WRONG ", " IS_BACK ", " ARE_OTHERS
+		"FROM " LISTED_WITH_TAG "WHERE n = ?2",
+		as_int(began), as_int(differing->n)))
 		return STORE_FAILED;
-	query_int(&query, began);
-	return query_run(&query);
+	result = query_row(&query);
+	if (result == STORE_OK) {
+		differing->ours = query_int_at(&query, 0) != 0;
+		differing->id = query_int_at(&query, 1);
+		differing->wrong = query_int_at(&query, 2) != 0;
+		differing->back = query_int_at(&query, 3) != 0;
+		differing->others = query_int_at(&query, 4) != 0;
+	}
+	query_close(&query);
+	return result;
 }
 
 static enum store_result
-correct(struct store *store, const struct batch *batch,
-    const struct application *application)
+change_listed(struct store *store, const struct differing *differing,
+    const char *sql, int64_t *changed)
 {
-	struct query query;
+	enum store_result result =
+	    change_tag(store, differing->id, NULL, sql, as_int(differing->n));
 
-	if (!open_listed(&query, store, batch, application,
-		"UPDATE tag SET " CORRECTION LISTED_IN_BATCH "AND " IS_WRONG))
-		return STORE_FAILED;
-	return count_changes(&query, application->changed);
+	*changed += result == STORE_OK;
+	return result;
 }
 
 static enum store_result
-hold_again(struct store *store, const struct batch *batch,
-    const struct application *application)
+correct(
+    struct store *store, const struct differing *differing, int64_t *changed)
 {
-	struct query query;
-
-	if (!open_listed(&query, store, batch, application,
-		"UPDATE tag SET state = 'held', settled = NULL, "
-		"size = listed.size, open = listed.open, tried = 0, "
-		"on_hold = listed.on_hold, "
-		"delivered = max(0, tag.delivered - listed.open), "
-		"recipients = iif(within(listed.recipients, tag.recipients), "
-		"tag.recipients, listed.recipients) " LISTED_IN_BATCH
-		"AND " IS_BACK))
-		return STORE_FAILED;
-	return count_changes(&query, application->changed);
+	return change_listed(store, differing,
+	    "UPDATE tag SET " CORRECTION "FROM temp.listed "
+	    "LEFT JOIN temp.relay ON relay.domain = listed.domain "
+	    "WHERE tag.id = ?1 AND listed.n = ?2",
+	    changed);
 }
 
 static enum store_result
-add_untagged(struct store *store, const struct batch *batch,
-    const struct application *application)
+hold_again(
+    struct store *store, const struct differing *differing, int64_t *changed)
 {
-	struct query query;
+	return change_listed(store, differing,
+	    "UPDATE tag SET " HOLD ", "
+	    "size = listed.size, rcpts_open = listed.rcpts_open, "
+	    "rcpts_deferred = 0, "
+	    "on_hold = listed.on_hold, "
+	    "delivered = max(0, tag.delivered - listed.rcpts_open) "
+	    "FROM temp.listed WHERE tag.id = ?1 AND listed.n = ?2",
+	    changed);
+}
 
-	if (!open_listed(&query, store, batch, application,
-		"INSERT INTO tag (queue_id, domain, sender, recipients, open, "
-		"size, client, arrived, on_hold, last_answer) "
-		"SELECT queue_id, listed.domain, sender, recipients, open, "
-		"size, '', arrived, on_hold, iif(relay.collected, NULL, "
-		"answer) "
-		"FROM temp.differing JOIN temp.listed USING (n) "
-		"JOIN temp.relay ON relay.domain = listed.domain "
-		"WHERE n > ?2 AND n <= ?3 "
-		"ON CONFLICT (queue_id, domain) DO NOTHING"))
-		return STORE_FAILED;
-	return count_changes(&query, application->added);
+/* The tag gets those that are listed. */
+static enum store_result
+insert_recipients(struct store *store, int64_t tag, int64_t n)
+{
+	return store_run(store,
+	    "INSERT INTO recipient (tag, address) SELECT ?1, address "
+	    "FROM temp.listed_recipient WHERE n = ?2",
+	    as_int(tag), as_int(n));
 }
 
 static enum store_result
-apply(struct store *store, const struct batch *batch, void *arg)
+add_untagged(struct store *store, int64_t n, int64_t *added)
+{
+	enum store_result result;
+	int64_t id;
+
+	result = store_run(store,
+	    "INSERT INTO tag (queue_id, domain, sender, rcpts_open, size, "
+	    "client, arrived, on_hold, last_answer, account_received) "
+	    "SELECT queue_id, listed.domain, sender, rcpts_open, size, '', "
+	    "arrived, on_hold, iif(relay.collected, NULL, answer), " OWNER
+	    "listed.domain" OWNER_END "FROM temp.listed "
+	    "JOIN temp.relay ON relay.domain = listed.domain "
+	    "WHERE n = ?1",
+	    as_int(n));
+	id = sqlite3_last_insert_rowid(store->db);
+	if (result == STORE_OK)
+		result = insert_recipients(store, id, n);
+	++*added;
+	return result == STORE_OK ? count_new(store, id, NULL) : STORE_FAILED;
+}
+
+static enum store_result
+mend(struct store *store, const struct differing *differing, int64_t *changed)
+{
+	enum store_result result = differing->wrong
+	    ? correct(store, differing, changed)
+	    : hold_again(store, differing, changed);
+
+	if (result != STORE_OK || !differing->others)
+		return result;
+	result = recipients_delete(store, differing->id);
+	return result == STORE_OK
+	    ? insert_recipients(store, differing->id, differing->n)
+	    : result;
+}
+
+static enum store_result
+apply(struct store *store, int64_t n, void *arg)
 {
 	const struct application *application = arg;
+	struct differing differing = { .n = n };
 
-	if (correct(store, batch, application) != STORE_OK ||
-	    hold_again(store, batch, application) != STORE_OK)
+	if (look_at(store, application->began, &differing) != STORE_OK)
 		return STORE_FAILED;
-	return add_untagged(store, batch, application);
+	if (differing.id == 0)
+		return differing.ours
+		    ? add_untagged(store, n, application->added)
+		    : STORE_OK;
+	return differing.wrong || differing.back
+	    ? mend(store, &differing, application->changed)
+	    : STORE_OK;
 }
 
 enum store_result
@@ -147,8 +201,7 @@ store_listing_apply(
 	struct application application = { began, added, changed };
 
 	return in_batches(store,
-	    "SELECT max(n) FROM (SELECT n FROM temp.differing WHERE n > ?1 "
-	    "ORDER BY n LIMIT ?2)",
+	    "SELECT n FROM temp.differing WHERE n > ?1 ORDER BY n LIMIT ?2",
 	    apply, &application);
 }
 
@@ -160,16 +213,15 @@ static enum store_result
 exhaust(struct store *store, const char *sql, int64_t value)
 {
 	int64_t began, changed;
-	struct query query;
+	enum store_result result;
 
 	do {
 		began = pause_clock();
-		if (!query_open(&query, store, sql))
-			return STORE_FAILED;
-		query_int(&query, BATCH);
-		query_int(&query, value);
 		changed = 0;
-		if (count_changes(&query, &changed) != STORE_OK)
+		result = add_changes(store,
+		    store_run(store, sql, as_int(BATCH), as_int(value)),
+		    &changed);
+		if (result != STORE_OK)
 			return STORE_FAILED;
 		pause_since(began);
 	} while (changed == BATCH);
@@ -186,15 +238,18 @@ store_history_end(struct store *store, int64_t before)
 	return exhaust(store, sql, before);
 }
 
-/* The triggers see to the rest. */
 enum store_result
 store_peaks_note(struct store *store)
 {
 	static const char sql[] =
-	    "UPDATE waiting SET held = held WHERE domain IN "
-	    "(SELECT domain FROM waiting WHERE held > ?2 AND NOT EXISTS "
-	    "(SELECT 1 FROM usage WHERE day = date('now', 'localtime') "
-	    "AND usage.domain = waiting.domain AND peak >= held) LIMIT ?1)";
+	    "INSERT INTO usage (day, domain, account, peak) "
+	    "SELECT date('now'), domain, " OWNER "domain_count.domain" OWNER_END
+	    ", held FROM domain_count "
+	    "WHERE held > ?2 AND NOT EXISTS (SELECT 1 FROM usage "
+	    "WHERE day = date('now') AND usage.domain = domain_count.domain "
+	    "AND peak >= held) LIMIT ?1 "
+	    "ON CONFLICT (day, domain, account) DO UPDATE SET "
+	    "peak = excluded.peak";
 
 	return exhaust(store, sql, 0);
 }
@@ -202,25 +257,13 @@ store_peaks_note(struct store *store)
 enum store_result
 store_reconciled(struct store *store, int64_t *began)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store, "SELECT began FROM reconciled"))
-		return STORE_FAILED;
-	result = query_row(&query);
-	if (result == STORE_OK)
-		*began = query_int_at(&query, 0);
-	query_close(&query);
-	return result;
+	return store_number(
+	    store, began, "SELECT began FROM reconciled", no_value);
 }
 
 enum store_result
 store_reconciled_set(struct store *store, int64_t began)
 {
-	struct query query;
-
-	if (!query_open(&query, store, "UPDATE reconciled SET began = ?1"))
-		return STORE_FAILED;
-	query_int(&query, began);
-	return query_run(&query);
+	return store_run(
+	    store, "UPDATE reconciled SET began = ?1", as_int(began));
 }

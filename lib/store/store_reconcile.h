@@ -5,8 +5,8 @@
  *
  * store_listing_begin, then for each listing store_listing_restart, one
  * store_listing_add for each message and domain, and at its end
- * store_missing_find or, after the first, store_missing_check. What the last
- * listing showed is written by store_listing_rename, store_missing_settle and
+ * store_unlisted_find or, after the first, store_unlisted_check. What the last
+ * listing showed is written by store_listing_rename, store_unlisted_settle and
  * store_listing_apply, in this order, after store_listing_compare, and in
  * transactions that are short however much there is to do.
  */
@@ -29,9 +29,9 @@ enum store_result store_listing_add(struct store *, const struct tag *);
 /* Of the tags held at the first call, whose message came before `before`:
  * those that no listing so far had. *missing is how many; *returned, how many
  * of those missing before the last listing were in it. */
-enum store_result store_missing_find(
+enum store_result store_unlisted_find(
     struct store *, int64_t before, int64_t *missing);
-enum store_result store_missing_check(
+enum store_result store_unlisted_check(
     struct store *, int64_t *missing, int64_t *returned);
 
 /* Finds the messages that do not agree with their tags, or have none. `began`
@@ -48,7 +48,7 @@ enum store_result store_listing_apply(
     struct store *, int64_t began, int64_t *added, int64_t *changed);
 
 /* What a missing tag becomes. */
-struct missing_fate {
+struct unlisted_fate {
 	int64_t now;
 	/* Messages are kept that long by Postfix; those of the null sender. */
 	int64_t lifetime;
@@ -60,7 +60,7 @@ struct missing_fate {
 	int64_t changed; /* taken away: the message never had the domain */
 };
 
-enum store_result store_missing_settle(struct store *, struct missing_fate *);
+enum store_result store_unlisted_settle(struct store *, struct unlisted_fate *);
 
 /* Forgets the listing: the connection may stay for long. */
 void store_listing_end(struct store *);

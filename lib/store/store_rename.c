@@ -27,70 +27,48 @@
 	"(state IN ('held', 'left') "                                          \
 	"OR (state = 'delivered' AND session IS NULL)) "
 
-/* Bound alike by both. */
-#define OF_MESSAGE "queue_id = ?1 AND domain = ?2 AND " MAY_BE_THERE
-
 /* ---- told by the milter -------------------------------------------------- */
 
 static enum store_result
-is_there(struct store *store, const char *queue_id, const char *domain)
+find(struct store *store, const char *queue_id, const char *domain, int64_t *id)
 {
-	enum store_result result;
-	struct query query;
-
-	if (!query_open(&query, store, "SELECT 1 FROM tag WHERE " OF_MESSAGE))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, domain);
-	result = query_row(&query);
-	query_close(&query);
-	return result;
+	return store_number(store, id,
+	    "SELECT id FROM tag WHERE queue_id = ?1 AND domain = ?2 "
+	    "AND " MAY_BE_THERE,
+	    as_text(queue_id), as_text(domain));
 }
 
 /* STORE_NONE: there is a tag of the new id already. */
 static enum store_result
-move(struct store *store, const char *queue_id, const struct tag *tag)
+move(struct store *store, int64_t id, const struct tag *tag)
 {
-	struct query query;
+	enum store_result result = change_tag(store, id, NULL,
+	    "UPDATE tag SET queue_id = ?2, sender = ?3, rcpts_open = ?4, "
+	    "size = iif(?5 > 0, ?5, size), rcpts_deferred = 0, "
+	    "delivered = iif(state = 'held', delivered, 0), "
+	    "last_answer = iif(state = 'held', last_answer, NULL), " HOLD
+	    "WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM tag "
+	    "WHERE queue_id = ?2 AND domain = ?6)",
+	    as_text(tag->queue_id), as_text(tag->sender),
+	    as_int(tag->recipient_count), as_int(tag->size),
+	    as_text(tag->domain));
 
-	if (!query_open(&query, store,
-		"UPDATE tag SET queue_id = ?3, sender = ?4, recipients = ?5, "
-		"open = ?6, size = iif(?7 > 0, ?7, size), tried = 0, "
-		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), "
-		"state = 'held', settled = NULL WHERE " OF_MESSAGE
-		"AND NOT EXISTS (SELECT 1 FROM tag "
-		"WHERE queue_id = ?3 AND domain = ?2)"))
-		return STORE_FAILED;
-	query_text(&query, queue_id);
-	query_text(&query, tag->domain);
-	query_text(&query, tag->queue_id);
-	query_text(&query, tag->sender);
-	query_text(&query, tag->recipients);
-	query_int(&query, tag->recipient_count);
-	query_int(&query, tag->size);
-	return query_change(&query);
+	if (result == STORE_OK)
+		result = recipients_delete(store, id);
+	return result == STORE_OK
+	    ? recipients_insert(store, id, tag->recipients)
+	    : result;
 }
 
-/* Held first, for then it never came (sql/state.sql, tag_goes). */
+/* Held first, for then it never came (store_count.c). */
 static enum store_result
-take_away(struct store *store, const char *queue_id, const char *domain)
+take_away(struct store *store, int64_t id)
 {
-	static const char *const steps[] = {
-		"UPDATE tag SET state = 'held', settled = NULL "
-		"WHERE " OF_MESSAGE,
-		"DELETE FROM tag WHERE " OF_MESSAGE,
-	};
-	struct query query;
-
-	for (size_t i = 0; i < 2; i++) {
-		if (!query_open(&query, store, steps[i]))
-			return STORE_FAILED;
-		query_text(&query, queue_id);
-		query_text(&query, domain);
-		if (query_run(&query) != STORE_OK)
-			return STORE_FAILED;
-	}
+	if (change_tag(store, id, NULL, "UPDATE tag SET " HOLD "WHERE id = ?1",
+		no_value) != STORE_OK ||
+	    change_tag(store, id, NULL, "DELETE FROM tag WHERE id = ?1",
+		no_value) != STORE_OK)
+		return STORE_FAILED;
 	return STORE_NONE;
 }
 
@@ -98,16 +76,15 @@ static enum store_result
 rename_from(struct store *store, const char *queue_id, const struct tag *tag)
 {
 	enum store_result result;
+	int64_t id;
 
 	if (strcmp(queue_id, tag->queue_id) == 0)
 		return STORE_NONE;
-	result = is_there(store, queue_id, tag->domain);
-	if (result == STORE_OK)
-		result = move(store, queue_id, tag);
-	else
+	result = find(store, queue_id, tag->domain, &id);
+	if (result != STORE_OK)
 		return result;
-	return result == STORE_NONE ? take_away(store, queue_id, tag->domain)
-				    : result;
+	result = move(store, id, tag);
+	return result == STORE_NONE ? take_away(store, id) : result;
 }
 
 enum store_result
@@ -132,26 +109,14 @@ store_tag_rename(struct store *store, const struct tag *tag)
 /* ---- found by reconcile -------------------------------------------------- */
 
 static enum store_result
-run(struct store *store, const char *sql, const int64_t *value)
-{
-	struct query query;
-
-	if (!query_open(&query, store, sql))
-		return STORE_FAILED;
-	if (value != NULL)
-		query_int(&query, *value);
-	return query_run(&query);
-}
-
-static enum store_result
 find_newcomers(struct store *store)
 {
-	return run(store,
+	return store_run(store,
 	    "INSERT INTO temp.newcomer SELECT n FROM temp.differing "
 	    "JOIN temp.listed USING (n) LEFT JOIN tag "
 	    "ON tag.queue_id = listed.queue_id AND tag.domain = listed.domain "
 	    "WHERE tag.id IS NULL",
-	    NULL);
+	    no_value);
 }
 
 #define NOT_LISTED                                                             \
@@ -163,23 +128,22 @@ find_newcomers(struct store *store)
 static enum store_result
 find_away(struct store *store, int64_t began)
 {
-	int64_t young = began - RECONCILE_YOUNG;
 	enum store_result result;
 
-	result = run(store,
-	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	result = store_run(store,
+	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, NULL FROM tag WHERE state = 'held' AND (arrived >= ?1 "
-	    "OR id IN (SELECT id FROM temp.missing)) AND " NOT_LISTED,
-	    &young);
+	    "OR id IN (SELECT id FROM temp.unlisted)) AND " NOT_LISTED,
+	    as_int(began - RECONCILE_YOUNG));
 	if (result != STORE_OK)
 		return result;
-	return run(store,
-	    "INSERT INTO temp.away SELECT id, domain, sender, recipients, "
+	return store_run(store,
+	    "INSERT INTO temp.away SELECT id, domain, sender, "
 	    "arrived, settled FROM tag "
 	    "WHERE state != 'held' AND settled >= (SELECT min(arrived) - ?1 "
 	    "FROM temp.newcomer JOIN temp.listed USING (n)) "
 	    "AND " MAY_BE_THERE "AND " NOT_LISTED,
-	    &(int64_t) { RECONCILE_YOUNG });
+	    as_int(RECONCILE_YOUNG));
 }
 
 /* Of those of an envelope the first that came is the first that comes again:
@@ -188,40 +152,40 @@ find_away(struct store *store, int64_t began)
 static enum store_result
 pair(struct store *store)
 {
-	return run(store,
-	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, away.id "
+	return store_run(store,
+	    "INSERT OR IGNORE INTO temp.renamed SELECT listed.n, tag.id "
 	    "FROM temp.newcomer JOIN temp.listed USING (n) "
-	    "JOIN temp.away USING (domain, sender) "
-	    "WHERE iif(away.settled IS NULL, "
-	    "within(listed.recipients, away.recipients), "
-	    "within(away.recipients, listed.recipients) AND "
-	    "abs(away.settled - listed.arrived) <= 60) "
-	    "ORDER BY listed.arrived, listed.n, away.settled IS NOT NULL, "
-	    "away.arrived, away.id",
-	    NULL);
+	    "JOIN temp.away AS tag USING (domain, sender) "
+	    "WHERE iif(tag.settled IS NULL, "
+	    "NOT EXISTS (" NOT_KNOWN "), NOT EXISTS ("
+	    "SELECT 1 FROM recipient AS known WHERE known.tag = tag.id "
+	    "AND NOT EXISTS (SELECT 1 FROM temp.listed_recipient "
+	    "WHERE n = listed.n AND address = known.address)) AND "
+	    "abs(tag.settled - listed.arrived) <= 60) "
+	    "ORDER BY listed.arrived, listed.n, tag.settled IS NOT NULL, "
+	    "tag.arrived, tag.id",
+	    no_value);
 }
 
 /* The milter may have been first, and have written the new tag. */
 static enum store_result
-rename_batch(struct store *store, const struct batch *batch, void *changed)
+rename_listed(struct store *store, int64_t id, void *changed)
 {
-	struct query query;
+	enum store_result result = change_tag(store, id, NULL,
+	    "UPDATE tag SET queue_id = listed.queue_id, rcpts_deferred = 0, "
+	    "rcpts_open = iif(state = 'held', tag.rcpts_open, "
+	    "listed.rcpts_open), "
+	    "delivered = iif(state = 'held', delivered, 0), "
+	    "last_answer = iif(state = 'held', last_answer, NULL), " HOLD
+	    "FROM temp.renamed JOIN temp.listed USING (n) "
+	    "WHERE tag.id = ?1 AND renamed.id = ?1 "
+	    "AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
+	    "other WHERE other.queue_id = listed.queue_id "
+	    "AND other.domain = listed.domain)",
+	    no_value);
 
-	if (!query_open(&query, store,
-		"UPDATE tag SET queue_id = listed.queue_id, tried = 0, "
-		"open = iif(state = 'held', tag.open, listed.open), "
-		"delivered = iif(state = 'held', delivered, 0), "
-		"last_answer = iif(state = 'held', last_answer, NULL), "
-		"state = 'held', settled = NULL "
-		"FROM temp.renamed JOIN temp.listed USING (n) "
-		"WHERE n > ?1 AND n <= ?2 AND tag.id = renamed.id "
-		"AND " MAY_BE_THERE "AND NOT EXISTS (SELECT 1 FROM tag AS "
-		"other WHERE other.queue_id = listed.queue_id "
-		"AND other.domain = listed.domain)"))
-		return STORE_FAILED;
-	query_int(&query, batch->from);
-	query_int(&query, batch->to);
-	return count_changes(&query, changed);
+	*(int64_t *)changed += result == STORE_OK;
+	return result;
 }
 
 enum store_result
@@ -229,13 +193,12 @@ store_listing_rename(struct store *store, int64_t began, int64_t *changed)
 {
 	if (find_newcomers(store) != STORE_OK ||
 	    find_away(store, began) != STORE_OK || pair(store) != STORE_OK ||
-	    run(store,
-		"DELETE FROM temp.missing WHERE id IN "
+	    store_run(store,
+		"DELETE FROM temp.unlisted WHERE id IN "
 		"(SELECT id FROM temp.renamed)",
-		NULL) != STORE_OK)
+		no_value) != STORE_OK)
 		return STORE_FAILED;
 	return in_batches(store,
-	    "SELECT max(n) FROM (SELECT n FROM temp.renamed WHERE n > ?1 "
-	    "ORDER BY n LIMIT ?2)",
-	    rename_batch, changed);
+	    "SELECT id FROM temp.renamed WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    rename_listed, changed);
 }

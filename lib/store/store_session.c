@@ -1,115 +1,99 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The reversed sessions of the running odmrd, for "odmrctl sessions"
- *. Nothing that mail depends on is decided by them: whose pid is
- * dead is not there. When a row goes, its session and seconds go into usage.
+ * The reversed sessions of the running odmrd, for "odmrctl sessions".
+ * Nothing that mail depends on is decided by them: whose pid is
+ * dead is not there. When a row goes, it and its seconds go into session_usage.
  */
 #include "store_internal.h"
+
+static enum store_result
+write_row(
+    struct store *store, const struct session_row *session, const char *sql)
+{
+	return store_change(store, sql, as_text(session->id),
+	    as_int(session->pid), as_text(session->account),
+	    as_text(session->client), as_text(session->state),
+	    as_int(session->attempted), as_int(session->delivered),
+	    as_int(session->refused), as_int(session->kept),
+	    as_int(session->bytes), as_int(session->in_flight),
+	    as_int(session->rate), as_int(session->since),
+	    as_int(session->noted));
+}
+
+static enum store_result
+put(struct store *store, void *arg)
+{
+	const struct session_row *session = arg;
+	enum store_result result;
+
+	result = write_row(store, session,
+	    "UPDATE session SET pid = ?2, account = ?3, client = ?4, "
+	    "state = ?5, attempted = ?6, delivered = ?7, refused = ?8, "
+	    "kept = ?9, bytes = ?10, in_flight = ?11, rate = ?12, "
+	    "since = ?13, noted = ?14 WHERE id = ?1");
+	if (result != STORE_NONE)
+		return result;
+	result = write_row(store, session,
+	    "INSERT INTO session (id, pid, account, client, state, attempted, "
+	    "delivered, refused, kept, bytes, in_flight, rate, since, noted) "
+	    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
+	    "?14)");
+	return result == STORE_OK
+	    ? insert_lines(store,
+		  "INSERT INTO session_domain (session, domain) "
+		  "VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+		  as_text(session->id), session->domains)
+	    : result;
+}
 
 enum store_result
 store_session_put(struct store *store, const struct session_row *session)
 {
-	struct query query;
-
-	if (!query_open(&query, store,
-		"INSERT INTO session (id, pid, account, client, domains, "
-		"state, attempted, delivered, refused, kept, bytes, "
-		"in_flight, rate, since, noted) VALUES (?1, ?2, ?3, ?4, ?5, "
-		"?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) "
-		"ON CONFLICT (id) DO UPDATE SET pid = excluded.pid, "
-		"account = excluded.account, client = excluded.client, "
-		"domains = excluded.domains, state = excluded.state, "
-		"attempted = excluded.attempted, "
-		"delivered = excluded.delivered, refused = excluded.refused, "
-		"kept = excluded.kept, bytes = excluded.bytes, "
-		"in_flight = excluded.in_flight, rate = excluded.rate, "
-		"since = excluded.since, noted = excluded.noted"))
-		return STORE_FAILED;
-	query_text(&query, session->id);
-	query_int(&query, session->pid);
-	query_text(&query, session->account);
-	query_text(&query, session->client);
-	query_text(&query, session->domains);
-	query_text(&query, session->state);
-	query_int(&query, session->attempted);
-	query_int(&query, session->delivered);
-	query_int(&query, session->refused);
-	query_int(&query, session->kept);
-	query_int(&query, session->bytes);
-	query_int(&query, session->in_flight);
-	query_int(&query, session->rate);
-	query_int(&query, session->since);
-	query_int(&query, session->noted);
-	return query_run(&query);
+	return store_whole(store, put, (void *)(uintptr_t)session);
 }
 
 /* ---- the end ------------------------------------------------------------ */
 
-/* Sessions that end at ?1, or where they were last noted if that is 0. */
-#define INTO_USAGE                                                             \
-	"INSERT INTO usage (day, domain, account, sessions, seconds) "         \
-	"SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch', 'localtime'), '', "  \
-	"account, 1, max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
-
-#define ADDED                                                                  \
-	" ON CONFLICT (day, domain, account) DO UPDATE SET "                   \
-	"sessions = sessions + 1, seconds = seconds + excluded.seconds"
+/* `id` NULL: all; `now` 0: when they were last noted. */
+struct end {
+	const char *id;
+	int64_t now;
+};
 
 static enum store_result
-end_one(struct store *store, const char *id, int64_t now)
+end_sessions(struct store *store, void *arg)
 {
-	struct query query;
+	const struct end *end = arg;
+	enum store_result result = store_run(store,
+	    "INSERT INTO session_usage (day, account, sessions, seconds) "
+	    "SELECT date(iif(?1 > 0, ?1, noted), 'unixepoch'), account, 1, "
+	    "max(0, iif(?1 > 0, ?1, noted) - since) FROM session "
+	    "WHERE id = ?2 OR ?2 IS NULL "
+	    "ON CONFLICT (day, account) DO UPDATE SET "
+	    "sessions = sessions + 1, seconds = seconds + excluded.seconds",
+	    as_int(end->now), as_text(end->id));
 
-	if (!query_open(&query, store, INTO_USAGE "WHERE id = ?2" ADDED))
+	if (result != STORE_OK)
 		return STORE_FAILED;
-	query_int(&query, now);
-	query_text(&query, id);
-	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(&query, store, "DELETE FROM session WHERE id = ?1"))
-		return STORE_FAILED;
-	query_text(&query, id);
-	return query_change(&query);
+	return store_change(store,
+	    "DELETE FROM session WHERE id = ?1 OR ?1 IS NULL",
+	    as_text(end->id));
 }
 
 enum store_result
 store_session_end(struct store *store, const char *id, int64_t now)
 {
-	enum store_result result;
-
-	if (store->in_transaction)
-		return end_one(store, id, now);
-	if (store_begin(store) != STORE_OK)
-		return STORE_FAILED;
-	result = end_one(store, id, now);
-	if (result == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return result;
-}
-
-static enum store_result
-end_all(struct store *store)
-{
-	struct query query;
-
-	if (!query_open(&query, store, INTO_USAGE "WHERE true" ADDED))
-		return STORE_FAILED;
-	query_int(&query, 0);
-	if (query_run(&query) == STORE_FAILED ||
-	    !query_open(&query, store, "DELETE FROM session"))
-		return STORE_FAILED;
-	return query_run(&query);
+	return store_whole(store, end_sessions, &(struct end) { id, now });
 }
 
 enum store_result
 store_session_clear(struct store *store)
 {
-	if (store_begin(store) != STORE_OK)
-		return STORE_FAILED;
-	if (end_all(store) == STORE_OK)
-		return store_commit(store);
-	store_rollback(store);
-	return STORE_FAILED;
+	struct end all = { NULL, 0 };
+
+	return store_whole(store, end_sessions, &all) == STORE_FAILED
+	    ? STORE_FAILED
+	    : STORE_OK;
 }
 
 /* ---- looking ------------------------------------------------------------ */
@@ -136,7 +120,6 @@ read_session(struct query *query, struct session_row *session)
 	return query_sound(query);
 }
 
-/* A domain's name has nothing that JSON would have to escape. */
 enum store_result
 store_session_each(struct store *store, session_visit *visit, void *arg)
 {
@@ -145,12 +128,16 @@ store_session_each(struct store *store, session_visit *visit, void *arg)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT id, pid, account, client, domains, state, attempted, "
+		"SELECT id, pid, account, client, coalesce((SELECT "
+		"group_concat(domain, char(10)) FROM (SELECT domain "
+		"FROM session_domain WHERE session_domain.session = session.id "
+		"ORDER BY domain)), ''), state, attempted, "
 		"delivered, refused, kept, bytes, in_flight, rate, since, "
-		"noted, (SELECT coalesce(sum(waiting.held), 0) FROM "
-		"json_each('[\"' || replace(domains, char(10), '\",\"') || "
-		"'\"]') JOIN waiting ON waiting.domain = value) "
-		"FROM session ORDER BY since, id"))
+		"noted, (SELECT coalesce(sum(held), 0) FROM session_domain "
+		"JOIN domain_count USING (domain) WHERE session_domain.session "
+		"= session.id) "
+		"FROM session ORDER BY since, id",
+		no_value))
 		return STORE_FAILED;
 	while ((result = query_row(&query)) == STORE_OK)
 		if (read_session(&query, &session))

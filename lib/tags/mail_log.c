@@ -76,7 +76,7 @@ keep(struct follower *f, const struct logged *logged)
 	    store_domain_get(f->store, logged->domain, NULL, NULL);
 
 	if (result == STORE_OK)
-		result = store_early_add(f->store, logged, f->now);
+		result = store_log_without_tag_add(f->store, logged, f->now);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
 }
 
@@ -128,7 +128,7 @@ end_message(struct follower *f, const struct logged *logged)
 		f->store, logged->queue_id, end_domain, &ending) != STORE_OK ||
 	    ending.result == STORE_FAILED)
 		return STORE_FAILED;
-	return store_early_end(f->store, logged, f->now);
+	return store_log_without_tag_end(f->store, logged, f->now);
 }
 
 static enum store_result
@@ -164,7 +164,7 @@ struct replay {
 };
 
 static void
-settle_early(const struct logged *logged, void *arg)
+settle_kept(const struct logged *logged, void *arg)
 {
 	struct replay *replay = arg;
 	struct follower *f = replay->follower;
@@ -183,10 +183,11 @@ replay(struct follower *f)
 {
 	struct replay replay = { f, STORE_OK };
 
-	if (store_early_each(f->store, settle_early, &replay) != STORE_OK ||
+	if (store_log_without_tag_each(f->store, settle_kept, &replay) !=
+		STORE_OK ||
 	    replay.result == STORE_FAILED)
 		return STORE_FAILED;
-	return store_early_forget(f->store, f->now);
+	return store_log_without_tag_forget(f->store, f->now);
 }
 
 /* ---- some lines -----------------------------------------------------------

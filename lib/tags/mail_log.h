@@ -11,8 +11,8 @@
  * not found, the log has a warning.
  *
  * Postfix may have delivered a message before the milter wrote its tag. Lines
- * about relay domains whose tag is not there are kept (store_early.c), and
- * count, in their place, when it is.
+ * about relay domains whose tag is not there are kept
+ * (store_log_without_tag.c), and count, in their place, when it is.
  */
 #ifndef MAIL_LOG_H
 #define MAIL_LOG_H

@@ -163,7 +163,7 @@ list_until_certain(struct run *run, int64_t *missing)
 
 	if (!list(run))
 		return false;
-	if (store_missing_find(
+	if (store_unlisted_find(
 		run->store, run->began - RECONCILE_YOUNG, missing) != STORE_OK)
 		return store_fault(run);
 	for (int listings = 1; *missing > 0 && confirmed < CONFIRMATIONS;
@@ -174,7 +174,7 @@ list_until_certain(struct run *run, int64_t *missing)
 		}
 		if (!list(run))
 			return false;
-		if (store_missing_check(run->store, missing, &returned) !=
+		if (store_unlisted_check(run->store, missing, &returned) !=
 		    STORE_OK)
 			return store_fault(run);
 		confirmed = returned == 0 ? confirmed + 1 : 0;
@@ -187,14 +187,14 @@ list_until_certain(struct run *run, int64_t *missing)
 static bool
 settle_missing(struct run *run, const struct lifetime *lifetime)
 {
-	struct missing_fate fate = {
+	struct unlisted_fate fate = {
 		.now = time(NULL),
 		.lifetime = lifetime->maximal,
 		.bounce_lifetime = lifetime->bounce,
 	};
 	enum store_result result;
 
-	result = store_missing_settle(run->store, &fate);
+	result = store_unlisted_settle(run->store, &fate);
 	run->report->changed += fate.changed;
 	run->report->delivered += fate.delivered;
 	run->report->expired += fate.expired;

@@ -154,20 +154,6 @@ note_free(struct note *note)
 	free(note);
 }
 
-/* Takes the next of a list, one a line. False at its end. */
-static bool
-next_domain(const char **at, char name[DOMAIN_SIZE])
-{
-	size_t len = strcspn(*at, "\n");
-
-	if (len == 0)
-		return false;
-	memcpy(name, *at, len);
-	name[len] = '\0';
-	*at += len + ((*at)[len] == '\n');
-	return true;
-}
-
 static enum store_result
 learn(const struct note *note, struct store *store)
 {
@@ -205,7 +191,7 @@ recall(struct note *note, struct store *store)
 	history_clear(history);
 	result = store_workaround_each(store, account, account == 0 ? at : "",
 	    time(NULL), on_workaround, history);
-	while (result != STORE_FAILED && next_domain(&at, name))
+	while (result != STORE_FAILED && lines_next(&at, name, sizeof(name)))
 		result = store_suspects(store, name, on_suspect, history);
 	history_sort(history);
 	return result == STORE_FAILED ? STORE_FAILED : STORE_OK;
@@ -250,7 +236,7 @@ answer(struct question *question, struct store *store)
 	*tagged = (struct tagged) { 0 };
 	question->ids_end = question->ids;
 	question->ids_left = question->ids_max;
-	for (size_t i = 0; next_domain(&at, name); i++) {
+	for (size_t i = 0; lines_next(&at, name, sizeof(name)); i++) {
 		if (look_at(question, i, name, store) == STORE_FAILED)
 			return STORE_FAILED;
 	}
@@ -268,15 +254,10 @@ static enum store_result
 hold(const char *at, struct store *store)
 {
 	char id[QUEUE_ID_MAX + 1];
-	size_t len;
 
-	for (; *at != '\0'; at += len + 1) {
-		len = strcspn(at, "\n");
-		memcpy(id, at, len);
-		id[len] = '\0';
+	while (lines_next(&at, id, sizeof(id)))
 		if (store_tag_hold(store, id) == STORE_FAILED)
 			return STORE_FAILED;
-	}
 	return STORE_OK;
 }
 

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from odmr import tags  # noqa: E402
 from odmr.sandbox import Sandbox  # noqa: E402
 from odmr.wait import wait_for  # noqa: E402
 
@@ -40,13 +41,12 @@ def hold(sandbox, messages):
         db.executemany(
             "INSERT INTO domain (name, mode, socket, created) "
             "VALUES (?1, 'odmr', ?1, 0)", ((name,) for name in names))
-        db.executemany(
-            "INSERT INTO tag (queue_id, domain, sender, recipients, size, "
-            "client, arrived, open) VALUES (?, ?, 's@bench.test', ?, 4096, "
-            "'192.0.2.1', ?, 1)",
-            ((f"4scale{number:09d}", names[number % DOMAINS],
-              f"user@{names[number % DOMAINS]}\n", now - number % 86400)
-             for number in range(messages)))
+        tags.insert(db, (
+            {"queue_id": f"4scale{number:09d}",
+             "domain": names[number % DOMAINS], "size": 4096,
+             "recipients": [f"user@{names[number % DOMAINS]}"],
+             "arrived": now - number % 86400} for number in range(messages)))
+        tags.count(db)
 
 
 def accepted_rate(sandbox):

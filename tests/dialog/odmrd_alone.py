@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from odmr import tags
 from odmr.probe import free_ports
 from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from odmr.wait import wait_for
@@ -262,6 +263,7 @@ class Odmrd:
 
     def sql(self, statement, *values, database="odmr.db"):
         db = sqlite3.connect(self.dir / database, timeout=20)
+        db.execute("PRAGMA foreign_keys = ON")
         try:
             with db:
                 return db.execute(statement, values).fetchall()
@@ -289,11 +291,10 @@ class Odmrd:
         return [row["id"] for row in told["sessions"]]
 
     def tag(self, queue_id, domain, recipients=1, size=1000):
-        names = [f"r{i}@{domain}" for i in range(recipients)]
-        self.sql("INSERT INTO tag (queue_id, domain, sender, recipients, size,"
-                 " client, arrived, open) VALUES (?, ?, 's@sender.test', ?, ?,"
-                 " '192.0.2.1', ?, ?)", queue_id, domain, "\n".join(names),
-                 size, int(time.time()), recipients)
+        tags.add(self.dir / "odmr.db", {
+            "queue_id": queue_id, "domain": domain, "size": size,
+            "recipients": [f"r{i}@{domain}" for i in range(recipients)],
+            "arrived": int(time.time())})
 
     def tag_state(self, queue_id, columns="state"):
         """One column, or a tuple of several."""
@@ -373,7 +374,7 @@ class Odmrd:
             wait_for(lambda: not self.sockets() and not self.sql(
                 "SELECT id FROM session"), 15, "the sessions end")
         self.sql("DELETE FROM tag")
-        self.sql("DELETE FROM collected")
+        self.sql("DELETE FROM domain_count")
         self.sql("DELETE FROM workaround")
         self.postqueue(POSTQUEUE)
         self.queue()

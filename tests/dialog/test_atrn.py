@@ -221,7 +221,8 @@ def test_turned_session_is_in_the_database_until_it_ends(daemon):
     customer = Customer(daemon.turned())
     daemon.postfix()
     wait_for(lambda: daemon.sql(
-        "SELECT pid, account, client, domains, state FROM session") == [
+        "SELECT pid, account, client, domain, state FROM session "
+        "JOIN session_domain ON session = id") == [
             (daemon.process.pid, "alice", "127.0.0.1", "example.org",
              "delivering")], 10, "it is written")
     customer.line.hang_up()

@@ -30,7 +30,7 @@ def test_message_is_delivered_and_its_tag_settled(daemon, collect, plan):
     answers = postfix.deliver("Q1", ["a@example.org", "b@example.org"], BODY)
     assert answers == ["250 2.0.0 taken"] * 2
     daemon.wait_for_tag("Q1", ("delivered", 0, 2, 1, "250 2.0.0 taken"),
-                        "state, open, delivered, attempts, last_answer")
+                        "state, rcpts_open, delivered, attempts, last_answer")
     assert daemon.tag_state("Q2", "state, attempts") == ("held", 0)
     postfix.deliver("Q2", ["r0@example.org"])
     postfix.expect_close()
@@ -44,8 +44,8 @@ def test_message_is_delivered_and_its_tag_settled(daemon, collect, plan):
     daemon.ended("drained", delivered=2, kept=0, refused=0, bytes=size,
                  plan=plan, domains="example.org", client="127.0.0.1",
                  tls="no", mech="CRAM-MD5")
-    assert daemon.sql("SELECT domain, delivered, bytes FROM collected") == \
-        [("example.org", 2, size)]
+    assert daemon.sql("SELECT domain, collected, collected_bytes "
+                      "FROM domain_count") == [("example.org", 2, size)]
     assert daemon.sockets() == []
 
 
@@ -300,7 +300,7 @@ def test_twenty_connections_at_once_each_get_their_own_answers(
         kept = sum(answer[0] == "4" for answer in answers)
         taken = sum(answer[0] == "2" for answer in answers)
         state = "held" if kept else "delivered" if taken else "refused"
-        assert daemon.tag_state(queue_id, "state, open, delivered") == \
+        assert daemon.tag_state(queue_id, "state, rcpts_open, delivered") == \
             (state, kept, taken), (queue_id, answers)
 
 
@@ -314,7 +314,8 @@ def test_message_of_many_recipients(daemon, collect, plan):
     assert answers == ["550 5.1.1 no" if "3@" in name else "250 2.0.0 taken"
                        for name in names]
     customer.join()
-    daemon.wait_for_tag("Q1", ("delivered", 0, 900), "state, open, delivered")
+    daemon.wait_for_tag("Q1", ("delivered", 0, 900),
+                        "state, rcpts_open, delivered")
 
 
 @plans
@@ -324,12 +325,12 @@ def test_recipients_in_several_transactions_settle_the_tag_at_the_last(
     customer = collect(plan)
     postfix = daemon.postfix()
     postfix.deliver("Q1", ["a@example.org"])
-    daemon.wait_for_tag("Q1", ("held", 2), "state, open")
+    daemon.wait_for_tag("Q1", ("held", 2), "state, rcpts_open")
     daemon.postfix().deliver("Q1", ["b@example.org"])
-    daemon.wait_for_tag("Q1", ("held", 1), "state, open")
+    daemon.wait_for_tag("Q1", ("held", 1), "state, rcpts_open")
     postfix.deliver("Q1", ["c@example.org"])
     daemon.wait_for_tag("Q1", ("delivered", 0, 3, 1),
-                        "state, open, delivered, attempts")
+                        "state, rcpts_open, delivered, attempts")
     customer.join()
     daemon.ended("drained", delivered=3)
 

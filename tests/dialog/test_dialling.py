@@ -73,7 +73,8 @@ class Held:
 
     def wait_for_session(self, state):
         wait_for(lambda: [row[0] for row in self.daemon.sql(
-            "SELECT state FROM session WHERE domains = ?", self.name)] ==
+            "SELECT state FROM session JOIN session_domain ON session = id "
+            "WHERE domain = ?", self.name)] ==
             [state], 30, f"a session that is {state}")
 
     def ended(self, reason, **fields):
@@ -123,8 +124,9 @@ def test_session_and_its_usage_are_shown(daemon, held):
     server.join()
     held.ended("drained")
     rows = wait_for(lambda: [list(usage) for usage in daemon.sql(
-        "SELECT account, domain, delivered, sessions FROM usage"
-        " WHERE domain = ? OR (domain = '' AND account = '')", held.name)
+        "SELECT account, domain, delivered, 0 FROM usage WHERE domain = ? "
+        "UNION ALL SELECT account, '', 0, sessions FROM session_usage "
+        "WHERE account = ''", held.name)
         if usage[2] or usage[3]], 20, "usage")
     assert ["carol", held.name, 1, 0] in rows
     assert [row[3] for row in rows if row[:2] == ["", ""]][0] > 0
@@ -261,7 +263,8 @@ def test_a_hundred_are_dialled_at_a_time_and_others_wait(make_daemon):
         assert daemon.control().ask(f"dial {name}") == ["ok"]
 
     def in_session():
-        return {row[0] for row in daemon.sql("SELECT domains FROM session")}
+        return {row[0] for row in daemon.sql(
+            "SELECT domain FROM session_domain")}
     wait_for(lambda: in_session() == set(domains[:100]), 60, "100 sessions")
     assert domains[100] not in in_session()
     for _ in range(100):

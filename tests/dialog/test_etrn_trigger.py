@@ -8,10 +8,10 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, FAULT, temporary_directory
 from odmrd_alone import write_conf
 from scripted_odmrd import control_socket
@@ -80,11 +80,9 @@ class Trigger:
             self.sql("INSERT INTO queue_name VALUES (?, ?)", name, domain)
 
     def tag(self, domain, count=1):
-        for number in range(count):
-            self.sql("INSERT INTO tag (queue_id, domain, sender,"
-                     " recipients, size, client, arrived, open) VALUES (?, ?,"
-                     " 's', 'r', 1, '192.0.2.1', ?, 1)", f"Q{number}", domain,
-                     int(time.time()))
+        tags.add(self.dir / "odmr.db", *(
+            {"queue_id": f"Q{number}", "domain": domain}
+            for number in range(count)))
 
     def run(self, *arguments, stdout=subprocess.PIPE):
         done = subprocess.run(

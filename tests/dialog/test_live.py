@@ -27,7 +27,7 @@ def end(daemon, login="alice"):
 
 
 def usage(daemon, columns="sessions"):
-    return daemon.sql(f"SELECT {columns} FROM usage WHERE domain = ''")
+    return daemon.sql(f"SELECT {columns} FROM session_usage")
 
 
 def linger(daemon, seconds, login="alice"):

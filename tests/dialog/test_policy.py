@@ -15,6 +15,7 @@ import subprocess
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from scripted_odmrd import control_socket
 
@@ -364,7 +365,7 @@ def test_after_the_interval_it_is_started_again(provider):
     # The wait for the process to be done with the work as well.
     provider.end()
     with sqlite3.connect(provider.dir / "odmr.db") as state:
-        state.execute("UPDATE started SET last = last - 11")
+        state.execute("UPDATE etrn_last SET at = at - 11")
     provider.start()
     assert provider.ask("_at.example.org") == OK
     assert provider.started() == ["example.org"] * 2
@@ -373,7 +374,7 @@ def test_after_the_interval_it_is_started_again(provider):
 def test_a_clock_that_was_ahead_stops_nothing(provider):
     provider.holds("example.org")
     with sqlite3.connect(provider.dir / "odmr.db") as state:
-        state.execute("INSERT INTO started "
+        state.execute("INSERT INTO etrn_last "
                       "VALUES ('example.org', strftime('%s', 'now') + 9999)")
     assert provider.ask("_at.example.org") == OK
     assert provider.started() == ["example.org"]
@@ -398,11 +399,8 @@ def test_work_that_fails_is_logged_and_the_next_is_answered(provider):
 
 @pytest.fixture
 def held(provider):
-    with sqlite3.connect(provider.dir / "odmr.db") as state:
-        state.execute(
-            "INSERT INTO tag (queue_id, domain, sender, recipients, size,"
-            " client, arrived, open) VALUES ('Q', 'hold.test', 's', 'r', 1,"
-            " '192.0.2.1', strftime('%s', 'now'), 1)")
+    tags.add(provider.dir / "odmr.db",
+             {"queue_id": "Q", "domain": "hold.test"})
     return provider
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, no_postfix
 from odmr.wait import wait_for
 
@@ -95,22 +96,28 @@ postfix_user = {user}
 
     def tag(self, queue_id, domain="odmr.test", names=("r",), age=3600,
             size=100):
-        self.sql("INSERT INTO tag (queue_id, domain, sender, recipients, size,"
-                 " client, arrived, open) VALUES (?, ?, 's@sender.test', ?, ?,"
-                 " '', ?, ?)", queue_id, domain,
-                 "\n".join(f"{name}@{domain}" for name in names), size,
-                 int(time.time()) - age, len(names))
+        tags.add(self.dir / "odmr.db", {
+            "queue_id": queue_id, "domain": domain, "size": size,
+            "recipients": [f"{name}@{domain}" for name in names],
+            "client": "", "arrived": int(time.time()) - age})
+
+    def change(self, text):
+        """A change of tags that is counted."""
+        tags.change(self.dir / "odmr.db", text)
 
     def session(self, domains):
         """One that runs; what is not told of it is 0."""
-        told = {"id": "S", "account": "a", "client": "c", "domains": domains,
-                "state": "draining"}
+        told = {"id": "S", "account": "a", "client": "c",
+                "state": "delivering"}
         names = [row[1] for row in self.sql("PRAGMA table_info(session)")]
         self.sql("INSERT INTO session VALUES (%s)" % ",".join("?" * len(names)),
                  *(told.get(name, 0) for name in names))
+        for domain in domains:
+            self.sql("INSERT INTO session_domain VALUES ('S', ?)", domain)
 
     def tags(self, fields="queue_id, domain, state"):
-        return self.sql(f"SELECT {fields} FROM tag ORDER BY queue_id, domain")
+        return self.sql(
+            f"SELECT {fields} FROM {tags.TAG} ORDER BY queue_id, domain")
 
 
 @pytest.fixture
@@ -124,8 +131,8 @@ def test_message_without_tag_gets_one_for_each_domain_of_ours(world):
     world.queue(listed("Q1", "b@odmr.test", "a@ODMR.test.", "x@backup.test",
                        "y@foreign.test", size=4711, arrived=1700000000))
     assert world.reconcile() == {"listed": 1, "added": 2}
-    assert world.tags("queue_id, domain, recipients, open, size, arrived, "
-                      "sender, state") == [
+    assert world.tags("queue_id, domain, recipients, rcpts_open, size, "
+                      "arrived, sender, state") == [
         ("Q1", "backup.test", "x@backup.test", 1, 4711, 1700000000,
          "s@sender.test", "held"),
         ("Q1", "odmr.test", "a@odmr.test\nb@odmr.test", 2, 4711, 1700000000,
@@ -151,15 +158,16 @@ def test_size_is_corrected_also_in_usage(world):
     world.queue(listed("Q1", "r@odmr.test", size=4711))
     assert world.reconcile() == {"listed": 1, "changed": 1}
     assert world.tags("size") == [(4711,)]
-    assert world.sql("SELECT bytes FROM waiting") == [(4711,)]
-    assert world.sql("SELECT messages, bytes FROM usage") == [(1, 4711)]
+    assert world.sql("SELECT held_bytes FROM domain_count") == [(4711,)]
+    assert world.sql("SELECT messages, bytes FROM usage "
+                     "WHERE messages > 0") == [(1, 4711)]
 
 
 def test_recipient_that_is_not_listed_any_more_has_its_answer(world):
     world.tag("Q1", names="abc", size=330)
     world.queue(listed("Q1", "b@odmr.test"))
     assert world.reconcile() == {"listed": 1, "changed": 1}
-    assert world.tags("open, recipients") == [
+    assert world.tags("rcpts_open, recipients") == [
         (1, "a@odmr.test\nb@odmr.test\nc@odmr.test")]
 
 
@@ -167,10 +175,10 @@ def test_answer_that_a_session_has_not_written_yet_is_its_to_write(world):
     """It takes one from the open recipients itself."""
     world.tag("Q1", names="ab", size=330)
     world.tag("Q2", size=330)
-    world.session("other.test\nodmr.test")
+    world.session(["other.test", "odmr.test"])
     world.queue(listed("Q1", "b@odmr.test"), listed("Q2", "r@other.test"))
     world.reconcile()
-    assert world.tags("queue_id, domain, state, open") == [
+    assert world.tags("queue_id, domain, state, rcpts_open") == [
         ("Q1", "odmr.test", "held", 2), ("Q2", "odmr.test", "left", 1),
         ("Q2", "other.test", "held", 1)]
 
@@ -178,17 +186,18 @@ def test_answer_that_a_session_has_not_written_yet_is_its_to_write(world):
 def test_recipient_that_a_session_has_just_settled_stays_settled(world):
     """The listing is older than the settlement."""
     world.tag("Q1", names="ab", size=330)
-    world.sql("UPDATE tag SET open = 1, delivered = 1, session = 'S'")
+    world.sql("UPDATE tag SET rcpts_open = 1, delivered = 1, session = 'S'")
     world.queue(listed("Q1", "a@odmr.test", "b@odmr.test"))
     assert world.reconcile() == {"listed": 1}
-    assert world.tags("open, delivered") == [(1, 1)]
+    assert world.tags("rcpts_open, delivered") == [(1, 1)]
 
 
 def test_rewritten_recipients_take_the_place_of_those_the_milter_saw(world):
     world.tag("Q1", names=["alias"], size=330)
     world.queue(listed("Q1", "x@odmr.test", "y@odmr.test"))
     assert world.reconcile() == {"listed": 1, "changed": 1}
-    assert world.tags("open, recipients") == [(2, "x@odmr.test\ny@odmr.test")]
+    assert world.tags("rcpts_open, recipients") == [
+        (2, "x@odmr.test\ny@odmr.test")]
 
 
 def test_domain_that_rewriting_took_from_a_message_was_never_its(world):
@@ -196,7 +205,7 @@ def test_domain_that_rewriting_took_from_a_message_was_never_its(world):
     world.queue(listed("Q1", "r@other.test"))
     assert world.reconcile() == {"listed": 1, "added": 1, "changed": 1}
     assert world.tags() == [("Q1", "other.test", "held")]
-    assert world.sql("SELECT domain, messages, vanished FROM usage "
+    assert world.sql("SELECT domain, messages, removed FROM usage "
                      "WHERE messages > 0") == [("other.test", 1, 0)]
 
 
@@ -225,7 +234,8 @@ def test_tag_without_message_is_settled_by_its_age(world):
     world.tag("Q3", age=2 * DAY)
     world.sql("UPDATE tag SET sender = '' WHERE queue_id = 'Q3'")
     world.tag("Q4", names="ab")
-    world.sql("UPDATE tag SET open = 1, delivered = 1 WHERE queue_id = 'Q4'")
+    world.sql("UPDATE tag SET rcpts_open = 1, delivered = 1 "
+              "WHERE queue_id = 'Q4'")
     assert world.reconcile() == {"left": 1, "expired": 2, "delivered": 1}
     assert world.tags("state") == [
         ("left",), ("expired",), ("expired",), ("delivered",)]
@@ -286,16 +296,16 @@ def test_settled_tag_whose_message_is_there_is_held_again(
         world, state, age, after):
     """Unless a session settled it and Postfix may not have removed it yet."""
     world.tag("Q1", size=330)
-    world.sql("UPDATE tag SET state = ?, settled = unixepoch() - ?, open = 0",
-              state, age)
+    world.change(f"UPDATE tag SET state = '{state}', rcpts_open = 0, "
+                 f"settled = unixepoch() - {age}")
     world.queue(listed("Q1", "r@odmr.test"))
     assert world.reconcile() == (
         {"listed": 1, "changed": 1} if after == "held" else {"listed": 1})
     assert world.tags("state, settled IS NULL") == [(after, after == "held")]
     counts = world.sql("SELECT sum(messages), sum(delivered + refused + expired"
-                       " + vanished) FROM usage")
+                       " + removed) FROM usage")
     assert counts == [(1, 0 if after == "held" else 1)]
-    assert world.sql("SELECT held FROM waiting") == [(int(after == "held"),)]
+    assert world.sql("SELECT held FROM domain_count") == [(int(after == "held"),)]
 
 
 # ---- history -----------------------------------------------------------------
@@ -303,8 +313,7 @@ def test_settled_tag_whose_message_is_there_is_held_again(
 def test_finished_tags_are_kept_history_days(world):
     for number, days in enumerate((1, 6, 8, 40)):
         world.tag(f"Q{number}", age=days * DAY)
-        world.sql("UPDATE tag SET state = 'delivered', settled = arrived "
-                  "WHERE queue_id = ?", f"Q{number}")
+    world.change("UPDATE tag SET state = 'delivered', settled = arrived")
     world.reconcile()
     assert world.tags("queue_id") == [("Q0",), ("Q1",), ("Q2",)]
     with world.conf.open("a") as conf:
@@ -396,7 +405,7 @@ def test_message_to_10000_recipients_is_one_tag(world):
     names = [f"{number:05}@odmr.test" for number in range(10000)]
     world.queue(listed("Q1", *names, reason="x" * 400))
     assert world.reconcile() == {"listed": 1, "added": 1}
-    assert world.tags("open, length(recipients)") == [
+    assert world.tags("rcpts_open, length(recipients)") == [
         (10000, 10000 * len(names[0]) + 9999)]
     assert world.reconcile() == {"listed": 1}
 
@@ -462,7 +471,7 @@ def test_killed_at_any_moment_it_leaves_whole_batches(many):
             process.send_signal(signal.SIGKILL)
             process.communicate()
             killed += 1
-        held = many.sql("SELECT count(*), sum(open) FROM tag "
+        held = many.sql("SELECT count(*), sum(rcpts_open) FROM tag "
                         "WHERE state = 'held' AND queue_id LIKE 'Q%'")[0]
         assert held[0] % BATCH == 0 and (held[1] or 0) == held[0]
         assert many.sql("PRAGMA integrity_check") == [("ok",)]
@@ -470,8 +479,8 @@ def test_killed_at_any_moment_it_leaves_whole_batches(many):
     process.communicate()
     assert killed > 1
     assert many.tags("count(*), state")[0][0] == MANY + 20
-    assert many.sql("SELECT held, bytes FROM waiting") == [(MANY, MANY * 330)]
-    assert many.sql("SELECT messages, vanished FROM usage") == [
+    assert many.sql("SELECT held, held_bytes FROM domain_count") == [(MANY, MANY * 330)]
+    assert many.sql("SELECT messages, removed FROM usage") == [
         (MANY + 20, 20)]
 
 

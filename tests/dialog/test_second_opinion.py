@@ -45,7 +45,7 @@ def test_first_refusal_is_doubted(make_daemon, plan, stage):
     daemon.wait_for_log("doubted: queue_id=Q1", "r0@example.org", NO)
     assert daemon.tag_state("Q1", "state, attempts, last_answer") == \
         ("held", 1, SOFT[0])
-    assert daemon.tag_state("Q1", "doubted") is not None
+    assert daemon.tag_state("Q1", "first_5xx_at") is not None
 
 
 def test_refusal_is_believed_once_the_customer_has_accepted_a_message(
@@ -71,7 +71,7 @@ def test_one_accepted_recipient_makes_the_refusal_of_another_believed(
         "Q1", ["r0@example.org", "r1@example.org"]) == ["250 2.0.0 taken", NO]
 
 
-def earlier(daemon, seconds, columns=("doubted", "doubted_up")):
+def earlier(daemon, seconds, columns=("first_5xx_at", "first_5xx_uptime")):
     """So much longer ago was what was doubted."""
     for column in columns:
         daemon.sql(f"UPDATE tag SET {column} = {column} - ?", seconds)
@@ -97,7 +97,7 @@ def test_clock_that_was_set_forward_makes_no_refusal_an_hour_old(make_daemon):
     daemon.tag("Q1", "example.org")
     assert refuse(daemon, RCPT=NO) == SOFT
     daemon.wait_for_tag("Q1", 1, "attempts")
-    earlier(daemon, 7200, ["doubted"])
+    earlier(daemon, 7200, ["first_5xx_at"])
     assert refuse(daemon, RCPT=NO) == SOFT
     daemon.wait_for_tag("Q1", 2, "attempts")
 
@@ -107,8 +107,8 @@ def test_after_a_restart_of_the_machine_the_time_of_day_counts(make_daemon):
     daemon.tag("Q1", "example.org")
     assert refuse(daemon, RCPT=NO) == SOFT
     daemon.wait_for_tag("Q1", 1, "attempts")
-    earlier(daemon, 7200, ["doubted"])
-    earlier(daemon, -1000000, ["doubted_up"])
+    earlier(daemon, 7200, ["first_5xx_at"])
+    earlier(daemon, -1000000, ["first_5xx_uptime"])
     assert refuse(daemon, RCPT=NO) == [NO]
 
 
@@ -131,7 +131,7 @@ def test_4xx_is_passed_as_it_is(make_daemon):
     daemon.tag("Q1", "example.org")
     assert refuse(daemon, RCPT="451 4.7.1 greylisted") == \
         ["451 4.7.1 greylisted"]
-    assert daemon.tag_state("Q1", "doubted") is None
+    assert daemon.tag_state("Q1", "first_5xx_at") is None
     assert not daemon.logged("doubted")
 
 
@@ -145,8 +145,8 @@ def test_believe_5xx_always_passes_the_first_refusal(make_daemon):
 def test_unusable_database_means_later_never_no(make_daemon):
     daemon = make_daemon(stop_timeout="1s", drain_wait="1s")
     daemon.tag("Q1", "example.org")
-    daemon.sql("UPDATE tag SET doubted = 1, doubted_up = -9999, "
-               "doubted_by = 'OLD'")
+    daemon.sql("UPDATE tag SET first_5xx_at = 1, "
+               "first_5xx_uptime = -9999, first_5xx_session = 'OLD'")
     customer = Customer(daemon.turned(), RCPT=NO)
     postfix = daemon.postfix()
     (daemon.dir / "odmr.db").rename(daemon.dir / "moved.db")

@@ -73,13 +73,13 @@ def test_the_same_reply_an_hour_later_is_no_refusal_either(make_daemon, code):
     daemon = make_daemon(believe_5xx="second-opinion", drain_wait="1s")
     daemon.tag("Q1", "example.org")
     for attempt in range(1, 3):
-        daemon.sql("UPDATE tag SET doubted = doubted - 7200, "
-                   "doubted_up = doubted_up - 7200")
+        daemon.sql("UPDATE tag SET first_5xx_at = first_5xx_at - 7200, "
+                   "first_5xx_uptime = first_5xx_uptime - 7200")
         customer = Customer(daemon.turned(), "lockstep", RCPT=code)
         [answer] = one_message(daemon, customer)
         assert answer[0] == "4"
         daemon.wait_for_tag("Q1", ("held", attempt), "state, attempts")
-    assert daemon.tag_state("Q1", "doubted") is None
+    assert daemon.tag_state("Q1", "first_5xx_at") is None
 
 
 def test_what_must_come_behind_a_refusal_says_nothing_of_the_session(
@@ -104,7 +104,7 @@ def test_552_to_rcpt_is_452_and_the_others_get_the_message(daemon, collect):
     assert daemon.postfix().deliver("Q1", [A, B], BODY) == \
         ["250 2.0.0 taken", "452 4.5.3 too many recipients"]
     customer.join()
-    daemon.wait_for_tag("Q1", ("held", 1), "state, open")
+    daemon.wait_for_tag("Q1", ("held", 1), "state, rcpts_open")
 
 
 def test_server_that_has_enough_recipients_is_named_no_more(daemon, collect):

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 
+from odmr import tags
 from odmr.sandbox import BUILD, FAULT, no_postfix, temporary_directory
 from odmr.wait import wait_for
 
@@ -169,11 +170,11 @@ class Milter:
     def tags(self):
         self.settle()
         return self.query(
-            "SELECT queue_id, domain, recipients, open FROM tag "
+            f"SELECT queue_id, domain, recipients, rcpts_open FROM {tags.TAG} "
             "WHERE domain != ? ORDER BY queue_id, domain", LAST)
 
     def column(self, name):
         self.settle()
         return [row[0] for row in self.query(
-            f"SELECT {name} FROM tag WHERE domain != ? "
+            f"SELECT {name} FROM {tags.TAG} WHERE domain != ? "
             "ORDER BY queue_id, domain", LAST)]

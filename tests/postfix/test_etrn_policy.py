@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from odmr import tags
 from odmr.message import recipient_of
 
 ALLOWED, FOREIGN = "127.0.0.2", "127.0.0.3"
@@ -33,7 +34,8 @@ def nothing_is_left(provider):
     yield
     subprocess.run(["/usr/sbin/postsuper", "-c", provider.config, "-d", "ALL"],
                    stderr=subprocess.DEVNULL, check=True, timeout=60)
-    forget_starts(provider, "DELETE FROM tag")
+    tags.change(provider.env["DATABASE"], "DELETE FROM tag")
+    forget_starts(provider)
 
 
 @pytest.fixture
@@ -48,12 +50,11 @@ def customer(provider, make_customer):
     return made
 
 
-def forget_starts(provider, besides="SELECT 1"):
+def forget_starts(provider):
     """As if etrn_min_interval had passed."""
     with contextlib.closing(sqlite3.connect(provider.env["DATABASE"])) as state:
         with state:
-            state.execute("UPDATE started SET last = last - 11")
-            state.execute(besides)
+            state.execute("UPDATE etrn_last SET at = at - 11")
 
 
 def etrn(provider, *nodes, address=ALLOWED):

@@ -105,6 +105,7 @@ def test_tags_agree_with_the_queue_whatever_the_spelling(make_party, domain):
         with contextlib.closing(
                 sqlite3.connect(provider.env["DATABASE"], timeout=20)) as db:
             with db:
+                db.execute("PRAGMA foreign_keys = ON")
                 db.execute(statement)
         provider.odmrctl("reconcile")
         assert recipients == {

@@ -16,6 +16,7 @@ import threading
 import pytest
 
 from odmr.sandbox import BUILD, temporary_directory
+from odmr.tags import TAG
 from odmr.wait import wait_for
 
 MESSAGE = b"Subject: followed\n\nThe log tells.\n"
@@ -46,7 +47,7 @@ def down(provider):
 def rows(provider, condition):
     with sqlite3.connect(provider.env["DATABASE"], timeout=30) as db:
         db.row_factory = sqlite3.Row
-        found = db.execute(f"SELECT * FROM tag WHERE {condition} "
+        found = db.execute(f"SELECT * FROM {TAG} WHERE {condition} "
                            "ORDER BY id").fetchall()
     db.close()
     return found
@@ -99,7 +100,8 @@ def test_mail_that_postfix_delivers_is_settled_as_delivered(
     provider.wait_for_log(queue_id, "removed")
     assert "1 delivered" in reconcile(provider)
     row = tag(provider, domain)
-    assert (row["state"], row["open"], row["delivered"]) == ("delivered", 0, 2)
+    assert (row["state"], row["rcpts_open"], row["delivered"]) == \
+        ("delivered", 0, 2)
     assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
     assert row["settled"] - row["arrived"] in range(-1, 60)
     assert provider.status(domain)["held"] == 0
@@ -143,7 +145,8 @@ def test_mail_delivered_before_its_tag_is_written_is_settled_as_delivered(
     wait_for(lambda: rows(provider, "domain = 'early.test'"), 30, "the tag")
     assert "1 delivered" in reconcile(provider)
     row = tag(provider, "r@early.test")
-    assert (row["state"], row["open"], row["delivered"]) == ("delivered", 0, 1)
+    assert (row["state"], row["rcpts_open"], row["delivered"]) == \
+        ("delivered", 0, 1)
     assert row["last_answer"].startswith("250 2.0.0 Ok: queued as")
 
 
@@ -167,7 +170,7 @@ def test_attempts_and_the_last_answer_are_counted(provider, down):
     has_status(provider, queue_id, "deferred", 4)
     reconcile(provider)
     row = tag(provider, f"a@{down}")
-    assert (row["state"], row["open"], row["attempts"]) == ("held", 2, 2)
+    assert (row["state"], row["rcpts_open"], row["attempts"]) == ("held", 2, 2)
     assert "Connection refused" in row["last_answer"]
     reconcile(provider)
     assert tag(provider, f"a@{down}")["attempts"] == 2

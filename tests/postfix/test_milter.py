@@ -73,7 +73,7 @@ def test_a_size_beyond_belief_is_none_and_spoils_no_sum(milter):
                           parameters=("SIZE=9223372036854775807",))
                   for n in range(2)), message(["<a@example.org>"], "Q2"))
     assert milter.column("size") == [0, 0, 1234]
-    assert milter.query("SELECT bytes FROM waiting WHERE domain = ?",
+    assert milter.query("SELECT held_bytes FROM domain_count WHERE domain = ?",
                         "example.org") == [(1234,)]
 
 

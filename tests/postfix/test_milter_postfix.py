@@ -10,6 +10,7 @@ import subprocess
 import threading
 
 from odmr.probe import free_ports
+from odmr.tags import TAG
 from odmr.wait import wait_for
 
 DOMAIN = "example.org"
@@ -127,13 +128,14 @@ def test_recipients_are_tagged_as_postfix_queues_them(sandbox):
     assert len(listed) == len(recipients) - 2
     with contextlib.closing(sqlite3.connect(sandbox.env["DATABASE"])) as state:
         [(tagged, count)] = state.execute(
-            "SELECT recipients, open FROM tag WHERE queue_id = ?", (new,))
+            f"SELECT recipients, rcpts_open FROM {TAG} WHERE queue_id = ?",
+            (new,))
     assert set(tagged.split("\n")) == listed
     assert count == len(listed)
     sandbox.odmrctl("reconcile")
     with contextlib.closing(sqlite3.connect(sandbox.env["DATABASE"])) as state:
         assert state.execute(
-            "SELECT recipients, open FROM tag WHERE queue_id = ?",
+            f"SELECT recipients, rcpts_open FROM {TAG} WHERE queue_id = ?",
             (new,)).fetchall() == [(tagged, count)]
 
 
@@ -172,5 +174,5 @@ def test_mail_from_sendmail_is_tagged_as_local(sandbox):
     [new] = wait_for(lambda: tags(sandbox) - before, 20, "a tag")
     with contextlib.closing(sqlite3.connect(sandbox.env["DATABASE"])) as state:
         assert state.execute(
-            "SELECT client, recipients FROM tag WHERE queue_id = ?",
+            f"SELECT client, recipients FROM {TAG} WHERE queue_id = ?",
             (new,)).fetchall() == [("127.0.0.1", f'"a b"@{DOMAIN}')]

@@ -19,6 +19,7 @@ import time
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import no_postfix, temporary_directory
 
 BUILD = pathlib.Path(
@@ -80,31 +81,31 @@ class Odmrctl:
             "queue_id": queue_id,
             "domain": domain,
             "sender": "s@sender.example",
-            "recipients": f"r@{domain}",
+            "recipients": [f"r@{domain}"],
             "size": 4096,
             "client": "192.0.2.1",
             "arrived": 1700000000,
-            "open": 1,
+            "rcpts_open": 1,
         }
         row.update(columns)
-        names = ", ".join(row)
-        marks = ", ".join("?" * len(row))
-        self.sql(
-            self.database,
-            f"INSERT INTO tag ({names}) VALUES ({marks})",
-            *row.values(),
-        )
+        tags.add(self.database, row)
 
     def add_session(self, session_id, pid):
         self.sql(
             self.database,
-            "INSERT INTO session (id, pid, account, client, domains, state, "
-            "delivered, bytes, since, noted) VALUES (?, ?, 'tessa', "
-            "'2001:db8::1', 'a.example' || char(10) || 'b.example', "
+            "INSERT INTO session (id, pid, account, client, state, delivered, "
+            "bytes, since, noted) VALUES (?, ?, 'tessa', '2001:db8::1', "
             "'delivering', 3, 5000, 1700000000, 1700000001)",
             session_id,
             pid,
         )
+        for domain in "a.example", "b.example":
+            self.sql(
+                self.database,
+                "INSERT INTO session_domain VALUES (?, ?)",
+                session_id,
+                domain,
+            )
 
 
 @pytest.fixture
@@ -716,10 +717,10 @@ def test_removed_domain_leaves_its_queue_names(domains):
 def test_status_json_has_exactly_the_promised_keys(customer):
     customer.add_tag("4Q1", "a.example", size=100, arrived=1700000100)
     customer.add_tag("4Q2", "a.example", size=200, arrived=1700000000)
-    customer.add_tag("4Q3", "a.example", state="delivered", open=0)
+    customer.add_tag("4Q3", "a.example", state="delivered", rcpts_open=0)
     customer.sql(
         customer.database,
-        "INSERT INTO collected VALUES ('a.example', 1700000200, 7, 900)",
+        "UPDATE domain_count SET collected_at = 1700000200, collected = 7",
     )
     customer.ok("domain", "add", "b.example", "--mode", "hold")
     customer.add_session("S1", os.getpid())
@@ -800,8 +801,7 @@ def test_tables_fit_80_columns(ctl):
     )
     ctl.sql(
         ctl.database,
-        "INSERT INTO collected VALUES "
-        "('quite-a-long-domain-name.example', 1, 999999999, 9)",
+        "UPDATE domain_count SET collected_at = 1, collected = 999999999",
     )
     ctl.add_session("0123456789ABCDEF", os.getpid())
     for command in (
@@ -828,11 +828,11 @@ def test_queue_shows_what_waits_oldest_first(customer):
     customer.add_tag(
         "4OLD",
         "b.example",
-        recipients="r1@b.example\nr2@b.example",
+        recipients=["r1@b.example", "r2@b.example"],
         attempts=2,
         last_answer="450 busy",
     )
-    customer.add_tag("4GONE", "a.example", state="delivered", open=0)
+    customer.add_tag("4GONE", "a.example", state="delivered", rcpts_open=0)
     messages = json.loads(customer.ok("queue", "--json"))["messages"]
     assert messages == [
         {
@@ -888,7 +888,7 @@ def test_what_a_peer_sent_cannot_break_json_or_a_terminal(customer):
     customer.add_tag("4Q1", "a.example", sender=nasty, last_answer=nasty)
     customer.sql(
         customer.database,
-        "UPDATE tag SET recipients = CAST(? AS TEXT)",
+        "UPDATE recipient SET address = CAST(? AS TEXT)",
         b"bad\xff\xed\xa0\x80\xc0\xaf\xf4\x90\x80\x80\xe2\x82",
     )
     message = json.loads(customer.ok("queue", "--json"))["messages"][0]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from odmr import tags
 from odmr.postfix import BARE_LF, LOOPBACK
 from odmr.sandbox import BUILD
 from odmr.wait import wait_for
@@ -75,10 +76,15 @@ def empty_queue(sandbox):
     postsuper(sandbox, "-d", "ALL")
 
 
+def forget(party):
+    tags.change(party.provider.env["DATABASE"],
+                f"DELETE FROM tag WHERE domain = '{party.domain}'")
+
+
 def test_mail_that_the_milter_missed_is_collected(party, sql, reconcile):
     party.send(text(1), text(2))
     party.wait_until_held(2)
-    sql("DELETE FROM tag WHERE domain = ?", party.domain)
+    forget(party)
     assert party.held() == 0
     report = reconcile()
     assert report["added"] == 2
@@ -183,15 +189,16 @@ def test_tag_that_was_settled_falsely_is_held_and_collected(
         party, sql, reconcile, states):
     party.send(text(1))
     party.wait_until_held(1)
-    sql("UPDATE tag SET state = 'left', settled = unixepoch() - 5 "
-        "WHERE domain = ?", party.domain)
+    tags.change(party.provider.env["DATABASE"],
+                "UPDATE tag SET state = 'left', settled = unixepoch() - 5 "
+                f"WHERE domain = '{party.domain}'")
     assert party.held() == 0
     assert reconcile()["changed"] == 1
     assert states() == {"held": 1}
     assert party.collect() == 0
     party.expect_all_collected()
-    assert sql("SELECT messages, delivered, vanished FROM usage "
-               "WHERE domain = ?", party.domain) == [(1, 1, 0)]
+    assert sql("SELECT sum(messages), sum(delivered), sum(removed) "
+               "FROM usage WHERE domain = ?", party.domain) == [(1, 1, 0)]
 
 
 def test_reason_for_deferral_is_shown_where_postfix_delivers(
@@ -262,18 +269,19 @@ def test_session_beside_it_settles_every_message_itself(
         runner.join()
     assert len(reports) > 1
     assert states() == {"delivered": count}
-    assert sql("SELECT sum(delivered), sum(vanished) FROM usage "
+    assert sql("SELECT sum(delivered), sum(removed) FROM usage "
                "WHERE domain = ?", party.domain) == [(count, 0)]
 
 
 LAWS = (
-    "SELECT domain, held, bytes FROM waiting WHERE held != 0 OR bytes != 0 "
+    "SELECT domain, held, held_bytes FROM domain_count "
+    "WHERE held != 0 OR held_bytes != 0 "
     "EXCEPT SELECT domain, count(*), sum(size) FROM tag "
     "WHERE state = 'held' GROUP BY domain",
     "SELECT domain, count(*), sum(size) FROM tag WHERE state = 'held' "
-    "GROUP BY domain EXCEPT SELECT domain, held, bytes FROM waiting",
+    "GROUP BY domain EXCEPT SELECT domain, held, held_bytes FROM domain_count",
     "SELECT * FROM usage WHERE min(messages, bytes, delivered, "
-    "delivered_bytes, refused, expired, vanished) < 0",
+    "delivered_bytes, refused, expired, removed) < 0",
     "SELECT domain, sum(messages), sum(bytes) FROM usage WHERE domain != '' "
     "GROUP BY domain HAVING sum(messages) != 0 "
     "EXCEPT SELECT domain, count(*), sum(size) FROM tag GROUP BY domain",
@@ -358,7 +366,7 @@ def test_shipped_commands_run_it_as_the_user_of_the_daemons(
     party.send(text(1))
     party.wait_until_held(1)
     reconcile()  # as root, whose files it must be able to use
-    sql("DELETE FROM tag WHERE domain = ?", party.domain)
+    forget(party)
     user = pwd.getpwuid(os.stat(sandbox.env["DATABASE"]).st_uid)
     here = [word.replace("/etc/odmr/odmr.conf", sandbox.conf).replace(
         "/usr/local/sbin/odmrctl", str(copy)) for word in command()]

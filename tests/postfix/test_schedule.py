@@ -9,11 +9,11 @@ import os
 import pwd
 import re
 import shutil
-import sqlite3
 import subprocess
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD, TREE
 
 CONF = TREE / "postfix-conf"
@@ -34,9 +34,7 @@ def nothing_is_left(provider, server):
     yield
     subprocess.run(["/usr/sbin/postsuper", "-c", provider.config, "-d", "ALL"],
                    stderr=subprocess.DEVNULL, check=True, timeout=60)
-    with sqlite3.connect(provider.env["DATABASE"], timeout=20) as state:
-        state.execute("DELETE FROM tag")
-    state.close()
+    tags.change(provider.env["DATABASE"], "DELETE FROM tag")
     for path in server.maildir.glob("new/*"):
         path.unlink()
 

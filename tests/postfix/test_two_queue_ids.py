@@ -140,7 +140,7 @@ def figures(sandbox, domain):
     with sqlite3.connect(sandbox.env["DATABASE"], timeout=30) as db:
         [row] = db.execute(
             "SELECT sum(messages), sum(delivered), sum(refused + expired + "
-            "vanished) FROM usage WHERE domain = ?", [domain]).fetchall()
+            "removed) FROM usage WHERE domain = ?", [domain]).fetchall()
     db.close()
     return row
 

@@ -18,6 +18,7 @@ import subprocess
 
 import pytest
 
+from odmr import tags
 from odmr.sandbox import BUILD
 from odmr.wait import wait_for
 from party import text
@@ -194,9 +195,8 @@ def test_delete_shows_all_recipients_that_the_message_still_has(
     wait_for(lambda: party.held() == 2, 30, "two tags")
     party.wait_until_tried(1)
     queue_id, = queue_ids(sandbox, "one.test")
-    with sqlite3.connect(sandbox.env["DATABASE"]) as state:
-        state.execute("DELETE FROM tag WHERE domain = 'two.test'")
-    state.close()
+    tags.change(sandbox.env["DATABASE"],
+                "DELETE FROM tag WHERE domain = 'two.test'")
     said = sandbox.odmrctl("delete", queue_id, "--yes")
     assert re.search(r"all of these recipients:\n +a@one\.test\n +b@two\.test",
                      said), said
@@ -208,9 +208,8 @@ def test_message_without_a_tag_can_be_deleted(sandbox, party):
     party.send(text(1))
     party.wait_until_held(1)
     queue_id, = queue_ids(sandbox, party.domain)
-    with sqlite3.connect(sandbox.env["DATABASE"]) as state:
-        state.execute("DELETE FROM tag WHERE queue_id = ?", (queue_id,))
-    state.close()
+    tags.change(sandbox.env["DATABASE"],
+                f"DELETE FROM tag WHERE queue_id = '{queue_id}'")
     assert "nothing is known" in refused(
         sandbox, os.EX_NOINPUT, "message", queue_id)
     assert "has no tag" in sandbox.odmrctl("delete", queue_id, "--yes")

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: ISC
 """An odmrd for many runs at once, and its odmr.db."""
 
+import json
 import re
 import sqlite3
 import ssl
 import time
 from pathlib import Path
 
+from odmr import tags
 from odmrd_alone import Odmrd
 
-COLUMNS = "queue_id, domain, sender, recipients, size, client, arrived, open"
 LINGER = 4      # seconds
 
 
@@ -24,6 +25,7 @@ class Relay:
                                  self.odmrd.dir / "server.key")
         self.db = sqlite3.connect(self.odmrd.dir / "odmr.db", timeout=20,
                                   isolation_level=None)
+        self.db.execute("PRAGMA foreign_keys = ON")
 
     def begin(self, login, linger):
         """The account is as new."""
@@ -43,10 +45,10 @@ class Relay:
     def add_tags(self, messages):
         now = int(time.time())
         self.db.execute("BEGIN IMMEDIATE")
-        self.db.executemany(
-            f"INSERT INTO tag ({COLUMNS}) VALUES (?, ?, ?, ?, ?, '', ?, ?)",
-            [(m.queue_id, m.domain, m.sender, "\n".join(m.recipients),
-              len(m.body), now, len(m.recipients)) for m in messages])
+        tags.insert(self.db, (
+            {"queue_id": m.queue_id, "domain": m.domain, "sender": m.sender,
+             "recipients": m.recipients, "size": len(m.body), "client": "",
+             "arrived": now} for m in messages))
         self.db.execute("COMMIT")
 
     def forget(self, messages):
@@ -65,13 +67,16 @@ class Relay:
 
     def tag(self, message):
         return self.db.execute(
-            "SELECT state, open, delivered, tried FROM tag WHERE queue_id = ?",
+            "SELECT state, rcpts_open, delivered, rcpts_deferred FROM tag "
+            "WHERE queue_id = ?",
             (message.queue_id,)).fetchone()
 
     def in_session(self, domains):
         return self.db.execute(
-            "SELECT 1 FROM session WHERE domains = ?",
-            ("\n".join(domains),)).fetchone()
+            "SELECT 1 FROM session_domain WHERE domain IN "
+            "(SELECT value FROM json_each(?)) GROUP BY session "
+            "HAVING count(*) = ?",
+            (json.dumps(domains), len(domains))).fetchone()
 
     # ---- the process
 

@@ -62,8 +62,8 @@ FAULTS = {
         "\n\telse {\n\t\ttx_answer(tx, rcpt"),
     "a refused chunk is overlooked": (
         "odmrd/delivery/pipeline_reply.c",
-        "\tif (reply_class(reply) == 2)\n\t\treturn;\n\t/* The octets",
-        "\tif (reply_class(reply) <= 5)\n\t\treturn;\n\t/* The octets"),
+        "\tif (reply_class(reply) == 2)\n\t\treturn;\n\ttx_answer_rest",
+        "\tif (reply_class(reply) <= 5)\n\t\treturn;\n\ttx_answer_rest"),
     "replies are not waited for": (
         "odmrd/delivery/pipeline.c",
         "c->pipeline.current->plan == PLAN_LOCKSTEP;",
@@ -103,8 +103,8 @@ FAULTS = {
     "503 becomes 403": (
         "odmrd/delivery/refusal.c", "? code - 100 : 451", "? code - 100 : code - 100"),
     "every refusal is believed": (
-        "odmrd/delivery/outcome.c", "c->tally.delivered == 0 &&",
-        "c->tally.delivered < 0 &&"),
+        "odmrd/delivery/outcome.c", "== BELIEVE_SECOND_OPINION &&",
+        "== BELIEVE_ALWAYS &&"),
     # What has to be waited for, and how much goes at a time.
     "commands behind the dot": (
         "odmrd/delivery/pipeline.c", "\tcase EXPECT_DOT:\n\tcase EXPECT_NOOP:\n",

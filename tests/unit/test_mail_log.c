@@ -105,12 +105,13 @@ assert_tag(struct fixture *f, const char *id, const char *expected)
 	char text[256] = "no tag";
 
 	assert_int_equal(sqlite3_open(f->database, &db), SQLITE_OK);
-	assert_int_equal(
-	    sqlite3_prepare_v2(db,
-		"SELECT state || ' ' || open || ' ' || delivered || ' ' || "
-		"attempts || ' ' || replace(recipients, char(10), ',') "
-		"FROM tag WHERE queue_id = ?1",
-		-1, &stmt, NULL),
+	assert_int_equal(sqlite3_prepare_v2(db,
+			     "SELECT state || ' ' || rcpts_open || ' ' || "
+			     "delivered || ' ' || "
+			     "attempts || ' ' || (SELECT group_concat(address) "
+			     "FROM recipient WHERE recipient.tag = tag.id) "
+			     "FROM tag WHERE queue_id = ?1",
+			     -1, &stmt, NULL),
 	    SQLITE_OK);
 	sqlite3_bind_text(stmt, 1, id, -1, SQLITE_STATIC);
 	if (sqlite3_step(stmt) == SQLITE_ROW)
@@ -215,7 +216,7 @@ what_is_logged_before_the_tag_settles_it_when_it_comes(void **arg)
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 2 a@b.test");
 	assert_int_equal(settled.delivered, 1);
-	assert_answer(f->database, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM log_without_tag", "0");
 }
 
 /* a@b.test became x@b.test, and the tag came between the two lines. */
@@ -262,7 +263,7 @@ nothing_is_kept_that_no_tag_will_come_for(void **arg)
 		 "B1: removed\n" ODMR "B2: to=<a@o.test>" SOCKET_TIMES SENT);
 	follow(f);
 	assert_tag(f, "A1", "delivered 0 1 1 a@b.test");
-	assert_answer(f->database, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM log_without_tag", "0");
 }
 
 static void
@@ -276,14 +277,15 @@ what_is_kept_is_bounded_in_age_and_number(void **arg)
 		append(SMTP "A2: to=<a@b.test>" RELAY_TIMES DEFERRED);
 	follow(f);
 	follow(f);
-	assert_answer(f->database, "SELECT count(*) FROM early", "10000");
+	assert_answer(
+	    f->database, "SELECT count(*) FROM log_without_tag", "10000");
 	assert_answer(f->database,
-	    "SELECT count(*) FROM early WHERE queue_id = 'A1'", "0");
+	    "SELECT count(*) FROM log_without_tag WHERE queue_id = 'A1'", "0");
 	db = open_beside(f->database);
-	execute(db, "UPDATE early SET kept = kept - 3700");
+	execute(db, "UPDATE log_without_tag SET kept = kept - 3700");
 	sqlite3_close(db);
 	follow(f);
-	assert_answer(f->database, "SELECT count(*) FROM early", "0");
+	assert_answer(f->database, "SELECT count(*) FROM log_without_tag", "0");
 }
 
 static void

@@ -185,7 +185,7 @@ fill(struct settle *settle, size_t bytes)
 #define SESSIONS  "SELECT count(*) FROM session"
 #define ENDED                                                                  \
 	"SELECT coalesce(sum(sessions), 0) || '/' || "                         \
-	"coalesce(sum(seconds), 0) FROM usage"
+	"coalesce(sum(seconds), 0) FROM session_usage"
 
 /* ---- tests --------------------------------------------------------------- */
 

@@ -40,7 +40,7 @@ static const struct session_row one_session = {
 	.account = "a",
 	.client = "::1",
 	.domains = "a.org\nc.org",
-	.state = "draining",
+	.state = "delivering",
 	.since = 20,
 	.noted = 25,
 };
@@ -50,7 +50,7 @@ static const struct session_row two_session = {
 	.account = "b",
 	.client = "::1",
 	.domains = "b.org",
-	.state = "draining",
+	.state = "delivering",
 	.since = 10,
 	.noted = 15,
 };
@@ -67,11 +67,11 @@ session_is_replaced_ended_and_cleared(void **arg)
 	one.delivered = 5;
 	assert_ok(f, store_session_put(f->store, &one));
 	assert_ok(f, store_session_each(f->store, join_session, before));
-	assert_string_equal(before, "two/8/draining/0 one/7/draining/5 ");
+	assert_string_equal(before, "two/8/delivering/0 one/7/delivering/5 ");
 	assert_ok(f, store_session_end(f->store, "two", 17));
 	assert_int_equal(store_session_end(f->store, "two", 17), STORE_NONE);
 	assert_ok(f, store_session_each(f->store, join_session, ended));
-	assert_string_equal(ended, "one/7/draining/5 ");
+	assert_string_equal(ended, "one/7/delivering/5 ");
 	assert_ok(f, store_session_clear(f->store));
 	assert_ok(f, store_session_each(f->store, join_session, cleared));
 	assert_string_equal(cleared, "");
@@ -84,8 +84,8 @@ expect_usage(struct fixture *f, const char *account, const char *expected)
 	char sql[256];
 
 	snprintf(sql, sizeof(sql),
-	    "SELECT sum(sessions) || ' ' || sum(seconds) FROM usage "
-	    "WHERE domain = '' AND account = '%s'",
+	    "SELECT sum(sessions) || ' ' || sum(seconds) "
+	    "FROM session_usage WHERE account = '%s'",
 	    account);
 	assert_answer(f->database, sql, expected);
 }

@@ -2,6 +2,7 @@
 """Faults of domains, accounts and routes, and of the tags beside the queue."""
 
 from faults import main
+from odmr import tags
 
 
 def make_old(p):
@@ -69,9 +70,7 @@ FAULTS = [
     ("untagged", "tags-disagree",
      lambda p: p.sql(p.database, "DELETE FROM tag WHERE id = 1")),
     ("mail_gone", "tags-disagree",
-     lambda p: p.sql(p.database, "INSERT INTO tag (queue_id, domain, sender, "
-                     "recipients, size, client, arrived, open) VALUES "
-                     "('x', 'a.test', '', 'r@a.test', 1, '', 1, 1)")),
+     lambda p: tags.add(p.database, {"queue_id": "x", "domain": "a.test"})),
     ("set_apart", "set-apart",
      lambda p: p.sql(p.database, "UPDATE tag SET suspect = 3, faults = 3, "
                      "faulted = unixepoch() WHERE id = 1")),
