@@ -54,15 +54,15 @@ def test_reply_about_our_command_or_the_server_keeps_mail_and_session(
         daemon, collect, plan, stage):
     codes = GOES_ON + ([] if (plan, stage) == ("chunking", "END")
                        else ARGUMENTS)
-    for number, code in enumerate(codes):
-        daemon.tag(f"{stage}{number}", "example.org")
+    for queue_id in [f"{stage}{number}" for number in range(len(codes))] + \
+            ["GOOD"]:
+        daemon.tag(queue_id, "example.org")
     customer = collect(plan, **{stage: [*codes]})
     postfix = daemon.postfix()
     for number, code in enumerate(codes):
         [answer] = postfix.deliver(f"{stage}{number}", [A], BODY)
         assert answer[0] == "4", (code, answer)
         daemon.wait_for_tag(f"{stage}{number}", "held")
-    daemon.tag("GOOD", "example.org")
     assert postfix.deliver("GOOD", [A], BODY) == ["250 2.0.0 taken"]
     customer.join()
     daemon.ended("drained", delivered=1, kept=len(codes))

@@ -12,6 +12,7 @@ import pytest
 
 from odmr import tags
 from odmr.message import recipient_of
+from odmr.wait import wait_for
 
 ALLOWED, FOREIGN = "127.0.0.2", "127.0.0.3"
 MESSAGE = b"Subject: held\n\nThis message waited.\n"
@@ -249,8 +250,9 @@ def test_repeats_within_the_interval_start_nothing(provider, customer):
     provider.wait_until_deferred(1)
     customer.start()
     assert etrn(provider, "@backup.test", "@BACKUP.test") == [STARTED] * 2
-    assert len(provider.wait_for_log("ETRN @backup.test ",
-                                     "nothing to start again")) == 2
+    wait_for(lambda: len(provider.log_lines(
+        "ETRN @backup.test ", "nothing to start again")) == 2, 30,
+        "the log has both")
     provider.wait_until_deferred(1)
     assert customer.messages() == []
 
