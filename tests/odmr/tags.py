@@ -7,6 +7,10 @@ import sqlite3
 TAG = ("(SELECT *, (SELECT group_concat(address, char(10)) FROM recipient "
        "WHERE recipient.tag = tag.id) AS recipients FROM tag)")
 
+# SQL for "so many seconds earlier, but on the same day", which is counted
+# already.
+EARLIER = "max(arrived - ?, unixepoch('now', 'start of day'))"
+
 COUNT = (
     "UPDATE domain_count SET held = 0, held_bytes = 0",
     "INSERT INTO domain_count (domain, held, held_bytes, delivered, "

@@ -56,11 +56,13 @@ def states(sql, party):
 
 @pytest.fixture
 def age(sql, party):
-    """A function: moves what has come for the party into the past."""
-    def back(seconds=3600):
+    """A function: moves what has come for the party into the past, by an hour
+    of this day or by so many seconds."""
+    def back(seconds=None):
+        when = "arrived - ?" if seconds else tags.EARLIER
         for domain in party.domains:
-            sql("UPDATE tag SET arrived = arrived - ? WHERE domain = ?",
-                seconds, domain)
+            sql(f"UPDATE tag SET arrived = {when} WHERE domain = ?",
+                seconds or 3600, domain)
     return back
 
 

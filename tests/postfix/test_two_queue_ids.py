@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from odmr import tags
 from odmr.postfix import LOOPBACK
 from odmr.probe import free_ports
 from odmr.wait import wait_for
@@ -165,8 +166,8 @@ def expect_held(party):
 def age(party):
     """What is not in the queue counts as missing only after a minute."""
     with sqlite3.connect(party.provider.env["DATABASE"], timeout=30) as db:
-        db.execute("UPDATE tag SET arrived = arrived - 100 WHERE domain = ?",
-                   [party.domain])
+        db.execute(f"UPDATE tag SET arrived = {tags.EARLIER} "
+                   "WHERE domain = ?", [100, party.domain])
     db.close()
 
 
