@@ -139,15 +139,23 @@ class Odmrd:
         self.postqueue(POSTQUEUE)
         self.queue()
         self.script("postconf", POSTCONF)
-        self.port, self.tls_port = free_ports(2)
+        self.database = settings.get("database", self.dir / "odmr.db")
         self.ca = self.dir / "server.pem"
         self.log = self.dir / "log"
         self.log.touch()
         self.log_start = 0  # where the log of the running test begins
         self.transcript = []
         self.lines = []
-        write_conf(self.dir, self.port, self.tls_port, **settings)
-        self.start()
+        while True:
+            self.port, self.tls_port = free_ports(2)
+            write_conf(self.dir, self.port, self.tls_port, **settings)
+            try:
+                self.start()
+                break
+            except AssertionError as error:
+                if "Address already in use" not in str(error):
+                    raise
+                self.log.write_text("")
 
     # ---- the process
 
@@ -261,8 +269,8 @@ class Odmrd:
         wait_for(lambda: sorted(self.flushed()) == sorted(domains), 10,
                  f"flushed: {domains}")
 
-    def sql(self, statement, *values, database="odmr.db"):
-        db = sqlite3.connect(self.dir / database, timeout=20)
+    def sql(self, statement, *values):
+        db = sqlite3.connect(self.database, timeout=20)
         db.execute("PRAGMA foreign_keys = ON")
         try:
             with db:
@@ -291,7 +299,7 @@ class Odmrd:
         return [row["id"] for row in told["sessions"]]
 
     def tag(self, queue_id, domain, recipients=1, size=1000):
-        tags.add(self.dir / "odmr.db", {
+        tags.add(self.database, {
             "queue_id": queue_id, "domain": domain, "size": size,
             "recipients": [f"r{i}@{domain}" for i in range(recipients)],
             "arrived": int(time.time())})

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A full disk under odmr.db: mail goes on, its tags come later."""
 
-import functools
 import shutil
 
 import pytest
@@ -21,7 +20,6 @@ def test_mail_flows_while_the_disk_is_full(disk, make_daemon, template):
     database = disk.directory / "odmr.db"
     shutil.copy(template / "odmr.db", database)
     daemon = make_daemon(database=database)
-    daemon.sql = functools.partial(daemon.sql, database=database)
     for number in range(30):
         daemon.tag(f"Q{number}", "example.org")
     customer = Customer(daemon.turned())
