@@ -276,10 +276,9 @@ note_peak(struct store *store, const char *domain, int64_t peak)
 /* ---- both -------------------------------------------------------------- */
 
 static enum store_result
-count_days(struct store *store, const struct counted *before,
-    const struct counted *after, int64_t peak)
+count_days(struct store *store, const char *domain,
+    const struct counted *before, const struct counted *after, int64_t peak)
 {
-	const char *domain = after != NULL ? after->domain : before->domain;
 	bool moved =
 	    before != NULL && after != NULL && before->state != after->state;
 
@@ -294,11 +293,10 @@ count_days(struct store *store, const struct counted *before,
 
 /* `before` NULL: it is new; `after` NULL: it is deleted. */
 static enum store_result
-count_tag(struct store *store, const struct counted *before,
+count_tag(struct store *store, const char *domain, const struct counted *before,
     const struct counted *after, const struct settlement *taken)
 {
 	static const struct figure nothing[FIGURES];
-	const char *domain = after != NULL ? after->domain : before->domain;
 	struct figure figures[FIGURES] = { 0 };
 	int64_t peak = 0;
 
@@ -309,7 +307,7 @@ count_tag(struct store *store, const struct counted *before,
 	    add_to_domain(store, domain, figures,
 		taken != NULL ? taken->when : 0, &peak) != STORE_OK)
 		return STORE_FAILED;
-	return count_days(store, before, after, peak);
+	return count_days(store, domain, before, after, peak);
 }
 
 enum store_result
@@ -331,7 +329,7 @@ count_new(struct store *store, int64_t id, const struct settlement *taken)
 
 	if (look(&query, store, id, &is) != STORE_OK)
 		return STORE_FAILED;
-	result = count_tag(store, NULL, &is, taken);
+	result = count_tag(store, is.domain, NULL, &is, taken);
 	query_close(&query);
 	return result;
 }
@@ -345,9 +343,9 @@ count_since(struct store *store, int64_t id, const struct counted *was,
 	enum store_result result = look(&query, store, id, &is);
 
 	if (result == STORE_NONE)
-		return count_tag(store, was, NULL, taken);
+		return count_tag(store, was->domain, was, NULL, taken);
 	if (result == STORE_OK) {
-		result = count_tag(store, was, &is, taken);
+		result = count_tag(store, was->domain, was, &is, taken);
 		query_close(&query);
 	}
 	return result;

@@ -92,9 +92,9 @@ struct transaction {
 	long doubted;             /* answers that were 5xx and are 4xx now */
 	bool mail_refused;
 	bool bdat_refused; /* 5xx */
-	bool discard; /* the rest of the body interests nobody */
-	bool whole;   /* the end of the body was read */
-	char *body;   /* decoded, not yet on the wire */
+	bool discard;      /* the rest of the body interests nobody */
+	bool whole;        /* the end of the body was read */
+	char *body;        /* decoded, not yet on the wire */
 	size_t body_len;
 	size_t body_size;  /* allocated */
 	size_t body_first; /* of that, what no budget was asked for */
