@@ -323,7 +323,7 @@ say_now(struct context *ctx)
 
 	if (fflush(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
-	code = output_write(NULL, ctx->text, ctx->len);
+	code = output_show(ctx->text, ctx->len, false);
 	rewind(ctx->out);
 	return code;
 }
@@ -355,7 +355,9 @@ run(struct context *ctx, const struct command *command,
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (code < EX__BASE) {
-		written = output_write(args->output, ctx->text, ctx->len);
+		written = args->output != NULL
+		    ? output_write(args->output, ctx->text, ctx->len)
+		    : output_show(ctx->text, ctx->len, args->json);
 		code = written != EX_OK ? written : code;
 	}
 	free(ctx->text);

@@ -80,10 +80,13 @@ enum { PASSWORD_MAX = 255, PASSWORD_SIZE = PASSWORD_MAX + 1 };
 int password_read(char out[PASSWORD_SIZE]);
 
 /*
- * Where a command's output goes when all went well: to standard output where
- * `path` is NULL. A file is replaced as a whole: who reads it meanwhile gets
- * the old one, and a failure leaves that. EX_OK, or complains.
+ * Where a command's output goes when all went well: to standard output, where
+ * nothing of it is a terminal's order, whoever wrote it: a control character is
+ * shown as \ooo, in JSON as \uxxxx. EX_OK, or complains.
  */
+int output_show(const char *text, size_t len, bool json);
+/* Or to a file, which is replaced as a whole: who reads it meanwhile gets the
+ * old one, and a failure leaves that. EX_OK, or complains. */
 int output_write(const char *path, const char *text, size_t len);
 
 /* What was allocated: NULL ends the program. */

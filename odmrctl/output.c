@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include <unistr.h>
 
 #include "odmrctl.h"
 
@@ -54,6 +58,44 @@ replace(const char *path, char *temporary, const char *text, size_t len)
 	return complain(EX_IOERR, "%s: %s", path, strerror(reason));
 }
 
+/* A terminal's orders: of ASCII, and those of Unicode that some obey as well.
+ * What is no UTF-8 may be one, too. */
+static bool
+is_order(int size, ucs4_t c, const uint8_t *text, size_t left)
+{
+	if (c == '\r')
+		return left < 2 || text[1] != '\n';
+	return size < 0 || (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0);
+}
+
+static void
+show(const uint8_t *text, size_t len, bool json)
+{
+	ucs4_t c;
+	int size, width;
+
+	for (; len > 0; text += width, len -= (size_t)width) {
+		size = u8_mbtoucr(&c, text, len);
+		width = size > 0 ? size : 1;
+		if (!is_order(size, c, text, len))
+			fwrite(text, 1, (size_t)width, stdout);
+		else if (json)
+			printf("\\u%04x", size > 0 ? (unsigned)c : 0xfffd);
+		else
+			for (int i = 0; i < width; i++)
+				printf("\\%03o", text[i]);
+	}
+}
+
+int
+output_show(const char *text, size_t len, bool json)
+{
+	show((const uint8_t *)text, len, json);
+	if (fflush(stdout) == EOF || ferror(stdout))
+		return complain(EX_IOERR, "standard output: write error");
+	return EX_OK;
+}
+
 int
 output_write(const char *path, const char *text, size_t len)
 {
@@ -61,13 +103,6 @@ output_write(const char *path, const char *text, size_t len)
 	struct stat st;
 	int code;
 
-	if (path == NULL) {
-		if (fwrite(text, 1, len, stdout) != len ||
-		    fflush(stdout) == EOF)
-			return complain(
-			    EX_IOERR, "standard output: write error");
-		return EX_OK;
-	}
 	/* A file takes the place of what is there: /dev/null is to stay. */
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return complain(EX_CANTCREAT, "%s: is no regular file", path);
