@@ -3,7 +3,6 @@
  * odmrctl(8): finds the command in the table, checks its options and operands
  * against it, and runs it.
  */
-#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -164,6 +163,7 @@ must(void *memory)
 int
 complain(int code, const char *fmt, ...)
 {
+	size_t left, width;
 	char *text;
 	va_list ap;
 
@@ -171,9 +171,10 @@ complain(int code, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) == -1)
 		err(EX_OSERR, "out of memory");
 	va_end(ap);
-	for (char *c = text; *c != '\0'; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
+	left = strlen(text);
+	for (char *c = text; left > 0; c += width, left -= width)
+		if (output_is_order(c, left, &width) || (unsigned char)*c < ' ')
+			memset(c, '?', width);
 	warnx("%s", text);
 	free(text);
 	return code;

@@ -58,39 +58,39 @@ replace(const char *path, char *temporary, const char *text, size_t len)
 	return complain(EX_IOERR, "%s: %s", path, strerror(reason));
 }
 
-/* A terminal's orders: of ASCII, and those of Unicode that some obey as well.
- * What is no UTF-8 may be one, too. */
-static bool
-is_order(int size, ucs4_t c, const uint8_t *text, size_t left)
+bool
+output_is_order(const char *text, size_t left, size_t *width)
 {
-	if (c == '\r')
+	ucs4_t c;
+	int size = u8_mbtoucr(&c, (const uint8_t *)text, left);
+
+	*width = size > 0 ? (size_t)size : 1;
+	if (text[0] == '\r')
 		return left < 2 || text[1] != '\n';
 	return size < 0 || (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0);
 }
 
+/* The last byte of an order, of one or two, is its number as well. */
 static void
-show(const uint8_t *text, size_t len, bool json)
+show_order(const char *text, size_t width, bool json)
 {
-	ucs4_t c;
-	int size, width;
-
-	for (; len > 0; text += width, len -= (size_t)width) {
-		size = u8_mbtoucr(&c, text, len);
-		width = size > 0 ? size : 1;
-		if (!is_order(size, c, text, len))
-			fwrite(text, 1, (size_t)width, stdout);
-		else if (json)
-			printf("\\u%04x", size > 0 ? (unsigned)c : 0xfffd);
-		else
-			for (int i = 0; i < width; i++)
-				printf("\\%03o", text[i]);
-	}
+	if (json)
+		printf("\\u%04x", (unsigned char)text[width - 1]);
+	else
+		for (size_t i = 0; i < width; i++)
+			printf("\\%03o", (unsigned char)text[i]);
 }
 
 int
 output_show(const char *text, size_t len, bool json)
 {
-	show((const uint8_t *)text, len, json);
+	size_t width;
+
+	for (; len > 0; text += width, len -= width)
+		if (output_is_order(text, len, &width))
+			show_order(text, width, json);
+		else
+			fwrite(text, 1, width, stdout);
 	if (fflush(stdout) == EOF || ferror(stdout))
 		return complain(EX_IOERR, "standard output: write error");
 	return EX_OK;
