@@ -86,7 +86,8 @@ $(BUILD)/gen/schema.inc: $(sort $(wildcard sql/*.sql)) sql/embed.sh
 	sh sql/embed.sh $(filter %.sql,$^) > $@
 
 UNIT_test_message := milter/message.c
-UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c)
+UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c \
+    hash_turn.c)
 UNIT_test_settle  := $(addprefix odmrd/jobs/,settle.c settle_note.c \
 		     history.c workaround_name.c) \
 		     odmrd/delivery/transaction.c odmrd/net/budget.c

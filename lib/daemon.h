@@ -18,7 +18,9 @@ enum daemon_answer {
 
 typedef void daemon_line(const char *line, void *arg);
 
-/* `visit`, which may be NULL, gets each line of the answer but the last. */
+/* `visit`, which may be NULL, gets each line of the answer but the last. The
+ * whole answer has to come within 10 seconds, and be no longer than those of
+ * an odmrd are: it may be another process of its user that is there. */
 enum daemon_answer daemon_ask(const struct conf *, const char *command,
     daemon_line *visit, void *arg, char fault[DAEMON_FAULT_SIZE]);
 

@@ -3,7 +3,6 @@
  * odmrctl(8): finds the command in the table, checks its options and operands
  * against it, and runs it.
  */
-#include <ctype.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -164,6 +163,7 @@ must(void *memory)
 int
 complain(int code, const char *fmt, ...)
 {
+	size_t left, width;
 	char *text;
 	va_list ap;
 
@@ -171,9 +171,10 @@ complain(int code, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) == -1)
 		err(EX_OSERR, "out of memory");
 	va_end(ap);
-	for (char *c = text; *c != '\0'; c++)
-		if (iscntrl((unsigned char)*c))
-			*c = '?';
+	left = strlen(text);
+	for (char *c = text; left > 0; c += width, left -= width)
+		if (output_is_order(c, left, &width) || (unsigned char)*c < ' ')
+			memset(c, '?', width);
 	warnx("%s", text);
 	free(text);
 	return code;
@@ -323,7 +324,7 @@ say_now(struct context *ctx)
 
 	if (fflush(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
-	code = output_write(NULL, ctx->text, ctx->len);
+	code = output_show(ctx->text, ctx->len, false);
 	rewind(ctx->out);
 	return code;
 }
@@ -355,7 +356,9 @@ run(struct context *ctx, const struct command *command,
 	if (fclose(ctx->out) == EOF)
 		err(EX_OSERR, "out of memory");
 	if (code < EX__BASE) {
-		written = output_write(args->output, ctx->text, ctx->len);
+		written = args->output != NULL
+		    ? output_write(args->output, ctx->text, ctx->len)
+		    : output_show(ctx->text, ctx->len, args->json);
 		code = written != EX_OK ? written : code;
 	}
 	free(ctx->text);

@@ -79,11 +79,19 @@ enum { PASSWORD_MAX = 255, PASSWORD_SIZE = PASSWORD_MAX + 1 };
  * complains. The caller wipes `out` in either case. */
 int password_read(char out[PASSWORD_SIZE]);
 
+/* Does `text`, of `left` bytes, begin with what a terminal may obey: a control
+ * character, but for the end of a line, or what is no UTF-8? `*width`: so many
+ * bytes have been looked at. */
+bool output_is_order(const char *text, size_t left, size_t *width);
+
 /*
- * Where a command's output goes when all went well: to standard output where
- * `path` is NULL. A file is replaced as a whole: who reads it meanwhile gets
- * the old one, and a failure leaves that. EX_OK, or complains.
+ * Where a command's output goes when all went well: to standard output, where
+ * nothing of it is a terminal's order, whoever wrote it: a control character is
+ * shown as \ooo, in JSON as \uxxxx. EX_OK, or complains.
  */
+int output_show(const char *text, size_t len, bool json);
+/* Or to a file, which is replaced as a whole: who reads it meanwhile gets the
+ * old one, and a failure leaves that. EX_OK, or complains. */
 int output_write(const char *path, const char *text, size_t len);
 
 /* What was allocated: NULL ends the program. */

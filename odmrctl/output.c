@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#include <unistr.h>
 
 #include "odmrctl.h"
 
@@ -54,6 +58,44 @@ replace(const char *path, char *temporary, const char *text, size_t len)
 	return complain(EX_IOERR, "%s: %s", path, strerror(reason));
 }
 
+bool
+output_is_order(const char *text, size_t left, size_t *width)
+{
+	ucs4_t c;
+	int size = u8_mbtoucr(&c, (const uint8_t *)text, left);
+
+	*width = size > 0 ? (size_t)size : 1;
+	if (text[0] == '\r')
+		return left < 2 || text[1] != '\n';
+	return size < 0 || (c < 0x20 && c != '\n') || (c >= 0x7f && c < 0xa0);
+}
+
+/* The last byte of an order, of one or two, is its number as well. */
+static void
+show_order(const char *text, size_t width, bool json)
+{
+	if (json)
+		printf("\\u%04x", (unsigned char)text[width - 1]);
+	else
+		for (size_t i = 0; i < width; i++)
+			printf("\\%03o", (unsigned char)text[i]);
+}
+
+int
+output_show(const char *text, size_t len, bool json)
+{
+	size_t width;
+
+	for (; len > 0; text += width, len -= width)
+		if (output_is_order(text, len, &width))
+			show_order(text, width, json);
+		else
+			fwrite(text, 1, width, stdout);
+	if (fflush(stdout) == EOF || ferror(stdout))
+		return complain(EX_IOERR, "standard output: write error");
+	return EX_OK;
+}
+
 int
 output_write(const char *path, const char *text, size_t len)
 {
@@ -61,13 +103,6 @@ output_write(const char *path, const char *text, size_t len)
 	struct stat st;
 	int code;
 
-	if (path == NULL) {
-		if (fwrite(text, 1, len, stdout) != len ||
-		    fflush(stdout) == EOF)
-			return complain(
-			    EX_IOERR, "standard output: write error");
-		return EX_OK;
-	}
 	/* A file takes the place of what is there: /dev/null is to stay. */
 	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return complain(EX_CANTCREAT, "%s: is no regular file", path);

@@ -47,7 +47,7 @@
 #include "odmrd/client/submission/submission.h"
 #include "odmrd/net/tls.h"
 
-enum { ERROR_SIZE = 512, WORKERS = 2, HASHERS = 2, LISTENERS_MAX = 32 };
+enum { ERROR_SIZE = 512, WORKERS = 2, LISTENERS_MAX = 32 };
 
 struct front {
 	struct server *server;

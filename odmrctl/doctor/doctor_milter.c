@@ -4,6 +4,8 @@
  */
 #include <sys/socket.h>
 
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -199,6 +201,50 @@ check_milter_settings(struct doctor *doctor)
 	check_macros(doctor);
 }
 
+/* ---- its socket ---------------------------------------------------------- */
+
+static bool
+is_loopback(const struct sockaddr *addr)
+{
+	const struct sockaddr_in *in = (const void *)addr;
+	const struct sockaddr_in6 *in6 = (const void *)addr;
+
+	if (addr->sa_family == AF_INET)
+		return ntohl(in->sin_addr.s_addr) >> IN_CLASSA_NSHIFT ==
+		    IN_LOOPBACKNET;
+	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+/* Without a host libmilter listens at every address. A name that has none is
+ * no finding here: the milter is not there then. */
+static bool
+is_open(const struct endpoint *socket)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found;
+	bool open = false;
+
+	if (socket->host[0] == '\0')
+		return true;
+	if (getaddrinfo(socket->host, NULL, &hints, &found) != 0)
+		return false;
+	for (struct addrinfo *one = found; one != NULL; one = one->ai_next)
+		open = open || !is_loopback(one->ai_addr);
+	freeaddrinfo(found);
+	return open;
+}
+
+static void
+check_socket(struct doctor *doctor)
+{
+	const char *address = doctor->conf->milter_socket;
+	struct endpoint socket;
+
+	if (endpoint_socket(&socket, address) == NULL && is_open(&socket))
+		doctor_find(doctor, MILTER_OPEN, doctor->ctx->conf_path,
+		    doctor_edit(doctor, NULL, "milter_socket"),
+		    "milter_socket: %s", address);
+}
+
 /* ---- the running milter -------------------------------------------------- */
 
 /* Option negotiation, which is how each connection of Postfix begins: version
@@ -225,8 +271,10 @@ check_milter_answer(struct doctor *doctor)
 {
 	const char *address = doctor->conf->milter_socket, *fault;
 	char error[CONNECT_ERROR_SIZE];
-	int fd = connect_socket(address, ANSWER_SECONDS, error);
+	int fd;
 
+	check_socket(doctor);
+	fd = connect_socket(address, ANSWER_SECONDS, error);
 	if (fd == CONNECT_FORBIDDEN) {
 		doctor_unseen(doctor, address);
 		return;

@@ -5,8 +5,8 @@
  * and if the session ends meanwhile, done() is what frees it.
  *
  * Steps that check a password hash it thousands of times. They have threads of
- * their own (server->hasher), so that no look-up ever waits behind them, and
- * a client that went away is not hashed for.
+ * their own (server->hasher), so that no look-up ever waits behind them, each
+ * has its turn (guess_begin), and a client that went away is not hashed for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +142,7 @@ judge(void *arg)
 		return;
 	auth->working = true;
 	worker_submit(
-	    auth->mech->hashes ? cl->server->hasher : cl->server->worker,
+	    auth->guess.hashes ? cl->server->hasher : cl->server->worker,
 	    &auth->job);
 }
 
@@ -166,7 +166,8 @@ submit(struct client *cl, const char *input)
 	auth->result = GSASL_AUTHENTICATION_ERROR;
 	client_set_state(cl, CLIENT_ASKING);
 	if (auth->responses == auth->mech->responses)
-		guess_begin(&auth->guess, cl->guest, judge, cl);
+		guess_begin(
+		    &auth->guess, cl->guest, auth->mech->hashes, judge, cl);
 	else
 		judge(cl);
 }

@@ -149,23 +149,27 @@ wake(struct peer *widest)
 	widest->waking = true;
 	while ((guess = next_guess(widest)) != NULL) {
 		TAILQ_REMOVE(&widest->waiting, guess, entry);
-		guess->waits = false;
 		count_guess(guess, 1);
-		guess->judge(guess->arg);
+		guess->state = GUESS_JUDGED;
+		if (guess->hashes)
+			hash_turn_begin(guess);
+		else
+			guess->judge(guess->arg);
 	}
 	widest->waking = false;
 }
 
 void
-guess_begin(
-    struct guess *guess, struct guest *guest, loop_call *judge, void *arg)
+guess_begin(struct guess *guess, struct guest *guest, bool hashes,
+    loop_call *judge, void *arg)
 {
 	struct peer *widest = peer_widest(guest->peer);
 
 	guess->peer = guest->peer;
+	guess->hashes = hashes;
 	guess->judge = judge;
 	guess->arg = arg;
-	guess->waits = true;
+	guess->state = GUESS_WAITS;
 	TAILQ_INSERT_TAIL(&widest->waiting, guess, entry);
 	wake(widest);
 }
@@ -178,10 +182,13 @@ guess_end(struct guess *guess)
 	if (peer == NULL)
 		return;
 	widest = peer_widest(peer);
-	if (guess->waits)
+	if (guess->state == GUESS_WAITS)
 		TAILQ_REMOVE(&widest->waiting, guess, entry);
-	else
+	else {
+		if (guess->hashes)
+			hash_turn_end(guess);
 		count_guess(guess, -1);
+	}
 	guess->peer = NULL;
 	wake(widest);
 	if (!widest->waking)

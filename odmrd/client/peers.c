@@ -35,6 +35,7 @@ peers_new(struct server *server)
 	TAILQ_INIT(&peers->yielded);
 	for (int i = 0; i <= GREED_MAX; i++)
 		TAILQ_INIT(&peers->crowds[i]);
+	hash_turns_init(peers);
 	return peers;
 }
 
@@ -107,6 +108,7 @@ peers_entry(struct table *table, const char *name, struct peers *peers)
 	peer->share = 1;
 	TAILQ_INIT(&peer->strangers);
 	TAILQ_INIT(&peer->waiting);
+	hash_queues_init(peer);
 	return peer;
 }
 
@@ -116,7 +118,8 @@ peer_forget(struct peer *peer)
 	struct peer *network;
 
 	while (peer != NULL && peer->connections == 0 && peer->failures == 0 &&
-	    peer->guesses == 0 && peer->parts == 0 && peer->gave_way == 0) {
+	    peer->guesses == 0 && peer->parts == 0 && peer->gave_way == 0 &&
+	    peer->known_ms == 0) {
 		network = peer->network;
 		log_rest(peer);
 		tdelete(peer, &peer->table->tree, compare);
@@ -254,6 +257,7 @@ peers_admit(
 
 	peers_forgive_old(&peers->networks);
 	crowd_forget_old(peers);
+	known_forget_old(peers);
 	peer = find(peers, addr);
 	if (peer == NULL)
 		note_refusal(&peers->refusals, client, "out of memory", NULL);
@@ -275,6 +279,7 @@ void
 guest_is_known(struct guest *guest)
 {
 	crowd_leave(guest);
+	known_add(guest->peer);
 }
 
 void

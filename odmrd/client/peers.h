@@ -57,17 +57,27 @@ struct guest *peers_admit(
     struct peers *peers, const struct sockaddr *addr, const char *client);
 /* It has this link now, which may be cut, and leaves when the link is gone. */
 void guest_settle(struct guest *guest, struct link *link);
-/* It has logged in. */
+/* It has logged in. Its address (IPv6: its /64) is known for a month; of many
+ * such the latest are remembered, until odmrd ends. */
 void guest_is_known(struct guest *guest);
 void guest_leave(void *guest);
 
-/* ---- failed AUTH (guess.c) --------------------------------------------- */
+/* ---- failed AUTH (guess.c, hash_turn.c) -------------------------------- */
+
+enum guess_state {
+	GUESS_NONE,
+	GUESS_WAITS,  /* for how others of its network are judged */
+	GUESS_QUEUES, /* for a thread that hashes */
+	GUESS_JUDGED
+};
 
 /* A password, or a proof of one, that is to be judged. All zero: none. */
 struct guess {
-	TAILQ_ENTRY(guess) entry; /* while it waits */
+	TAILQ_ENTRY(guess) entry; /* while it waits or queues */
 	struct peer *peer;
-	bool waits;
+	enum guess_state state;
+	bool hashes;
+	bool stranger; /* while it queues: its address was not known */
 	loop_call *judge;
 	void *arg;
 };
@@ -79,9 +89,15 @@ bool guest_is_barred(const struct guest *guest);
  * guesses that are being judged are fewer than auth_failure_limit, so that the
  * bar is never overrun by many at once; or when the guest is barred, which is
  * for judge() to ask.
+ *
+ * One that `hashes` takes milliseconds of a thread, of which there are HASHERS:
+ * it waits for one, too, and has it until guess_end. Networks take turns, so
+ * that none waits for all that another one tries; and of four turns, three are
+ * for addresses that are known, so that whatever strangers try, a customer
+ * waits for them no longer than for a hash or two.
  */
-void guess_begin(
-    struct guess *guess, struct guest *guest, loop_call *judge, void *arg);
+void guess_begin(struct guess *guess, struct guest *guest, bool hashes,
+    loop_call *judge, void *arg);
 /* It is judged, or given up; nothing happens if it never began. Calls judge()
  * of others. */
 void guess_end(struct guess *guess);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What peers.c (the table), crowd.c (strangers) and guess.c (failed AUTHs)
- * share. */
+/* What peers.c (the table), crowd.c (strangers), guess.c (failed AUTHs) and
+ * hash_turn.c (whose password is hashed next) share. */
 #ifndef PEERS_INTERNAL_H
 #define PEERS_INTERNAL_H
 
@@ -10,8 +10,9 @@
 enum {
 	FAILED_MAX = 49152, /* entries that failures keep; up to 3 an address */
 	YIELDED_MAX =
-	    16384,      /* networks that are remembered to have given way */
-	GREED_MAX = 128 /* beyond it networks are all the same */
+	    16384,         /* networks that are remembered to have given way */
+	KNOWN_MAX = 16384, /* addresses that are known */
+	GREED_MAX = 128    /* beyond it networks are all the same */
 };
 
 /* Refusals since the last line about them. */
@@ -28,6 +29,15 @@ struct table {
 	size_t failed_count;
 };
 
+TAILQ_HEAD(guesses, guess);
+
+/* Guesses that are to be hashed, of one network. */
+struct hash_queue {
+	struct guesses guesses; /* the oldest first */
+	struct peer *widest;
+	TAILQ_ENTRY(hash_queue) entry; /* while there are any */
+};
+
 /* An address, a network, or a login: whatever is counted by itself. */
 struct peer {
 	struct peers *peers;
@@ -42,6 +52,8 @@ struct peer {
 	long failures;
 	int64_t forgiven_ms; /* when they count no more */
 	struct refusals refusals;
+	TAILQ_ENTRY(peer) acquaintance; /* while it is known: */
+	int64_t known_ms;               /* until then; 0: it is not */
 
 	/* Of the widest network only: */
 	TAILQ_HEAD(, guest) strangers; /* the oldest first */
@@ -50,8 +62,9 @@ struct peer {
 	long gave_way;           /* so many of them, lately */
 	int64_t lately_ms;       /* until then */
 	TAILQ_ENTRY(peer) yielded;
-	TAILQ_HEAD(, guess) waiting;
+	struct guesses waiting;
 	bool waking;
+	struct hash_queue queues[2]; /* of known addresses, of strangers */
 
 	const char *name; /* the text */
 	char text[];
@@ -76,6 +89,14 @@ struct peers {
 	/* Those that gave way lately, in the order in which that is over. */
 	TAILQ_HEAD(, peer) yielded;
 	size_t yielded_count;
+	/* Addresses that are known, in the order in which that is over. */
+	TAILQ_HEAD(, peer) known;
+	size_t known_count;
+	/* Networks that take turns: those of known addresses, of strangers. */
+	TAILQ_HEAD(, hash_queue) turns[2];
+	unsigned turn;
+	int hashing; /* guesses that have a thread */
+	bool giving;
 };
 
 /* ---- peers.c ---- */
@@ -101,5 +122,18 @@ bool crowd_gives_way(struct peers *peers, const struct peer *widest);
 /* Is this entry barred, for its own failures? */
 bool peer_is_barred(const struct peer *peer);
 void peers_forgive_old(struct table *table);
+
+/* ---- hash_turn.c ---- */
+
+void hash_turns_init(struct peers *peers);
+void hash_queues_init(struct peer *peer);
+/* Somebody has logged in from this address. */
+void known_add(struct peer *peer);
+void known_forget_old(struct peers *peers);
+/* Calls its judge() when it is its turn. */
+void hash_turn_begin(struct guess *guess);
+/* For one in GUESS_QUEUES, or one in GUESS_JUDGED that had a thread. Calls
+ * judge() of others. */
+void hash_turn_end(struct guess *guess);
 
 #endif

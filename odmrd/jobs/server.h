@@ -31,6 +31,8 @@ struct standing_watch;
 struct shares;
 struct tls;
 
+enum { HASHERS = 2 /* threads */ };
+
 struct server {
 	const struct conf *conf;
 	struct loop *loop;

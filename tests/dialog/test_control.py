@@ -8,6 +8,8 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -208,3 +210,62 @@ def test_socket_of_a_killed_odmrd_is_replaced_and_goes_with_the_next(
     idle.close()
     assert daemon.wait_for_exit() == 0
     assert not (daemon.dir / "odmrd.sock").exists()
+
+
+# ---- another process of odmrd's user has its socket
+
+class Impostor:
+    """Answers each command on the control socket by answer(connection)."""
+
+    def __init__(self, daemon, answer):
+        path = daemon.dir / "odmrd.sock"
+        path.unlink()
+        self.answer = answer
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            sock = self.listener.accept()[0]
+            try:
+                sock.recv(100)
+                self.answer(sock)
+            except OSError:
+                pass  # it has had enough
+            sock.close()
+
+
+def drip(sock):
+    while True:
+        sock.sendall(b"x\n")
+        time.sleep(0.2)  # the rate, not a wait for something
+
+
+def endless(text):
+    def answer(sock):
+        while True:
+            sock.sendall(text * 1000)
+    return answer
+
+
+@pytest.mark.parametrize("answer, why", [
+    (drip, "no answer in time"),
+    (endless(b"session A idle 1 ::1 alice\n"), "its answer does not end"),
+    (endless(b"x"), "a line of its answer does not end")], ids=range(3))
+def test_odmrctl_does_not_listen_for_ever(daemon, answer, why):
+    Impostor(daemon, answer)
+    begin = time.monotonic()
+    status, said = daemon.odmrctl_fails("sessions", "end", "A")
+    assert status == os.EX_UNAVAILABLE and why in said
+    assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize("order", ["\x1b[2J", "\a", "\r", "\x9b2J", "\x7f"])
+def test_no_answer_reaches_the_terminal_as_its_orders(daemon, order):
+    text = f"ended {order}A {order}alice\nok\n".encode()
+    Impostor(daemon, lambda sock: sock.sendall(text))
+    said = daemon.odmrctl("account", "disable", "alice")
+    assert "session \\" in said and "alice ended\n" in said
+    assert all(" " <= c <= "~" or c == "\n" for c in said)

@@ -126,3 +126,27 @@ def test_texts_that_no_account_can_have_are_not_prepared(make_daemon):
         line.say(f"AUTH {mechanism} {b64(text)}")
         line.expect("535 5.7.8 Authentication failed")
     assert cpu_seconds(daemon) - begin < 1
+
+
+def test_who_is_known_is_hashed_for_before_strangers(make_daemon):
+    """Each stranger has an address of its own, and one guess."""
+    daemon = make_daemon(**SETTINGS)
+
+    def log_in(source):
+        line = daemon.greeted(tls=True, source=source)
+        line.say(f"AUTH PLAIN {plain('alice')}")
+        line.expect("235 2.7.0 Authenticated as alice")
+        line.close()
+
+    log_in("127.0.0.2")
+    strangers = [daemon.greeted(tls=True, source=f"127.0.1.{i}")
+                 for i in range(200)]
+    for line in strangers:
+        line.say(f"AUTH PLAIN {plain('nobody')}")
+    assert not strangers[-1].pending()
+    log_in("127.0.0.2")
+    # All were heard before it, and most of them wait.
+    answered = sum(bool(line.pending()) for line in strangers)
+    assert answered < len(strangers) / 2, answered
+    wait_for(lambda: all(line.pending() for line in strangers), 100,
+             "all are judged")

@@ -42,6 +42,13 @@ def test_unit_is_hardened(unit):
     assert float(exposure[1]) <= EXPOSURE_MAX, said
 
 
+@pytest.mark.parametrize("unit", ["odmrd.service", "odmr-milter.service"])
+def test_daemon_is_started_again_however_often_it_dies(unit):
+    lines = (CONF / unit).read_text().splitlines()
+    assert "StartLimitIntervalSec=0" in lines[:lines.index("[Service]")]
+    assert {"Restart=on-failure", "RestartSec=1s"} <= set(lines)
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_unit_has_no_line_that_systemd_does_not_know(unit, tmp_path):
     text = (CONF / unit).read_text()

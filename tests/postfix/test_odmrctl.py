@@ -179,6 +179,20 @@ def test_no_word_of_the_command_line_reaches_the_terminal_as_its_orders(
     assert b"a???[2J?b?" in done.stderr.splitlines()[0]
 
 
+def test_no_order_of_eight_bits_reaches_the_terminal(ctl):
+    word = "b\u00fc\u009b2J".encode() + b"\x9b\xff"
+    done = ctl.run("account", "show", word)
+    assert done.stderr == \
+        "odmrctl: no such account: b\u00fc??2J??\n".encode()
+    ctl.ok("account", "add", "tessa", stdin="pencil\n")
+    ctl.sql(ctl.database, "UPDATE account SET login = ?", "b\u00fc\u009b")
+    shown = ctl.ok("account", "show", "b\u00fc\u009b")
+    assert "login     b\u00fc\\302\\233\n" in shown
+    shown = ctl.ok("account", "list", "--json")
+    assert "\\u009b" in shown and "\u009b" not in shown
+    assert json.loads(shown)["accounts"][0]["login"] == "b\u00fc\u009b"
+
+
 @pytest.mark.parametrize("line", ["frobnicate", "--help"])
 def test_what_is_no_command_is_not_lost_above_a_long_list(ctl, line):
     done = ctl.run(line)

@@ -473,9 +473,9 @@ no_more_guesses_are_judged_at_once_than_may_fail(void **state)
 	judged = 0;
 	fail_auth(peer, 3);
 	for (int i = 0; i < 20; i++)
-		guess_begin(&guesses[i], peer, judge, NULL);
+		guess_begin(&guesses[i], peer, false, judge, NULL);
 	assert_int_equal(judged, 5);
-	guess_begin(&others, other, judge, NULL);
+	guess_begin(&others, other, false, judge, NULL);
 	assert_int_equal(judged, 6);
 	/* One was right, one is wrong, one is given up while it waits. */
 	guess_end(&guesses[0]);
@@ -510,9 +510,113 @@ guess_outlives_its_connection(void **state)
 	struct guess guess = { 0 };
 
 	(void)state;
-	guess_begin(&guess, peer, judge, NULL);
+	guess_begin(&guess, peer, false, judge, NULL);
 	leave(peer);
 	guess_end(&guess);
+}
+
+/* ---- turns of the threads that hash ---- */
+
+/* Who has had its turn: one letter each. */
+static char turns[32];
+
+static void
+note_turn(void *letter)
+{
+	strlcat(turns, letter, sizeof(turns));
+}
+
+/* A guess at which a thread hashes, once it is its turn. */
+static struct guess *
+hash(struct guest *guest, const char *letter)
+{
+	static struct guess guesses[32];
+	static size_t used;
+	struct guess *guess = &guesses[used++ % 32];
+
+	*guess = (struct guess) { 0 };
+	guess_begin(guess, guest, true, note_turn, (void *)(uintptr_t)letter);
+	return guess;
+}
+
+static void
+networks_take_turns_to_be_hashed_for(void **state)
+{
+	struct guest *many = must_admit("2001:db8:1:1::1");
+	struct guest *neighbour = must_admit("2001:db8:1:2::1");
+	struct guest *one = must_admit("192.0.2.2");
+	struct guest *other = must_admit("192.0.2.3");
+	struct guess *guesses[8];
+
+	(void)state;
+	turns[0] = '\0';
+	for (int i = 0; i < 4; i++)
+		guesses[i] = hash(many, "m");
+	guesses[4] = hash(neighbour, "n");
+	guesses[5] = hash(one, "1");
+	guesses[6] = hash(other, "2");
+	guesses[7] = hash(one, "1");
+	assert_string_equal(turns, "mm");
+	guess_end(guesses[0]);
+	guess_end(guesses[1]);
+	assert_string_equal(turns, "mmm1");
+	/* One gives up before it is its turn. */
+	guess_end(guesses[3]);
+	guess_end(guesses[2]);
+	guess_end(guesses[5]);
+	assert_string_equal(turns, "mmm12n");
+	guess_end(guesses[6]);
+	guess_end(guesses[4]);
+	guess_end(guesses[7]);
+	assert_string_equal(turns, "mmm12n1");
+}
+
+static void
+who_is_known_is_hashed_for_before_strangers(void **state)
+{
+	struct guest *known = must_admit("192.0.2.1"), *stranger;
+	struct guess *guesses[16];
+
+	(void)state;
+	turns[0] = '\0';
+	guest_is_known(known);
+	leave(known);
+	/* It is the address that is remembered. */
+	known = must_admit("192.0.2.1");
+	stranger = must_admit("192.0.2.2");
+	for (int i = 0; i < 8; i++)
+		guesses[i] = hash(stranger, "s");
+	for (int i = 8; i < 16; i++)
+		guesses[i] = hash(known, "k");
+	for (int i = 0; i < 2; i++)
+		guess_end(guesses[i]);
+	for (int i = 8; i < 12; i++)
+		guess_end(guesses[i]);
+	/* Some turns are for strangers all the same. */
+	assert_string_equal(turns + 2, "kskkks");
+	for (int i = 2; i < 16; i++)
+		guess_end(guesses[i]);
+}
+
+static void
+addresses_are_known_for_a_month(void **state)
+{
+	struct guest *known = must_admit("192.0.2.1");
+	struct guest *stranger = must_admit("192.0.2.2");
+	struct guess *guesses[4];
+
+	(void)state;
+	turns[0] = '\0';
+	guest_is_known(known);
+	now_ms += INT64_C(31) * 86400 * 1000;
+	must_admit("192.0.2.3");
+	for (int i = 0; i < 3; i++)
+		guesses[i] = hash(stranger, "s");
+	guesses[3] = hash(known, "k");
+	guess_end(guesses[0]);
+	assert_string_equal(turns, "sss");
+	for (int i = 1; i < 4; i++)
+		guess_end(guesses[i]);
 }
 
 static void
@@ -590,6 +694,9 @@ main(void)
 		TEST(of_many_addresses_with_one_each_the_oldest_gives_way),
 		TEST(no_more_guesses_are_judged_at_once_than_may_fail),
 		TEST(guess_outlives_its_connection),
+		TEST(networks_take_turns_to_be_hashed_for),
+		TEST(who_is_known_is_hashed_for_before_strangers),
+		TEST(addresses_are_known_for_a_month),
 		TEST(failures_in_one_56_and_in_one_48_count_together_too),
 		TEST(login_is_slowed_up_to_a_bound_and_never_barred),
 	};

@@ -20,6 +20,11 @@ def milter_down(p):
     set_milter("content_timeout=10s", path="unix:odmr/none")(p)
 
 
+def open_milter(p):
+    p.odmr_conf("milter_socket", "inet:1@0.0.0.0")
+    set_milter("content_timeout=10s", path="inet:127.0.0.1:1")(p)
+
+
 def no_macros(p):
     for stage in "rcpt", "data", "end_of_data":
         p.main(f"milter_{stage}_macros", "j")
@@ -36,4 +41,5 @@ FAULTS = [
     ("macros", "milter-macros", no_macros),
     ("milter_in_jail", "milter-chroot", far_milter),
     ("milter_gone", "milter-down", milter_down),
+    ("milter_for_all", "milter-down milter-open", open_milter),
 ]
