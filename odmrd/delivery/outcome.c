@@ -45,11 +45,12 @@ is_doubtful(const struct customer *c, const struct transaction *tx)
 	    tx_count(tx, 5) > 0 && tx_count(tx, 2) == 0 && !is_proven(c, tx);
 }
 
-/* DATA was taken, and no BDAT yet: it is not the message. */
+/* What was refused before came through by DATA, and nothing by BDAT: it is not
+ * the message. */
 static bool
 blame_bdat(struct customer *c, const struct transaction *tx)
 {
-	if (!tx->bdat_refused || c->tally.delivered == 0)
+	if (!tx->bdat_refused || !c->pipeline.redeemed)
 		return false;
 	if (!avoids(c, AVOID_CHUNKING))
 		workaround_learn(c, AVOID_CHUNKING, false,
@@ -208,6 +209,8 @@ outcome_settle(struct customer *c, const struct transaction *tx)
 	bool delivered = tx_count(tx, 2) > 0, refused = tx_count(tx, 5) > 0;
 
 	settle(c, tx);
+	c->pipeline.redeemed |= delivered && tx->plan != PLAN_CHUNKING &&
+	    tx->suspicion == SUSPECT_DOUBTED;
 	c->tally.attempted++;
 	c->tally.delivered += delivered;
 	c->tally.refused += refused;

@@ -54,6 +54,7 @@ struct pipeline {
 	bool lone;         /* what was begun last must stay alone */
 	bool dirty;        /* the customer may be within a transaction */
 	bool bdat_refused; /* the last one */
+	bool redeemed;     /* DATA was taken with what was refused before */
 	bool releasing;    /* what is put off may go, one after the other */
 	bool running;      /* pipeline_run is on the stack */
 	pipeline_lost *lost;
