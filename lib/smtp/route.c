@@ -12,7 +12,8 @@
 
 #define SMTP_PORT "25"
 
-/* No host is looked up after that; a look-up that runs takes some seconds. */
+/* No host is looked up after that; the look-up that runs then takes some
+ * seconds more. */
 enum { LOOKING_MS = 15000 };
 
 struct search {
@@ -93,7 +94,9 @@ take_group(struct search *search, struct group *group)
 	bool ours;
 
 	for (size_t i = 0; i < group->count; i++)
-		group->found[i] = resolve(search, group->hosts[i].name);
+		group->found[i] = clock_ms() < search->until_ms
+		    ? resolve(search, group->hosts[i].name)
+		    : NULL;
 	/* As Postfix does, we look out for ourselves on the port of MX hosts
 	 * only: elsewhere another server may listen on our addresses. */
 	ours = strcmp(search->port, SMTP_PORT) == 0 && is_ours(search, group);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The addresses of this host. Any thread may ask.
+ * The addresses of this host: those of its interfaces, all that are loopback,
+ * and each of them as IPv6 maps it. Any thread may ask.
  */
 #ifndef SELF_H
 #define SELF_H

@@ -73,24 +73,24 @@ def begin(template):
 def mx(*hosts):
     """The zone of hold.test: its MX hosts as (preference, name)."""
     return {NAME: [["MX", *host] for host in hosts],
-            "one.test": [["A", "127.0.0.11"]],
-            "two.test": [["A", "127.0.0.12"]],
-            "three.test": [["A", "127.0.0.13"]],
+            "one.test": [["A", "192.0.2.11"]],
+            "two.test": [["A", "192.0.2.12"]],
+            "three.test": [["A", "192.0.2.13"]],
             "us.test": [["A", OWN]]}
 
 
 def test_best_mx_that_answers_is_dialled(begin):
     daemon = begin(mx((20, "two.test"), (30, "three.test"), (10, "one.test")),
-                   ["127.0.0.12", "127.0.0.13"])
+                   ["192.0.2.12", "192.0.2.13"])
     daemon.dial()
-    daemon.dialled("127.0.0.12")
+    daemon.dialled("192.0.2.12")
 
 
 def test_we_and_who_is_behind_us_are_not_dialled(begin):
     daemon = begin(mx((10, "one.test"), (20, "us.test"), (30, "three.test")),
-                   [OWN, "127.0.0.13"])
+                   [OWN, "192.0.2.13"])
     daemon.dial()
-    daemon.unreachable("[127.0.0.11]:25: Connection refused")
+    daemon.unreachable("[192.0.2.11]:25: Connection refused")
     assert not daemon.logged(": session ")
 
 
@@ -101,14 +101,40 @@ def test_we_are_never_dialled(begin):
     daemon.unreachable(f"{OWN}: its best mail server is this host")
 
 
-def test_address_of_the_moment_is_dialled(begin):
-    daemon = begin({"home.test": [["A", "127.0.0.11"]]},
-                   ["127.0.0.11", "127.0.0.12"])
-    daemon.dial("[home.test]")
-    daemon.dialled("127.0.0.11")
-    network.write_zone(daemon.dir, {"home.test": [["A", "127.0.0.12"]]})
+@pytest.mark.parametrize("address", ["127.0.0.2", "127.255.255.254", "0.0.0.0"])
+def test_loopback_is_never_dialled_whatever_the_dns_says(begin, address):
+    daemon = begin({NAME: [["MX", 10, "loop.test"]],
+                    "loop.test": [["A", address]]}, [address])
     daemon.dial()
-    daemon.dialled("127.0.0.12")
+    daemon.unreachable(f"{NAME}: its best mail server is this host")
+    daemon.dial("[loop.test]")
+    daemon.unreachable("loop.test: its best mail server is this host")
+
+
+def test_mapped_addresses_are_what_they_map(begin):
+    daemon = begin({}, ["127.0.0.1", OWN])
+    for address in ("::ffff:127.0.0.1", "::ffff:0.0.0.0", f"::ffff:{OWN}"):
+        daemon.dial(f"[{address}]")
+        daemon.unreachable(f"{address}: its best mail server is this host")
+
+
+def test_address_of_the_moment_is_dialled(begin):
+    daemon = begin({"home.test": [["A", "192.0.2.11"]]},
+                   ["192.0.2.11", "192.0.2.12"])
+    daemon.dial("[home.test]")
+    daemon.dialled("192.0.2.11")
+    network.write_zone(daemon.dir, {"home.test": [["A", "192.0.2.12"]]})
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+
+
+def test_hosts_of_one_preference_that_the_dns_is_silent_about_cost_seconds(
+        begin):
+    names = [f"silent{number}.test" for number in range(32)]
+    daemon = begin({NAME: [["MX", 10, name] for name in names],
+                    **dict.fromkeys(names, "silent")})
+    daemon.dial()
+    daemon.wait_for_log(f"unreachable: domain={NAME}", timeout=40)
 
 
 def test_dns_that_is_silent_keeps_nobody_waiting(begin):
