@@ -118,6 +118,24 @@ store_domain_get(
 	return result;
 }
 
+enum store_result
+store_domain_owner(struct store *store, const char *name, int64_t *account)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store,
+		"SELECT max(account) FROM access WHERE domain = ?1 "
+		"GROUP BY domain HAVING count(*) = 1"))
+		return STORE_FAILED;
+	query_text(&query, name);
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*account = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
 static const char select_domains[] = SELECT_DOMAIN "ORDER BY name";
 
 enum store_result

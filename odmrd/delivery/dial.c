@@ -11,14 +11,17 @@
 #include "lib/log.h"
 #include "odmrd/jobs/lookup.h"
 #include "registry.h"
+#include "places.h"
 
-enum { DIALS_MAX = 100, THREADS = 4 };
-/* Postfix's smtp_connect_timeout, for each address. */
-enum { CONNECT_MS = 30000, REST_MS = 10000 };
+/* CONNECT_MS: Postfix's smtp_connect_timeout, for each address. GREETING_MS:
+ * while others wait. */
+enum { CONNECT_MS = 30000, GREETING_MS = 30000, REST_MS = 10000 };
 
 enum dial_state {
-	DIAL_WAITING,    /* all of DIALS_MAX are taken */
-	DIAL_LOOKING,    /* the worker looks up the addresses */
+	DIAL_ASKING,     /* the database tells whose the domain is */
+	DIAL_WAITING,    /* for a place; from the next one on it has it */
+	DIAL_READING,    /* the database tells the next hop of now */
+	DIAL_LOOKING,    /* the DNS tells its addresses */
 	DIAL_CONNECTING, /* to the address before `next` */
 	DIAL_IN_SESSION,
 	DIAL_RESTING, /* the server could not be had a moment ago */
@@ -26,24 +29,25 @@ enum dial_state {
 
 struct dials {
 	struct server *server;
-	struct worker *worker;
+	struct lookups *lookups;
+	struct places *places;
 	void *by_name; /* a tsearch(3) tree */
-	TAILQ_HEAD(dial_list, dial) all;
-	struct dial_list waiting;
-	int busy; /* of DIALS_MAX */
+	TAILQ_HEAD(, dial) all;
 };
 
 struct dial {
-	struct lookup lookup;
+	struct place place;
 	struct later grave;
-	TAILQ_ENTRY(dial) entry, turn;
+	TAILQ_ENTRY(dial) entry;
+	char domain[DOMAIN_SIZE];
+	struct lookup *lookup;
 	struct dials *dials;
 	enum dial_state state;
 	bool again; /* somebody has asked meanwhile */
 	size_t next;
 	struct link *link; /* while it connects */
 	struct timer *timer;
-	/* From looking on, so that whatever ends sessions ends this, too:
+	/* From reading on, so that whatever ends sessions ends this, too:
 	 * NULL, it has ended. */
 	struct customer *customer;
 };
@@ -52,19 +56,18 @@ static void
 set_state(struct dial *dial, enum dial_state state)
 {
 	/* In the order of the enum. */
-	static const char *const names[] = { "waiting", "looking", "connecting",
-		"delivering", "resting" };
+	static const char *const names[] = { "asking", "waiting", "reading",
+		"looking", "connecting", "delivering", "resting" };
 
-	log_state(NULL, "dial", dial->lookup.domain, names[dial->state],
-	    names[state]);
+	log_state(NULL, "dial", dial->domain, names[dial->state], names[state]);
 	dial->state = state;
 }
 
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct dial *)a)->lookup.domain,
-	    ((const struct dial *)b)->lookup.domain);
+	return strcmp(
+	    ((const struct dial *)a)->domain, ((const struct dial *)b)->domain);
 }
 
 static struct dial *
@@ -72,35 +75,19 @@ find(const struct dials *dials, const char *domain)
 {
 	struct dial key, **found;
 
-	strlcpy(key.lookup.domain, domain, DOMAIN_SIZE);
+	strlcpy(key.domain, domain, DOMAIN_SIZE);
 	found = tfind(&key, &dials->by_name, compare);
 	return found != NULL ? *found : NULL;
 }
 
-/* ---- the turns ----------------------------------------------------------- */
-
-static void start(struct dial *dial);
-
-static void
-serve(struct dials *dials)
-{
-	struct dial *dial;
-
-	while (dials->busy < DIALS_MAX && !dials->server->stopping &&
-	    (dial = TAILQ_FIRST(&dials->waiting)) != NULL) {
-		TAILQ_REMOVE(&dials->waiting, dial, turn);
-		dials->busy++;
-		start(dial);
-	}
-}
+/* ---- beginning and end --------------------------------------------------- */
 
 static void
 begin(struct dial *dial)
 {
 	dial->again = false;
-	set_state(dial, DIAL_WAITING);
-	TAILQ_INSERT_TAIL(&dial->dials->waiting, dial, turn);
-	serve(dial->dials);
+	set_state(dial, DIAL_ASKING);
+	lookup_read(dial->lookup);
 }
 
 static void
@@ -109,6 +96,7 @@ bury_dial(void *dead)
 	struct dial *dial = dead;
 
 	timer_free(&dial->timer);
+	lookup_free(&dial->lookup);
 	free(dial);
 }
 
@@ -117,6 +105,7 @@ forget(struct dial *dial)
 {
 	struct dials *dials = dial->dials;
 
+	place_end(dials->places, &dial->place);
 	timer_stop(dial->timer);
 	tdelete(dial, &dials->by_name, compare);
 	TAILQ_REMOVE(&dials->all, dial, entry);
@@ -129,7 +118,7 @@ end(struct dial *dial, bool rests)
 {
 	struct dials *dials = dial->dials;
 
-	dials->busy--;
+	place_end(dials->places, &dial->place);
 	if (dials->server->stopping || (!rests && !dial->again))
 		forget(dial);
 	else if (rests) {
@@ -137,7 +126,16 @@ end(struct dial *dial, bool rests)
 		timer_set(dial->timer, REST_MS);
 	} else
 		begin(dial);
-	serve(dials);
+}
+
+/* Mail can flow: it is a session like all. */
+static void
+on_customer_begun(struct customer *c)
+{
+	struct dial *dial = find(c->server->dials, c->domains);
+
+	timer_stop(dial->timer);
+	place_settle(dial->dials->places, &dial->place);
 }
 
 /* Where the line was never there, this is not in the log. */
@@ -149,8 +147,8 @@ on_customer_ended(struct customer *c)
 	dial->customer = NULL;
 	timer_stop(dial->timer);
 	link_abort(&dial->link);
-	/* What a worker has it brings back. */
-	if (dial->state != DIAL_LOOKING)
+	/* What a thread has it brings back. */
+	if (dial->state != DIAL_READING && dial->state != DIAL_LOOKING)
 		end(dial, c->tally.delivered + c->tally.refused == 0);
 }
 
@@ -162,38 +160,57 @@ new_customer(struct dial *dial)
 
 	identity_make_id(who.id);
 	if (who.login != NULL)
-		c = customer_new(
-		    dial->dials->server, &who, dial->lookup.domain);
+		c = customer_new(dial->dials->server, &who, dial->domain,
+		    dial->lookup->owner);
 	free(who.login);
-	if (c != NULL)
+	if (c != NULL) {
+		c->begun = on_customer_begun;
 		c->ended = on_customer_ended;
+	}
 	return c;
 }
 
+/* It has its place. */
 static void
-start(struct dial *dial)
+start(struct place *place)
 {
-	struct dials *dials = dial->dials;
+	struct dial *dial = (struct dial *)place;
 
 	dial->customer = new_customer(dial);
 	if (dial->customer == NULL) {
-		log_error(NULL, "out of memory: %s is not dialled",
-		    dial->lookup.domain);
+		log_error(
+		    NULL, "out of memory: %s is not dialled", dial->domain);
 		end(dial, true);
 		return;
 	}
-	set_state(dial, DIAL_LOOKING);
+	set_state(dial, DIAL_READING);
 	dial->next = 0;
-	lookup_begin(
-	    &dial->lookup, dials->worker, dials->server->conf->myhostname);
+	lookup_read(dial->lookup);
+}
+
+static void
+wait_for_place(struct dial *dial)
+{
+	struct dials *dials = dial->dials;
+
+	if (dials->server->stopping) {
+		forget(dial);
+		return;
+	}
+	set_state(dial, DIAL_WAITING);
+	if (!place_wait(dials->places, &dial->place, dial->lookup->owner)) {
+		log_error(
+		    NULL, "out of memory: %s is not dialled", dial->domain);
+		end(dial, true);
+	}
 }
 
 static void
 unreachable(struct dial *dial)
 {
 	log_warning(dial->customer->who.id,
-	    "unreachable: domain=%s reason=\"%s\"", dial->lookup.domain,
-	    dial->lookup.route.why);
+	    "unreachable: domain=%s reason=\"%s\"", dial->domain,
+	    dial->lookup->route.why);
 	customer_lost(dial->customer, "unreachable");
 }
 
@@ -214,16 +231,16 @@ on_connected(void *owner)
 	struct customer *c = dial->customer;
 	struct link *link = dial->link;
 
-	timer_stop(dial->timer);
-	if (registry_claim(c->server->registry, c, dial->lookup.domain,
-		dial->lookup.socket) != CLAIM_OK) {
-		strcpy(dial->lookup.route.why, "its socket is not to be had");
+	timer_set(dial->timer, GREETING_MS);
+	if (registry_claim(c->server->registry, c, dial->domain,
+		dial->lookup->socket) != CLAIM_OK) {
+		strcpy(dial->lookup->route.why, "its socket is not to be had");
 		unreachable(dial);
 		return;
 	}
 	set_state(dial, DIAL_IN_SESSION);
 	dial->link = NULL;
-	name_client(c, dial->lookup.route.all[dial->next - 1].text);
+	name_client(c, dial->lookup->route.all[dial->next - 1].text);
 	c->began = time(NULL);
 	c->began_ms = loop_now_ms();
 	customer_turn(c, link);
@@ -232,7 +249,7 @@ on_connected(void *owner)
 static void
 explain(struct dial *dial, const char *why)
 {
-	struct route *route = &dial->lookup.route;
+	struct route *route = &dial->lookup->route;
 
 	snprintf(route->why, sizeof(route->why), "%s: %s",
 	    route->all[dial->next - 1].text, why);
@@ -263,8 +280,8 @@ connect_next(struct dial *dial)
 	struct loop *loop = dial->dials->server->loop;
 	const struct address *to;
 
-	while (dial->next < dial->lookup.route.count) {
-		to = &dial->lookup.route.all[dial->next++];
+	while (dial->next < dial->lookup->route.count) {
+		to = &dial->lookup->route.all[dial->next++];
 		dial->link = link_connect(
 		    loop, (const void *)&to->addr, to->len, &dial_role, dial);
 		if (dial->link != NULL) {
@@ -278,23 +295,52 @@ connect_next(struct dial *dial)
 }
 
 static void
-done(struct job *job)
+on_read(struct dial *dial)
 {
-	struct dial *dial = (struct dial *)job;
+	struct lookup *lookup = dial->lookup;
 
+	if (lookup->result == STORE_OK) {
+		set_state(dial, DIAL_LOOKING);
+		lookup_resolve(lookup, dial->dials->server->conf->myhostname);
+		return;
+	}
 	set_state(dial, DIAL_CONNECTING);
-	if (dial->customer == NULL)
-		end(dial, false);
-	else if (dial->lookup.result == STORE_NONE) {
+	if (lookup->result == STORE_NONE) {
 		log_info(dial->customer->who.id,
-		    "not dialled: %s is not on hold any more",
-		    dial->lookup.domain);
+		    "not dialled: %s is not on hold any more", dial->domain);
 		customer_lost(dial->customer, "withdrawn");
 	} else
+		unreachable(dial);
+}
+
+static void
+on_lookup(void *arg)
+{
+	struct dial *dial = arg;
+
+	if (dial->state == DIAL_ASKING)
+		wait_for_place(dial);
+	else if (dial->customer == NULL)
+		end(dial, false);
+	else if (dial->state == DIAL_READING)
+		on_read(dial);
+	else {
+		set_state(dial, DIAL_CONNECTING);
 		connect_next(dial);
+	}
 }
 
 /* ---- from outside ----------------------------------------------------- */
+
+/* A server that takes its time may, where nobody waits for that. */
+static void
+on_slow_greeting(struct dial *dial)
+{
+	if (places_wanted(dial->dials->places))
+		customer_lost(dial->customer, "greeting-timeout");
+	else
+		timer_set(dial->timer, GREETING_MS);
+}
 
 static void
 on_timer(void *arg)
@@ -303,6 +349,8 @@ on_timer(void *arg)
 
 	if (dial->state == DIAL_CONNECTING)
 		on_ended(dial, "no connection in time");
+	else if (dial->state == DIAL_IN_SESSION)
+		on_slow_greeting(dial);
 	else if (!dial->again)
 		forget(dial);
 	else
@@ -317,10 +365,10 @@ dial_new(struct dials *dials, const char *domain)
 	if (dial == NULL)
 		return NULL;
 	dial->dials = dials;
-	strlcpy(dial->lookup.domain, domain, DOMAIN_SIZE);
-	dial->lookup.job.done = done;
+	strlcpy(dial->domain, domain, DOMAIN_SIZE);
+	dial->lookup = lookup_new(dials->lookups, domain, on_lookup, dial);
 	dial->timer = timer_new(dials->server->loop, on_timer, dial);
-	if (dial->timer != NULL)
+	if (dial->lookup != NULL && dial->timer != NULL)
 		placed = tsearch(dial, &dials->by_name, compare);
 	if (placed == NULL) {
 		bury_dial(dial);
@@ -338,7 +386,7 @@ ask_again(struct dial *dial)
 
 	if (c != NULL && (customer_takes_mail(c) || !c->ready))
 		drain_doubt(c);
-	else if (dial->state != DIAL_WAITING)
+	else if (dial->state > DIAL_WAITING)
 		dial->again = true;
 }
 
@@ -365,16 +413,19 @@ dials_new(struct server *server)
 		return NULL;
 	dials->server = server;
 	TAILQ_INIT(&dials->all);
-	TAILQ_INIT(&dials->waiting);
-	dials->worker = worker_new(server->loop, server->conf, THREADS);
-	if (dials->worker == NULL) {
+	dials->places = places_new(start);
+	if (dials->places != NULL)
+		dials->lookups = lookups_new(server->loop, server->conf);
+	if (dials->lookups == NULL) {
+		places_free(&dials->places);
 		free(dials);
 		return NULL;
 	}
 	return dials;
 }
 
-/* The others have a customer, which is stopped like all. */
+/* The others have a customer, which is stopped like all, or are forgotten when
+ * the database has told what they ask. */
 void
 dials_stop(struct dials *dials)
 {
@@ -392,9 +443,14 @@ dials_free(struct dials **dials)
 
 	if (*dials == NULL)
 		return;
-	worker_free(&(*dials)->worker);
-	while ((dial = TAILQ_FIRST(&(*dials)->all)) != NULL)
+	lookups_free(&(*dials)->lookups);
+	while ((dial = TAILQ_FIRST(&(*dials)->all)) != NULL) {
+		/* The thread has it. */
+		if (dial->state == DIAL_LOOKING)
+			dial->lookup = NULL;
 		forget(dial);
+	}
+	places_free(&(*dials)->places);
 	free(*dials);
 	*dials = NULL;
 }

@@ -65,6 +65,8 @@ be_ready(struct customer *c)
 	if (!again) {
 		pace_begin(c);
 		drain_begin(c);
+		if (c->begun != NULL)
+			c->begun(c);
 	}
 	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
 		if (lmtp->state == LMTP_HELD)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,30 @@ def test_dns_that_is_silent_keeps_nobody_waiting(begin):
         "sessions": [], "strangers": 0}
     assert not daemon.logged("unreachable")
     daemon.unreachable(f"{NAME}: the DNS does not tell its MX")
+
+
+def test_odmrd_that_stops_does_not_wait_for_the_dns(begin):
+    names = [f"silent{number}.test" for number in range(32)]
+    daemon = begin({NAME: [["MX", 10, name] for name in names],
+                    **dict.fromkeys(names, "silent")})
+    daemon.dial()
+    time.sleep(2)
+    began = time.monotonic()
+    daemon.terminate()
+    assert daemon.wait_for_exit() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_dns_that_is_silent_about_many_keeps_nobody_else_waiting(begin):
+    """They are nobody's, so each has turns of its own."""
+    names = [f"held{number}.test" for number in range(150)]
+    daemon = begin({NAME: [["A", "192.0.2.12"]],
+                    **dict.fromkeys(names, "silent")}, ["192.0.2.12"])
+    for name in names:
+        daemon.sql("INSERT INTO domain (name, mode, socket, created)"
+                   " VALUES (?, 'hold', ?, 0)", name, name)
+        assert daemon.control().ask(f"dial {name}") == ["ok"]
+    began = time.monotonic()
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+    assert time.monotonic() - began < 20
