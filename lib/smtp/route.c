@@ -2,7 +2,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/clock.h"
 #include "lib/endpoint.h"
@@ -20,7 +19,7 @@ struct search {
 	struct route *route;
 	const struct endpoint *hop;
 	const char *port;
-	const char *myhostname;
+	const char *ourselves;
 	int64_t until_ms;
 };
 
@@ -55,14 +54,27 @@ resolve(struct search *search, const char *host)
 }
 
 static bool
+is_proxied(const struct search *search, const struct addrinfo *one)
+{
+	char text[64];
+
+	return getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof(text),
+		   NULL, 0, NI_NUMERICHOST) == 0 &&
+	    self_is_called(search->ourselves, text, strlen(text));
+}
+
+static bool
 is_ours(const struct search *search, const struct group *group)
 {
+	const char *name;
+
 	for (size_t i = 0; i < group->count; i++) {
-		if (strcasecmp(group->hosts[i].name, search->myhostname) == 0)
+		name = group->hosts[i].name;
+		if (self_is_called(search->ourselves, name, strlen(name)))
 			return true;
 		for (struct addrinfo *one = group->found[i]; one != NULL;
 		     one = one->ai_next)
-			if (self_has(one->ai_addr))
+			if (self_has(one->ai_addr) || is_proxied(search, one))
 				return true;
 	}
 	return false;
@@ -158,10 +170,10 @@ find_hosts(struct search *search, struct mx *mx)
 }
 
 bool
-route_find(struct route *route, const char *nexthop, const char *myhostname)
+route_find(struct route *route, const char *nexthop, const char *ourselves)
 {
 	struct endpoint hop;
-	struct search search = { route, &hop, SMTP_PORT, myhostname,
+	struct search search = { route, &hop, SMTP_PORT, ourselves,
 		clock_ms() + LOOKING_MS };
 	struct mx mx;
 

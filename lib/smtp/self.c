@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "self.h"
 
@@ -75,4 +76,20 @@ self_has(const struct sockaddr *address)
 		found = same(one->ifa_addr, address);
 	freeifaddrs(all);
 	return found;
+}
+
+bool
+self_is_called(const char *ourselves, const char *word, size_t len)
+{
+	static const char between[] = ", \t\n";
+	size_t one;
+
+	for (;; ourselves += one) {
+		ourselves += strspn(ourselves, between);
+		one = strcspn(ourselves, between);
+		if (one == 0)
+			return false;
+		if (one == len && strncasecmp(ourselves, word, len) == 0)
+			return true;
+	}
 }

@@ -78,6 +78,8 @@ struct customer {
 	char *domains; /* one a line */
 	TAILQ_HEAD(, claim) claims;
 	TAILQ_HEAD(, lmtp) lmtps;
+	/* Who is called so is our own Postfix (self.h); NULL: nobody. */
+	const char *ourselves;
 	struct history history; /* of earlier sessions */
 	bool ready;             /* mail could flow, since the first EHLO */
 	bool greeted;           /* its greeting came before the history */

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include <netinet/in.h>
+
 #include <errno.h>
 #include <search.h>
 #include <stdio.h>
@@ -16,6 +18,7 @@
 /* CONNECT_MS: Postfix's smtp_connect_timeout, for each address. GREETING_MS:
  * while others wait. */
 enum { CONNECT_MS = 30000, GREETING_MS = 30000, REST_MS = 10000 };
+enum { SMTP_PORT = 25 };
 
 enum dial_state {
 	DIAL_ASKING,     /* the database tells whose the domain is */
@@ -87,7 +90,7 @@ begin(struct dial *dial)
 {
 	dial->again = false;
 	set_state(dial, DIAL_ASKING);
-	lookup_read(dial->lookup);
+	lookup_read(dial->lookup, NULL);
 }
 
 static void
@@ -185,7 +188,7 @@ start(struct place *place)
 	}
 	set_state(dial, DIAL_READING);
 	dial->next = 0;
-	lookup_read(dial->lookup);
+	lookup_read(dial->lookup, dial->dials->server->conf);
 }
 
 static void
@@ -224,10 +227,19 @@ name_client(struct customer *c, const char *text)
 	    (int)strcspn(text + 1, "]"), text + 1);
 }
 
+/* As Postfix does: elsewhere another server of this host may listen. */
+static bool
+is_smtp(const struct address *to)
+{
+	return ((const struct sockaddr_in *)&to->addr)->sin_port ==
+	    htons(SMTP_PORT);
+}
+
 static void
 on_connected(void *owner)
 {
 	struct dial *dial = owner;
+	const struct address *to = &dial->lookup->route.all[dial->next - 1];
 	struct customer *c = dial->customer;
 	struct link *link = dial->link;
 
@@ -240,7 +252,9 @@ on_connected(void *owner)
 	}
 	set_state(dial, DIAL_IN_SESSION);
 	dial->link = NULL;
-	name_client(c, dial->lookup->route.all[dial->next - 1].text);
+	name_client(c, to->text);
+	if (is_smtp(to))
+		c->ourselves = dial->lookup->ourselves;
 	c->began = time(NULL);
 	c->began_ms = loop_now_ms();
 	customer_turn(c, link);
@@ -301,7 +315,7 @@ on_read(struct dial *dial)
 
 	if (lookup->result == STORE_OK) {
 		set_state(dial, DIAL_LOOKING);
-		lookup_resolve(lookup, dial->dials->server->conf->myhostname);
+		lookup_resolve(lookup);
 		return;
 	}
 	set_state(dial, DIAL_CONNECTING);

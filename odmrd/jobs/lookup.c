@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/postfix/program.h"
 #include "lib/smtp/mx.h"
 #include "lookup.h"
 
 /* STACK_SIZE: enough for the resolver. */
-enum { READERS = 2, STACK_SIZE = 256 * 1024 };
+enum { READERS = 2, POSTCONF_SECONDS = 5, STACK_SIZE = 256 * 1024 };
 
 struct lookups {
 	struct worker *worker;
@@ -65,6 +66,26 @@ read_owner(struct lookup *lookup, struct store *store)
 	return result == STORE_NONE ? STORE_OK : result;
 }
 
+/* Asked anew each time: it takes milliseconds, and the answer may change
+ * without a word to odmrd. Where Postfix does not tell, there is our own name,
+ * which should be the same. */
+static char *
+ask_ourselves(const struct conf *conf)
+{
+	const char *const argv[] = { conf->postconf_path, "-c",
+		conf->postfix_config_directory, "-hx", "myhostname",
+		"proxy_interfaces", NULL };
+	const struct program postconf = { .argv = argv,
+		.seconds = POSTCONF_SECONDS };
+	char error[256], *output, *all;
+	bool ok = program_output(&postconf, &output, error, sizeof(error));
+
+	if (asprintf(&all, "%s %s", conf->myhostname, ok ? output : "") == -1)
+		all = NULL;
+	free(output);
+	return all;
+}
+
 static void
 work(struct job *job, struct store *store)
 {
@@ -79,6 +100,8 @@ work(struct job *job, struct store *store)
 		fail(lookup, store_error(store));
 	else if (result != STORE_OK)
 		lookup->result = result;
+	if (lookup->conf != NULL && lookup->result == STORE_OK)
+		lookup->ourselves = ask_ourselves(lookup->conf);
 }
 
 static void
@@ -90,8 +113,11 @@ on_read(struct job *job)
 }
 
 void
-lookup_read(struct lookup *lookup)
+lookup_read(struct lookup *lookup, const struct conf *conf)
 {
+	lookup->conf = conf;
+	free(lookup->ourselves);
+	lookup->ourselves = NULL;
 	lookup->job.work = work;
 	lookup->job.done = on_read;
 	strlcpy(lookup->owner, lookup->domain, sizeof(lookup->owner));
@@ -138,7 +164,7 @@ resolve(void *arg)
 	struct lookups *all = lookup->all;
 
 	resolver_setup();
-	route_find(&lookup->route, lookup->nexthop, lookup->myhostname);
+	route_find(&lookup->route, lookup->nexthop, lookup->ourselves);
 	if (bring_home(lookup))
 		lookups_bury(all);
 	return NULL;
@@ -167,8 +193,8 @@ on_through(void *arg)
 		lookup->done(lookup->asker);
 }
 
-static void
-begin(struct lookup *lookup)
+void
+lookup_resolve(struct lookup *lookup)
 {
 	struct lookups *all = lookup->all;
 	pthread_t thread;
@@ -176,19 +202,11 @@ begin(struct lookup *lookup)
 	pthread_mutex_lock(&all->lock);
 	all->threads++;
 	pthread_mutex_unlock(&all->lock);
-	if (lookup->myhostname != NULL &&
+	if (lookup->ourselves != NULL &&
 	    pthread_create(&thread, &all->thread, resolve, lookup) == 0)
 		return;
 	fail(lookup, "out of memory, or of threads");
 	bring_home(lookup);
-}
-
-void
-lookup_resolve(struct lookup *lookup, const char *myhostname)
-{
-	free(lookup->myhostname);
-	lookup->myhostname = strdup(myhostname);
-	begin(lookup);
 }
 
 /* ---- both ---------------------------------------------------------------- */
@@ -212,7 +230,7 @@ void
 lookup_free(struct lookup **lookup)
 {
 	if (*lookup != NULL)
-		free((*lookup)->myhostname);
+		free((*lookup)->ourselves);
 	free(*lookup);
 	*lookup = NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Where the mail of a domain in mode hold goes to. The database tells its
- * owner, its socket and its next hop, the DNS the addresses behind that: for
+ * owner, its socket and its next hop, Postfix which hosts are no other than its
+ * own, and the DNS the addresses behind that: for
  * which each look-up has a thread of its own, as a DNS that is silent takes
  * seconds, and nobody else's are to wait for that.
  */
@@ -25,7 +26,10 @@ struct lookup {
 	void (*done)(void *asker);
 	void *asker;
 	char domain[DOMAIN_SIZE];
-	char *myhostname;
+	const struct conf *conf; /* of lookup_read */
+	/* The names and addresses of our own Postfix (self.h); NULL: out of
+	 * memory, or not asked for. */
+	char *ourselves;
 	/* STORE_NONE: it is not on hold, or there is none. STORE_FAILED:
 	 * route.why tells. */
 	enum store_result result;
@@ -51,10 +55,11 @@ struct lookup *lookup_new(struct lookups *lookups, const char *domain,
 /* Nothing is under way. */
 void lookup_free(struct lookup **lookup);
 
-/* The database is asked. */
-void lookup_read(struct lookup *lookup);
-/* The DNS is, for `nexthop`; `myhostname` is copied. Not while it is asked. */
-void lookup_resolve(struct lookup *lookup, const char *myhostname);
+/* The database is asked. With a `conf`, which is borrowed, Postfix is, too: who
+ * we are. */
+void lookup_read(struct lookup *lookup, const struct conf *conf);
+/* After that the DNS is, for `nexthop`. */
+void lookup_resolve(struct lookup *lookup);
 
 /* As whom `owner` above has an account. Returns `out`. */
 const char *lookup_owner(int64_t account, char out[OWNER_SIZE]);

@@ -119,6 +119,29 @@ def test_mapped_addresses_are_what_they_map(begin):
         daemon.unreachable(f"{address}: its best mail server is this host")
 
 
+def say_of_postfix(daemon, name, proxies=""):
+    daemon.script("postconf", f"#!/bin/sh\necho {name}\necho {proxies}\n")
+
+
+@pytest.mark.parametrize("name", ["host.test", "MAIL.host.test"])
+def test_server_with_the_name_of_our_postfix_is_ourselves(begin, name):
+    """By its greeting, or by its reply to EHLO."""
+    daemon = begin(mx((10, "two.test")), ["192.0.2.12"])
+    say_of_postfix(daemon, name)
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+    assert daemon.logged(" warning: ", f": mail for {NAME} loops back to this "
+                         f"host: 192.0.2.12 is called {name.lower()}")
+    assert daemon.logged(": session ", " reason=loop")
+
+
+def test_our_address_behind_a_translator_is_not_dialled(begin):
+    daemon = begin(mx((10, "two.test")), ["192.0.2.12"])
+    say_of_postfix(daemon, "relay.test", "203.0.113.9, 192.0.2.12")
+    daemon.dial()
+    daemon.unreachable(f"{NAME}: its best mail server is this host")
+
+
 def test_address_of_the_moment_is_dialled(begin):
     daemon = begin({"home.test": [["A", "192.0.2.11"]]},
                    ["192.0.2.11", "192.0.2.12"])
