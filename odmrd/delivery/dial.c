@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <netinet/in.h>
 
-#include <errno.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +13,10 @@
 #include "odmrd/jobs/lookup.h"
 #include "registry.h"
 #include "places.h"
+#include "reach.h"
 
-/* CONNECT_MS: Postfix's smtp_connect_timeout, for each address. GREETING_MS:
- * while others wait. */
-enum { CONNECT_MS = 30000, GREETING_MS = 30000, REST_MS = 10000 };
+/* GREETING_MS: while others wait. */
+enum { GREETING_MS = 30000, REST_MS = 10000 };
 enum { SMTP_PORT = 25 };
 
 enum dial_state {
@@ -25,7 +24,7 @@ enum dial_state {
 	DIAL_WAITING,    /* for a place; from the next one on it has it */
 	DIAL_READING,    /* the database tells the next hop of now */
 	DIAL_LOOKING,    /* the DNS tells its addresses */
-	DIAL_CONNECTING, /* to the address before `next` */
+	DIAL_CONNECTING, /* to one address after the other */
 	DIAL_IN_SESSION,
 	DIAL_RESTING, /* the server could not be had a moment ago */
 };
@@ -46,10 +45,9 @@ struct dial {
 	struct lookup *lookup;
 	struct dials *dials;
 	enum dial_state state;
-	bool again; /* somebody has asked meanwhile */
-	size_t next;
-	struct link *link; /* while it connects */
-	struct timer *timer;
+	bool again;          /* somebody has asked meanwhile */
+	struct reach reach;  /* while it connects */
+	struct timer *timer; /* in a session, and while it rests */
 	/* From reading on, so that whatever ends sessions ends this, too:
 	 * NULL, it has ended. */
 	struct customer *customer;
@@ -99,6 +97,7 @@ bury_dial(void *dead)
 	struct dial *dial = dead;
 
 	timer_free(&dial->timer);
+	reach_free(&dial->reach);
 	lookup_free(&dial->lookup);
 	free(dial);
 }
@@ -149,7 +148,7 @@ on_customer_ended(struct customer *c)
 
 	dial->customer = NULL;
 	timer_stop(dial->timer);
-	link_abort(&dial->link);
+	reach_stop(&dial->reach);
 	/* What a thread has it brings back. */
 	if (dial->state != DIAL_READING && dial->state != DIAL_LOOKING)
 		end(dial, c->tally.delivered + c->tally.refused == 0);
@@ -187,7 +186,6 @@ start(struct place *place)
 		return;
 	}
 	set_state(dial, DIAL_READING);
-	dial->next = 0;
 	lookup_read(dial->lookup, dial->dials->server->conf);
 }
 
@@ -209,8 +207,10 @@ wait_for_place(struct dial *dial)
 }
 
 static void
-unreachable(struct dial *dial)
+unreachable(void *owner)
 {
+	struct dial *dial = owner;
+
 	log_warning(dial->customer->who.id,
 	    "unreachable: domain=%s reason=\"%s\"", dial->domain,
 	    dial->lookup->route.why);
@@ -236,14 +236,12 @@ is_smtp(const struct address *to)
 }
 
 static void
-on_connected(void *owner)
+on_connected(void *owner, const struct address *to)
 {
 	struct dial *dial = owner;
-	const struct address *to = &dial->lookup->route.all[dial->next - 1];
 	struct customer *c = dial->customer;
-	struct link *link = dial->link;
+	struct link *link = dial->reach.link;
 
-	timer_set(dial->timer, GREETING_MS);
 	if (registry_claim(c->server->registry, c, dial->domain,
 		dial->lookup->socket) != CLAIM_OK) {
 		strcpy(dial->lookup->route.why, "its socket is not to be had");
@@ -251,61 +249,14 @@ on_connected(void *owner)
 		return;
 	}
 	set_state(dial, DIAL_IN_SESSION);
-	dial->link = NULL;
+	timer_set(dial->timer, GREETING_MS);
+	dial->reach.link = NULL;
 	name_client(c, to->text);
 	if (is_smtp(to))
 		c->ourselves = dial->lookup->ourselves;
 	c->began = time(NULL);
 	c->began_ms = loop_now_ms();
 	customer_turn(c, link);
-}
-
-static void
-explain(struct dial *dial, const char *why)
-{
-	struct route *route = &dial->lookup->route;
-
-	snprintf(route->why, sizeof(route->why), "%s: %s",
-	    route->all[dial->next - 1].text, why);
-}
-
-static void connect_next(struct dial *dial);
-
-static void
-on_ended(void *owner, const char *why)
-{
-	struct dial *dial = owner;
-
-	link_abort(&dial->link);
-	explain(dial, why);
-	connect_next(dial);
-}
-
-/* Nothing is read before it is another's: what is sent, which is nothing, has
- * drained as soon as the line is there. */
-static const struct link_role dial_role = {
-	.drained = on_connected,
-	.ended = on_ended,
-};
-
-static void
-connect_next(struct dial *dial)
-{
-	struct loop *loop = dial->dials->server->loop;
-	const struct address *to;
-
-	while (dial->next < dial->lookup->route.count) {
-		to = &dial->lookup->route.all[dial->next++];
-		dial->link = link_connect(
-		    loop, (const void *)&to->addr, to->len, &dial_role, dial);
-		if (dial->link != NULL) {
-			timer_set(dial->timer, CONNECT_MS);
-			return;
-		}
-		explain(dial, strerror(errno));
-	}
-	timer_stop(dial->timer);
-	unreachable(dial);
 }
 
 static void
@@ -340,7 +291,7 @@ on_lookup(void *arg)
 		on_read(dial);
 	else {
 		set_state(dial, DIAL_CONNECTING);
-		connect_next(dial);
+		reach_begin(&dial->reach, &dial->lookup->route);
 	}
 }
 
@@ -361,9 +312,7 @@ on_timer(void *arg)
 {
 	struct dial *dial = arg;
 
-	if (dial->state == DIAL_CONNECTING)
-		on_ended(dial, "no connection in time");
-	else if (dial->state == DIAL_IN_SESSION)
+	if (dial->state == DIAL_IN_SESSION)
 		on_slow_greeting(dial);
 	else if (!dial->again)
 		forget(dial);
@@ -382,7 +331,10 @@ dial_new(struct dials *dials, const char *domain)
 	strlcpy(dial->domain, domain, DOMAIN_SIZE);
 	dial->lookup = lookup_new(dials->lookups, domain, on_lookup, dial);
 	dial->timer = timer_new(dials->server->loop, on_timer, dial);
-	if (dial->lookup != NULL && dial->timer != NULL)
+	dial->reach.connected = on_connected;
+	dial->reach.failed = unreachable;
+	if (reach_init(&dial->reach, dials->server->loop, dial) &&
+	    dial->lookup != NULL && dial->timer != NULL)
 		placed = tsearch(dial, &dials->by_name, compare);
 	if (placed == NULL) {
 		bury_dial(dial);

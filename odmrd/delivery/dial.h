@@ -7,10 +7,10 @@
  *
  * A domain is dialled once at a time: who asks during a session has what came
  * meanwhile with it. Until mail can flow it has one of some places, of which
- * the owner of many domains gets his part (places.h), and a server that does not
- * greet is not waited for where others wait. Whose server could not be had, or
- * took nothing, is left alone for some seconds, after which it is dialled once
- * more if somebody has asked meanwhile.
+ * the owner of many domains gets his part (places.h), and a server that does
+ * not greet is not waited for where others wait. Whose server could not be had,
+ * or took nothing, is left alone for some seconds, after which it is dialled
+ * once more if somebody has asked meanwhile.
  */
 #ifndef DIAL_H
 #define DIAL_H
