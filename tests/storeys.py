@@ -23,7 +23,7 @@ ROWS = {
     "odmrd/delivery": [
         "identity session_row ending refusal memory_queue transaction reply_queue "
         "customer_state",
-        "workaround blame share",
+        "workaround blame share places reach",
         "progress pace put_off",
         "pipeline pipeline_reply pipeline_step pipeline_end smtputf8",
         "strays drain linger",

@@ -2,7 +2,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/clock.h"
 #include "lib/endpoint.h"
@@ -12,14 +11,15 @@
 
 #define SMTP_PORT "25"
 
-/* No host is looked up after that; a look-up that runs takes some seconds. */
+/* No host is looked up after that; the look-up that runs then takes some
+ * seconds more. */
 enum { LOOKING_MS = 15000 };
 
 struct search {
 	struct route *route;
 	const struct endpoint *hop;
 	const char *port;
-	const char *myhostname;
+	const char *ourselves;
 	int64_t until_ms;
 };
 
@@ -54,14 +54,27 @@ resolve(struct search *search, const char *host)
 }
 
 static bool
+is_proxied(const struct search *search, const struct addrinfo *one)
+{
+	char text[64];
+
+	return getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof(text),
+		   NULL, 0, NI_NUMERICHOST) == 0 &&
+	    self_is_called(search->ourselves, text, strlen(text));
+}
+
+static bool
 is_ours(const struct search *search, const struct group *group)
 {
+	const char *name;
+
 	for (size_t i = 0; i < group->count; i++) {
-		if (strcasecmp(group->hosts[i].name, search->myhostname) == 0)
+		name = group->hosts[i].name;
+		if (self_is_called(search->ourselves, name, strlen(name)))
 			return true;
 		for (struct addrinfo *one = group->found[i]; one != NULL;
 		     one = one->ai_next)
-			if (self_has(one->ai_addr))
+			if (self_has(one->ai_addr) || is_proxied(search, one))
 				return true;
 	}
 	return false;
@@ -93,7 +106,9 @@ take_group(struct search *search, struct group *group)
 	bool ours;
 
 	for (size_t i = 0; i < group->count; i++)
-		group->found[i] = resolve(search, group->hosts[i].name);
+		group->found[i] = clock_ms() < search->until_ms
+		    ? resolve(search, group->hosts[i].name)
+		    : NULL;
 	/* As Postfix does, we look out for ourselves on the port of MX hosts
 	 * only: elsewhere another server may listen on our addresses. */
 	ours = strcmp(search->port, SMTP_PORT) == 0 && is_ours(search, group);
@@ -155,10 +170,10 @@ find_hosts(struct search *search, struct mx *mx)
 }
 
 bool
-route_find(struct route *route, const char *nexthop, const char *myhostname)
+route_find(struct route *route, const char *nexthop, const char *ourselves)
 {
 	struct endpoint hop;
-	struct search search = { route, &hop, SMTP_PORT, myhostname,
+	struct search search = { route, &hop, SMTP_PORT, ourselves,
 		clock_ms() + LOOKING_MS };
 	struct mx mx;
 

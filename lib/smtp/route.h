@@ -27,10 +27,10 @@ struct route {
 
 /*
  * `nexthop` is as transport(5) has it: HOST (its MX), [HOST] or [ADDRESS] (no
- * MX), each with :PORT if it is not 25. Asks the DNS, for half a minute at
- * most. False: there is no address, `why` tells.
+ * MX), each with :PORT if it is not 25. `ourselves` is self_is_called's. Asks
+ * the DNS, for half a minute at most. False: there is no address, `why` tells.
  */
 bool route_find(
-    struct route *route, const char *nexthop, const char *myhostname);
+    struct route *route, const char *nexthop, const char *ourselves);
 
 #endif

@@ -110,6 +110,24 @@ store_domain_get(
 }
 
 enum store_result
+store_domain_owner(struct store *store, const char *name, int64_t *account)
+{
+	enum store_result result;
+	struct query query;
+
+	if (!query_open(&query, store,
+		"SELECT max(account) FROM access WHERE domain = ?1 "
+		"GROUP BY domain HAVING count(*) = 1",
+		as_text(name)))
+		return STORE_FAILED;
+	result = query_row(&query);
+	if (result == STORE_OK)
+		*account = query_int_at(&query, 0);
+	query_close(&query);
+	return result;
+}
+
+enum store_result
 store_domain_each(struct store *store, domain_visit *visit, void *arg)
 {
 	return some_or_none(visit_domains(

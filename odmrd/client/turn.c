@@ -76,7 +76,7 @@ new_customer(struct client *cl, const struct turn *turn)
 	struct customer *c = NULL;
 
 	if (domains != NULL && identity_copy(&who, &cl->who)) {
-		c = customer_new(cl->server, &who, domains);
+		c = customer_new(cl->server, &who, domains, NULL);
 		free(who.login);
 	}
 	free(domains);

@@ -8,6 +8,7 @@
 #include "ending.h"
 #include "lmtp.h"
 #include "lib/log.h"
+#include "odmrd/jobs/lookup.h"
 #include "registry.h"
 #include "workaround.h"
 
@@ -90,15 +91,18 @@ init_parts(struct customer *c)
 }
 
 struct customer *
-customer_new(struct server *server, struct identity *who, const char *domains)
+customer_new(struct server *server, struct identity *who, const char *domains,
+    const char *owner)
 {
 	struct customer *c = calloc(1, sizeof(*c));
+	char account[OWNER_SIZE];
 
 	if (c == NULL)
 		return NULL;
 	c->server = server;
 	c->domains = strdup(domains);
-	c->share = share_join(server->shares, who->account);
+	c->share = share_join(server->shares,
+	    owner != NULL ? owner : lookup_owner(who->account, account));
 	if (!init_parts(c) || c->share == NULL || c->domains == NULL) {
 		bury_customer(c);
 		return NULL;

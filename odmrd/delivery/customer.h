@@ -78,6 +78,8 @@ struct customer {
 	char *domains; /* one a line */
 	TAILQ_HEAD(, claim) claims;
 	TAILQ_HEAD(, lmtp) lmtps;
+	/* Who is called so is our own Postfix (self.h); NULL: nobody. */
+	const char *ourselves;
 	struct history history; /* of earlier sessions */
 	bool ready;             /* mail could flow, since the first EHLO */
 	bool greeted;           /* its greeting came before the history */
@@ -105,9 +107,11 @@ struct customer {
 	struct timer *stop_timer; /* how long that may take, or NULL */
 	const char *reason;       /* of the end; the first one counts */
 	uint64_t replies;         /* so far */
-	void (*ended)(struct customer *customer); /* hears it, or NULL */
-	int64_t began;                            /* wall clock, for status */
-	int64_t began_ms;                         /* monotonic, for the log */
+	/* Hear of `ready`, and of the end; or NULL. */
+	void (*begun)(struct customer *customer);
+	void (*ended)(struct customer *customer);
+	int64_t began;    /* wall clock, for status */
+	int64_t began_ms; /* monotonic, for the log */
 };
 
 /* ---- for the parts of a session: customer_state.c ------------------------ */
@@ -126,11 +130,11 @@ uint64_t customer_pulse(const struct customer *customer);
 
 /*
  * A customer that owns nothing yet; registry_claim gives it its domains.
- * Takes who->login. `domains`: one a line, copied. NULL: out of memory, and
- * who->login is still the caller's.
+ * Takes who->login. `domains`: one a line, copied. `owner`: of the share; NULL:
+ * the account. NULL: out of memory, and who->login is still the caller's.
  */
-struct customer *customer_new(
-    struct server *server, struct identity *who, const char *domains);
+struct customer *customer_new(struct server *server, struct identity *who,
+    const char *domains, const char *owner);
 
 /* Turns the line, or begins the session on one that was dialled: `link` is now
  * the customer's, its greeting is awaited. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include <errno.h>
+#include <netinet/in.h>
+
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,39 +12,43 @@
 #include "lib/log.h"
 #include "odmrd/jobs/lookup.h"
 #include "registry.h"
+#include "places.h"
+#include "reach.h"
 
-enum { DIALS_MAX = 100, THREADS = 4 };
-/* Postfix's smtp_connect_timeout, for each address. */
-enum { CONNECT_MS = 30000, REST_MS = 10000 };
+/* GREETING_MS: while others wait. */
+enum { GREETING_MS = 30000, REST_MS = 10000 };
+enum { SMTP_PORT = 25 };
 
 enum dial_state {
-	DIAL_WAITING,    /* all of DIALS_MAX are taken */
-	DIAL_LOOKING,    /* the worker looks up the addresses */
-	DIAL_CONNECTING, /* to the address before `next` */
+	DIAL_ASKING,     /* the database tells whose the domain is */
+	DIAL_WAITING,    /* for a place; from the next one on it has it */
+	DIAL_READING,    /* the database tells the next hop of now */
+	DIAL_LOOKING,    /* the DNS tells its addresses */
+	DIAL_CONNECTING, /* to one address after the other */
 	DIAL_IN_SESSION,
 	DIAL_RESTING, /* the server could not be had a moment ago */
 };
 
 struct dials {
 	struct server *server;
-	struct worker *worker;
+	struct lookups *lookups;
+	struct places *places;
 	void *by_name; /* a tsearch(3) tree */
-	TAILQ_HEAD(dial_list, dial) all;
-	struct dial_list waiting;
-	int busy; /* of DIALS_MAX */
+	TAILQ_HEAD(, dial) all;
 };
 
 struct dial {
-	struct lookup lookup;
+	struct place place;
 	struct later grave;
-	TAILQ_ENTRY(dial) entry, turn;
+	TAILQ_ENTRY(dial) entry;
+	char domain[DOMAIN_SIZE];
+	struct lookup *lookup;
 	struct dials *dials;
 	enum dial_state state;
-	bool again; /* somebody has asked meanwhile */
-	size_t next;
-	struct link *link; /* while it connects */
-	struct timer *timer;
-	/* From looking on, so that whatever ends sessions ends this, too:
+	bool again;          /* somebody has asked meanwhile */
+	struct reach reach;  /* while it connects */
+	struct timer *timer; /* in a session, and while it rests */
+	/* From reading on, so that whatever ends sessions ends this, too:
 	 * NULL, it has ended. */
 	struct customer *customer;
 };
@@ -52,19 +57,18 @@ static void
 set_state(struct dial *dial, enum dial_state state)
 {
 	/* In the order of the enum. */
-	static const char *const names[] = { "waiting", "looking", "connecting",
-		"delivering", "resting" };
+	static const char *const names[] = { "asking", "waiting", "reading",
+		"looking", "connecting", "delivering", "resting" };
 
-	log_state(NULL, "dial", dial->lookup.domain, names[dial->state],
-	    names[state]);
+	log_state(NULL, "dial", dial->domain, names[dial->state], names[state]);
 	dial->state = state;
 }
 
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct dial *)a)->lookup.domain,
-	    ((const struct dial *)b)->lookup.domain);
+	return strcmp(
+	    ((const struct dial *)a)->domain, ((const struct dial *)b)->domain);
 }
 
 static struct dial *
@@ -72,35 +76,19 @@ find(const struct dials *dials, const char *domain)
 {
 	struct dial key, **found;
 
-	strlcpy(key.lookup.domain, domain, DOMAIN_SIZE);
+	strlcpy(key.domain, domain, DOMAIN_SIZE);
 	found = tfind(&key, &dials->by_name, compare);
 	return found != NULL ? *found : NULL;
 }
 
-/* ---- the turns ----------------------------------------------------------- */
-
-static void start(struct dial *dial);
-
-static void
-serve(struct dials *dials)
-{
-	struct dial *dial;
-
-	while (dials->busy < DIALS_MAX && !dials->server->stopping &&
-	    (dial = TAILQ_FIRST(&dials->waiting)) != NULL) {
-		TAILQ_REMOVE(&dials->waiting, dial, turn);
-		dials->busy++;
-		start(dial);
-	}
-}
+/* ---- beginning and end --------------------------------------------------- */
 
 static void
 begin(struct dial *dial)
 {
 	dial->again = false;
-	set_state(dial, DIAL_WAITING);
-	TAILQ_INSERT_TAIL(&dial->dials->waiting, dial, turn);
-	serve(dial->dials);
+	set_state(dial, DIAL_ASKING);
+	lookup_read(dial->lookup, NULL);
 }
 
 static void
@@ -109,6 +97,8 @@ bury_dial(void *dead)
 	struct dial *dial = dead;
 
 	timer_free(&dial->timer);
+	reach_free(&dial->reach);
+	lookup_free(&dial->lookup);
 	free(dial);
 }
 
@@ -117,6 +107,7 @@ forget(struct dial *dial)
 {
 	struct dials *dials = dial->dials;
 
+	place_end(dials->places, &dial->place);
 	timer_stop(dial->timer);
 	tdelete(dial, &dials->by_name, compare);
 	TAILQ_REMOVE(&dials->all, dial, entry);
@@ -129,7 +120,7 @@ end(struct dial *dial, bool rests)
 {
 	struct dials *dials = dial->dials;
 
-	dials->busy--;
+	place_end(dials->places, &dial->place);
 	if (dials->server->stopping || (!rests && !dial->again))
 		forget(dial);
 	else if (rests) {
@@ -137,7 +128,16 @@ end(struct dial *dial, bool rests)
 		timer_set(dial->timer, REST_MS);
 	} else
 		begin(dial);
-	serve(dials);
+}
+
+/* Mail can flow: it is a session like all. */
+static void
+on_customer_begun(struct customer *c)
+{
+	struct dial *dial = find(c->server->dials, c->domains);
+
+	timer_stop(dial->timer);
+	place_settle(dial->dials->places, &dial->place);
 }
 
 /* Where the line was never there, this is not in the log. */
@@ -148,9 +148,9 @@ on_customer_ended(struct customer *c)
 
 	dial->customer = NULL;
 	timer_stop(dial->timer);
-	link_abort(&dial->link);
-	/* What a worker has it brings back. */
-	if (dial->state != DIAL_LOOKING)
+	reach_stop(&dial->reach);
+	/* What a thread has it brings back. */
+	if (dial->state != DIAL_READING && dial->state != DIAL_LOOKING)
 		end(dial, c->tally.delivered + c->tally.refused == 0);
 }
 
@@ -162,38 +162,58 @@ new_customer(struct dial *dial)
 
 	identity_make_id(who.id);
 	if (who.login != NULL)
-		c = customer_new(
-		    dial->dials->server, &who, dial->lookup.domain);
+		c = customer_new(dial->dials->server, &who, dial->domain,
+		    dial->lookup->owner);
 	free(who.login);
-	if (c != NULL)
+	if (c != NULL) {
+		c->begun = on_customer_begun;
 		c->ended = on_customer_ended;
+	}
 	return c;
 }
 
+/* It has its place. */
 static void
-start(struct dial *dial)
+start(struct place *place)
 {
-	struct dials *dials = dial->dials;
+	struct dial *dial = (struct dial *)place;
 
 	dial->customer = new_customer(dial);
 	if (dial->customer == NULL) {
-		log_error(NULL, "out of memory: %s is not dialled",
-		    dial->lookup.domain);
+		log_error(
+		    NULL, "out of memory: %s is not dialled", dial->domain);
 		end(dial, true);
 		return;
 	}
-	set_state(dial, DIAL_LOOKING);
-	dial->next = 0;
-	lookup_begin(
-	    &dial->lookup, dials->worker, dials->server->conf->myhostname);
+	set_state(dial, DIAL_READING);
+	lookup_read(dial->lookup, dial->dials->server->conf);
 }
 
 static void
-unreachable(struct dial *dial)
+wait_for_place(struct dial *dial)
 {
+	struct dials *dials = dial->dials;
+
+	if (dials->server->stopping) {
+		forget(dial);
+		return;
+	}
+	set_state(dial, DIAL_WAITING);
+	if (!place_wait(dials->places, &dial->place, dial->lookup->owner)) {
+		log_error(
+		    NULL, "out of memory: %s is not dialled", dial->domain);
+		end(dial, true);
+	}
+}
+
+static void
+unreachable(void *owner)
+{
+	struct dial *dial = owner;
+
 	log_warning(dial->customer->who.id,
-	    "unreachable: domain=%s reason=\"%s\"", dial->lookup.domain,
-	    dial->lookup.route.why);
+	    "unreachable: domain=%s reason=\"%s\"", dial->domain,
+	    dial->lookup->route.why);
 	customer_lost(dial->customer, "unreachable");
 }
 
@@ -207,102 +227,93 @@ name_client(struct customer *c, const char *text)
 	    (int)strcspn(text + 1, "]"), text + 1);
 }
 
+/* As Postfix does: elsewhere another server of this host may listen. */
+static bool
+is_smtp(const struct address *to)
+{
+	return ((const struct sockaddr_in *)&to->addr)->sin_port ==
+	    htons(SMTP_PORT);
+}
+
 static void
-on_connected(void *owner)
+on_connected(void *owner, const struct address *to)
 {
 	struct dial *dial = owner;
 	struct customer *c = dial->customer;
-	struct link *link = dial->link;
+	struct link *link = dial->reach.link;
 
-	timer_stop(dial->timer);
-	if (registry_claim(c->server->registry, c, dial->lookup.domain,
-		dial->lookup.socket) != CLAIM_OK) {
-		strcpy(dial->lookup.route.why, "its socket is not to be had");
+	if (registry_claim(c->server->registry, c, dial->domain,
+		dial->lookup->socket) != CLAIM_OK) {
+		strcpy(dial->lookup->route.why, "its socket is not to be had");
 		unreachable(dial);
 		return;
 	}
 	set_state(dial, DIAL_IN_SESSION);
-	dial->link = NULL;
-	name_client(c, dial->lookup.route.all[dial->next - 1].text);
+	timer_set(dial->timer, GREETING_MS);
+	dial->reach.link = NULL;
+	name_client(c, to->text);
+	if (is_smtp(to))
+		c->ourselves = dial->lookup->ourselves;
 	c->began = time(NULL);
 	c->began_ms = loop_now_ms();
 	customer_turn(c, link);
 }
 
 static void
-explain(struct dial *dial, const char *why)
+on_read(struct dial *dial)
 {
-	struct route *route = &dial->lookup.route;
+	struct lookup *lookup = dial->lookup;
 
-	snprintf(route->why, sizeof(route->why), "%s: %s",
-	    route->all[dial->next - 1].text, why);
-}
-
-static void connect_next(struct dial *dial);
-
-static void
-on_ended(void *owner, const char *why)
-{
-	struct dial *dial = owner;
-
-	link_abort(&dial->link);
-	explain(dial, why);
-	connect_next(dial);
-}
-
-/* Nothing is read before it is another's: what is sent, which is nothing, has
- * drained as soon as the line is there. */
-static const struct link_role dial_role = {
-	.drained = on_connected,
-	.ended = on_ended,
-};
-
-static void
-connect_next(struct dial *dial)
-{
-	struct loop *loop = dial->dials->server->loop;
-	const struct address *to;
-
-	while (dial->next < dial->lookup.route.count) {
-		to = &dial->lookup.route.all[dial->next++];
-		dial->link = link_connect(
-		    loop, (const void *)&to->addr, to->len, &dial_role, dial);
-		if (dial->link != NULL) {
-			timer_set(dial->timer, CONNECT_MS);
-			return;
-		}
-		explain(dial, strerror(errno));
+	if (lookup->result == STORE_OK) {
+		set_state(dial, DIAL_LOOKING);
+		lookup_resolve(lookup);
+		return;
 	}
-	timer_stop(dial->timer);
-	unreachable(dial);
-}
-
-static void
-done(struct job *job)
-{
-	struct dial *dial = (struct dial *)job;
-
 	set_state(dial, DIAL_CONNECTING);
-	if (dial->customer == NULL)
-		end(dial, false);
-	else if (dial->lookup.result == STORE_NONE) {
+	if (lookup->result == STORE_NONE) {
 		log_info(dial->customer->who.id,
-		    "not dialled: %s is not on hold any more",
-		    dial->lookup.domain);
+		    "not dialled: %s is not on hold any more", dial->domain);
 		customer_lost(dial->customer, "withdrawn");
 	} else
-		connect_next(dial);
+		unreachable(dial);
+}
+
+static void
+on_lookup(void *arg)
+{
+	struct dial *dial = arg;
+
+	if (dial->state == DIAL_ASKING)
+		wait_for_place(dial);
+	else if (dial->customer == NULL)
+		end(dial, false);
+	else if (dial->state == DIAL_READING)
+		on_read(dial);
+	else {
+		set_state(dial, DIAL_CONNECTING);
+		reach_begin(&dial->reach, &dial->lookup->route);
+	}
 }
 
 /* ---- from outside ----------------------------------------------------- */
+
+/* A server that takes its time may, where nobody waits for that. */
+static void
+on_slow_greeting(struct dial *dial)
+{
+	if (places_wanted(dial->dials->places))
+		customer_lost(dial->customer, "greeting-timeout");
+	else
+		timer_set(dial->timer, GREETING_MS);
+}
 
 static void
 on_timer(void *arg)
 {
 	struct dial *dial = arg;
 
-	if (dial->state == DIAL_CONNECTING)
-		on_ended(dial, "no connection in time");
+	if (dial->state == DIAL_IN_SESSION)
+		on_slow_greeting(dial);
 	else if (!dial->again)
 		forget(dial);
 	else
@@ -317,10 +328,13 @@ dial_new(struct dials *dials, const char *domain)
 	if (dial == NULL)
 		return NULL;
 	dial->dials = dials;
-	strlcpy(dial->lookup.domain, domain, DOMAIN_SIZE);
-	dial->lookup.job.done = done;
+	strlcpy(dial->domain, domain, DOMAIN_SIZE);
+	dial->lookup = lookup_new(dials->lookups, domain, on_lookup, dial);
 	dial->timer = timer_new(dials->server->loop, on_timer, dial);
-	if (dial->timer != NULL)
+	dial->reach.connected = on_connected;
+	dial->reach.failed = unreachable;
+	if (reach_init(&dial->reach, dials->server->loop, dial) &&
+	    dial->lookup != NULL && dial->timer != NULL)
 		placed = tsearch(dial, &dials->by_name, compare);
 	if (placed == NULL) {
 		bury_dial(dial);
@@ -338,7 +352,7 @@ ask_again(struct dial *dial)
 
 	if (c != NULL && (customer_takes_mail(c) || !c->ready))
 		drain_doubt(c);
-	else if (dial->state != DIAL_WAITING)
+	else if (dial->state > DIAL_WAITING)
 		dial->again = true;
 }
 
@@ -365,16 +379,19 @@ dials_new(struct server *server)
 		return NULL;
 	dials->server = server;
 	TAILQ_INIT(&dials->all);
-	TAILQ_INIT(&dials->waiting);
-	dials->worker = worker_new(server->loop, server->conf, THREADS);
-	if (dials->worker == NULL) {
+	dials->places = places_new(start);
+	if (dials->places != NULL)
+		dials->lookups = lookups_new(server->loop, server->conf);
+	if (dials->lookups == NULL) {
+		places_free(&dials->places);
 		free(dials);
 		return NULL;
 	}
 	return dials;
 }
 
-/* The others have a customer, which is stopped like all. */
+/* The others have a customer, which is stopped like all, or are forgotten when
+ * the database has told what they ask. */
 void
 dials_stop(struct dials *dials)
 {
@@ -392,9 +409,14 @@ dials_free(struct dials **dials)
 
 	if (*dials == NULL)
 		return;
-	worker_free(&(*dials)->worker);
-	while ((dial = TAILQ_FIRST(&(*dials)->all)) != NULL)
+	lookups_free(&(*dials)->lookups);
+	while ((dial = TAILQ_FIRST(&(*dials)->all)) != NULL) {
+		/* The thread has it. */
+		if (dial->state == DIAL_LOOKING)
+			dial->lookup = NULL;
 		forget(dial);
+	}
+	places_free(&(*dials)->places);
 	free(*dials);
 	*dials = NULL;
 }

@@ -6,10 +6,11 @@
  * like any other, with that one domain and without an account.
  *
  * A domain is dialled once at a time: who asks during a session has what came
- * meanwhile with it. DIALS_MAX are dialled or in session at a time, others wait
- * for their turn. And whose server could not be had, or took nothing, is left
- * alone for some seconds, after which it is dialled once more if somebody has
- * asked meanwhile.
+ * meanwhile with it. Until mail can flow it has one of some places, of which
+ * the owner of many domains gets his part (places.h), and a server that does
+ * not greet is not waited for where others wait. Whose server could not be had,
+ * or took nothing, is left alone for some seconds, after which it is dialled
+ * once more if somebody has asked meanwhile.
  */
 #ifndef DIAL_H
 #define DIAL_H

@@ -4,6 +4,8 @@
 
 #include "customer.h"
 #include "hello.h"
+#include "lib/log.h"
+#include "lib/smtp/self.h"
 #include "lmtp.h"
 #include "odmrd/jobs/settle.h"
 #include "workaround.h"
@@ -65,6 +67,8 @@ be_ready(struct customer *c)
 	if (!again) {
 		pace_begin(c);
 		drain_begin(c);
+		if (c->begun != NULL)
+			c->begun(c);
 	}
 	TAILQ_FOREACH_SAFE(lmtp, &c->lmtps, entry, next)
 		if (lmtp->state == LMTP_HELD)
@@ -126,11 +130,29 @@ hello_prepare(struct customer *c)
 	    c->server->settle, c->who.account, c->domains, on_past, c);
 }
 
+/* The first word of a greeting, and of a reply to EHLO or HELO, is the server's
+ * name (RFC 5321 4.2, 4.1.1.1). */
+static bool
+is_loop(const struct customer *c, const struct reply *reply)
+{
+	int len = (int)strcspn(reply->text, " ");
+
+	if (c->ourselves == NULL ||
+	    !self_is_called(c->ourselves, reply->text, (size_t)len))
+		return false;
+	log_warning(c->who.id,
+	    "mail for %s loops back to this host: %s is called %.*s",
+	    c->domains, c->who.client, len, reply->text);
+	return true;
+}
+
 const char *
 hello_greeting(struct customer *c, const struct reply *reply)
 {
 	if (reply->code != 220)
 		return "greeting-refused";
+	if (is_loop(c, reply))
+		return "loop";
 	c->helo = is_masked(reply->text);
 	c->greeted = c->history.question != NULL;
 	if (!c->greeted)
@@ -217,6 +239,8 @@ is_of_noop(const struct reply *reply)
 const char *
 hello_ehlo(struct customer *c, const struct reply *reply)
 {
+	if (reply_class(reply) == 2 && is_loop(c, reply))
+		return "loop";
 	c->unasked = is_of_noop(reply);
 	if (reply_class(reply) == 5 || c->unasked)
 		send_helo(c);
@@ -232,6 +256,8 @@ hello_helo(struct customer *c, const struct reply *reply)
 {
 	if (reply_class(reply) != 2)
 		return "helo-refused";
+	if (is_loop(c, reply))
+		return "loop";
 	if (link_tls_version(c->link) == NULL)
 		return go_without(c);
 	be_ready(c);

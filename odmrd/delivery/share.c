@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 #include <search.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "customer.h"
 #include "lib/log.h"
 #include "share.h"
 
 struct shares {
-	void *accounts; /* a tsearch(3) tree of struct share */
+	void *owners; /* a tsearch(3) tree of struct share */
 	long held;
 };
 
 struct share {
 	struct shares *all;
-	int64_t account;
+	char *owner;
 	unsigned sessions;
 	long held;
 	long mark; /* what was held when some were turned away last */
@@ -22,10 +23,8 @@ struct share {
 static int
 compare(const void *a, const void *b)
 {
-	int64_t x = ((const struct share *)a)->account;
-	int64_t y = ((const struct share *)b)->account;
-
-	return (x > y) - (x < y);
+	return strcmp(
+	    ((const struct share *)a)->owner, ((const struct share *)b)->owner);
 }
 
 struct shares *
@@ -41,24 +40,30 @@ shares_free(struct shares **shares)
 	*shares = NULL;
 }
 
-struct share *
-share_join(struct shares *shares, int64_t account)
+static void
+share_free(struct share *share)
 {
-	struct share *share = calloc(1, sizeof(*share)), **found;
+	free(share->owner);
+	free(share);
+}
+
+struct share *
+share_join(struct shares *shares, const char *owner)
+{
+	struct share *share = calloc(1, sizeof(*share)), **found = NULL;
 
 	if (share == NULL)
 		return NULL;
 	share->all = shares;
-	share->account = account;
-	share->sessions = 1;
-	if (account == 0)
-		return share;
-	found = tsearch(share, &shares->accounts, compare);
-	if (found != NULL && *found != share)
-		(*found)->sessions++;
+	share->owner = strdup(owner);
+	if (share->owner != NULL)
+		found = tsearch(share, &shares->owners, compare);
 	if (found == NULL || *found != share)
-		free(share);
-	return found != NULL ? *found : NULL;
+		share_free(share);
+	if (found == NULL)
+		return NULL;
+	(*found)->sessions++;
+	return *found;
 }
 
 void
@@ -69,9 +74,8 @@ share_leave(struct share **sharep)
 	*sharep = NULL;
 	if (share == NULL || --share->sessions > 0)
 		return;
-	if (share->account != 0)
-		tdelete(share, &share->all->accounts, compare);
-	free(share);
+	tdelete(share, &share->all->owners, compare);
+	share_free(share);
 }
 
 /* Less than odmr_destination_concurrency_limit for who is slow, so that Postfix

@@ -3,9 +3,10 @@
  * Shares of Postfix's deliveries. Each is a process lmtp(8), of which there are
  * delivery_total for all customers together, and Postfix bounds them by domain,
  * never by customer. So an account gets no more of them, whatever number of
- * sessions and domains it has, while it has delivery_limit, or as many as are
- * left for all others: one alone may have half of them, n have 1/(n+1) each,
- * and who comes last finds as many free as the others have.
+ * sessions and domains it has, collected or dialled, while it has
+ * delivery_limit, or as many as are left for all others: one alone may have
+ * half of them, n have 1/(n+1) each, and who comes last finds as many free as
+ * the others have.
  *
  * Beyond its share Postfix hears 450 to MAIL: that puts off this message alone,
  * and frees the process in a millisecond. (4xx to LHLO, or 421 as the greeting,
@@ -19,7 +20,6 @@
 #define SHARE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct customer;
 struct share;
@@ -29,9 +29,9 @@ struct shares;
 struct shares *shares_new(void);
 void shares_free(struct shares **shares);
 
-/* The share of `account`, which all its sessions have in common; with 0, one of
- * the session's own. NULL: out of memory. */
-struct share *share_join(struct shares *shares, int64_t account);
+/* The share of `owner` (lookup_owner), which all his sessions have in common.
+ * NULL: out of memory. */
+struct share *share_join(struct shares *shares, const char *owner);
 /* NULL is fine. */
 void share_leave(struct share **share);
 

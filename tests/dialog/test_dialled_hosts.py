@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -73,24 +74,24 @@ def begin(template):
 def mx(*hosts):
     """The zone of hold.test: its MX hosts as (preference, name)."""
     return {NAME: [["MX", *host] for host in hosts],
-            "one.test": [["A", "127.0.0.11"]],
-            "two.test": [["A", "127.0.0.12"]],
-            "three.test": [["A", "127.0.0.13"]],
+            "one.test": [["A", "192.0.2.11"]],
+            "two.test": [["A", "192.0.2.12"]],
+            "three.test": [["A", "192.0.2.13"]],
             "us.test": [["A", OWN]]}
 
 
 def test_best_mx_that_answers_is_dialled(begin):
     daemon = begin(mx((20, "two.test"), (30, "three.test"), (10, "one.test")),
-                   ["127.0.0.12", "127.0.0.13"])
+                   ["192.0.2.12", "192.0.2.13"])
     daemon.dial()
-    daemon.dialled("127.0.0.12")
+    daemon.dialled("192.0.2.12")
 
 
 def test_we_and_who_is_behind_us_are_not_dialled(begin):
     daemon = begin(mx((10, "one.test"), (20, "us.test"), (30, "three.test")),
-                   [OWN, "127.0.0.13"])
+                   [OWN, "192.0.2.13"])
     daemon.dial()
-    daemon.unreachable("[127.0.0.11]:25: Connection refused")
+    daemon.unreachable("[192.0.2.11]:25: Connection refused")
     assert not daemon.logged(": session ")
 
 
@@ -101,14 +102,63 @@ def test_we_are_never_dialled(begin):
     daemon.unreachable(f"{OWN}: its best mail server is this host")
 
 
-def test_address_of_the_moment_is_dialled(begin):
-    daemon = begin({"home.test": [["A", "127.0.0.11"]]},
-                   ["127.0.0.11", "127.0.0.12"])
-    daemon.dial("[home.test]")
-    daemon.dialled("127.0.0.11")
-    network.write_zone(daemon.dir, {"home.test": [["A", "127.0.0.12"]]})
+@pytest.mark.parametrize("address", ["127.0.0.2", "127.255.255.254", "0.0.0.0"])
+def test_loopback_is_never_dialled_whatever_the_dns_says(begin, address):
+    daemon = begin({NAME: [["MX", 10, "loop.test"]],
+                    "loop.test": [["A", address]]}, [address])
     daemon.dial()
-    daemon.dialled("127.0.0.12")
+    daemon.unreachable(f"{NAME}: its best mail server is this host")
+    daemon.dial("[loop.test]")
+    daemon.unreachable("loop.test: its best mail server is this host")
+
+
+def test_mapped_addresses_are_what_they_map(begin):
+    daemon = begin({}, ["127.0.0.1", OWN])
+    for address in ("::ffff:127.0.0.1", "::ffff:0.0.0.0", f"::ffff:{OWN}"):
+        daemon.dial(f"[{address}]")
+        daemon.unreachable(f"{address}: its best mail server is this host")
+
+
+def say_of_postfix(daemon, name, proxies=""):
+    daemon.script("postconf", f"#!/bin/sh\necho {name}\necho {proxies}\n")
+
+
+@pytest.mark.parametrize("name", ["host.test", "MAIL.host.test"])
+def test_server_with_the_name_of_our_postfix_is_ourselves(begin, name):
+    """By its greeting, or by its reply to EHLO."""
+    daemon = begin(mx((10, "two.test")), ["192.0.2.12"])
+    say_of_postfix(daemon, name)
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+    assert daemon.logged(" warning: ", f": mail for {NAME} loops back to this "
+                         f"host: 192.0.2.12 is called {name.lower()}")
+    assert daemon.logged(": session ", " reason=loop")
+
+
+def test_our_address_behind_a_translator_is_not_dialled(begin):
+    daemon = begin(mx((10, "two.test")), ["192.0.2.12"])
+    say_of_postfix(daemon, "relay.test", "203.0.113.9, 192.0.2.12")
+    daemon.dial()
+    daemon.unreachable(f"{NAME}: its best mail server is this host")
+
+
+def test_address_of_the_moment_is_dialled(begin):
+    daemon = begin({"home.test": [["A", "192.0.2.11"]]},
+                   ["192.0.2.11", "192.0.2.12"])
+    daemon.dial("[home.test]")
+    daemon.dialled("192.0.2.11")
+    network.write_zone(daemon.dir, {"home.test": [["A", "192.0.2.12"]]})
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+
+
+def test_hosts_of_one_preference_that_the_dns_is_silent_about_cost_seconds(
+        begin):
+    names = [f"silent{number}.test" for number in range(32)]
+    daemon = begin({NAME: [["MX", 10, name] for name in names],
+                    **dict.fromkeys(names, "silent")})
+    daemon.dial()
+    daemon.wait_for_log(f"unreachable: domain={NAME}", timeout=40)
 
 
 def test_dns_that_is_silent_keeps_nobody_waiting(begin):
@@ -118,3 +168,30 @@ def test_dns_that_is_silent_keeps_nobody_waiting(begin):
         "sessions": [], "strangers": 0}
     assert not daemon.logged("unreachable")
     daemon.unreachable(f"{NAME}: the DNS does not tell its MX")
+
+
+def test_odmrd_that_stops_does_not_wait_for_the_dns(begin):
+    names = [f"silent{number}.test" for number in range(32)]
+    daemon = begin({NAME: [["MX", 10, name] for name in names],
+                    **dict.fromkeys(names, "silent")})
+    daemon.dial()
+    time.sleep(2)
+    began = time.monotonic()
+    daemon.terminate()
+    assert daemon.wait_for_exit() == 0
+    assert time.monotonic() - began < 5
+
+
+def test_dns_that_is_silent_about_many_keeps_nobody_else_waiting(begin):
+    """They are nobody's, so each has turns of its own."""
+    names = [f"held{number}.test" for number in range(150)]
+    daemon = begin({NAME: [["A", "192.0.2.12"]],
+                    **dict.fromkeys(names, "silent")}, ["192.0.2.12"])
+    for name in names:
+        daemon.sql("INSERT INTO domain (name, mode, socket, created)"
+                   " VALUES (?, 'hold', ?, 0)", name, name)
+        assert daemon.control().ask(f"dial {name}") == ["ok"]
+    began = time.monotonic()
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+    assert time.monotonic() - began < 20

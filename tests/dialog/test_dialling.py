@@ -63,10 +63,14 @@ class Held:
             self.listener.settimeout(30)
 
     def postfix(self):
-        """On its socket, which is there a moment after the connection."""
-        wait_for(lambda: self.name in self.daemon.sockets(), 30,
-                 f"the socket of {self.name}")
-        return self.daemon.postfix(self.name)
+        """On its socket, which is there, and listens, a moment after the
+        connection."""
+        def connected():
+            try:
+                return self.daemon.postfix(self.name)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return None
+        return wait_for(connected, 30, f"the socket of {self.name}")
 
     def deliver(self, **more):
         return self.postfix().deliver(self.id, [f"r@{self.name}"], **more)
@@ -209,21 +213,26 @@ def test_etrn_while_a_session_says_quit_has_the_next_one_dialled(daemon, held):
     server.join()
 
 
-def test_each_domain_has_its_own_share_of_the_deliveries(make_daemon):
+def test_each_owner_has_a_share_of_the_deliveries(make_daemon):
+    """Two domains are one account's, and another is nobody's."""
     daemon = make_daemon(delivery_limit=1)
-    domains = [Held(daemon), Held(daemon)]
+    first, second, other = (Held(daemon) for _ in range(3))
     may_end = threading.Event()
-    for held in domains:
-        held.etrn()
+    first.etrn()
+    second.etrn()
+    assert daemon.control().ask(f"dial {other.name}") == ["ok"]
     servers = [held.serve(END=lambda _: may_end.wait(30) and "250 taken")
-               for held in domains]
-    begun = [held.postfix() for held in domains]
-    for postfix, held in zip(begun, domains):
+               for held in (first, second, other)]
+    begun = [held.postfix() for held in (first, other)]
+    for postfix, held in zip(begun, (first, other)):
         postfix.begin(held.id, [f"r@{held.name}"], b"hello\r\n")
+    beyond = second.postfix()
+    beyond.line.say(f"MAIL FROM:<s@s.test>\r\nRCPT TO:<r@{second.name}>")
+    beyond.line.expect("450 4.3.2 Enough mail of this customer is on its way")
     may_end.set()
-    for postfix, server in zip(begun, servers):
+    for postfix in begun:
         assert postfix.answers(1) == ["250 taken"]
-        server.join()
+    servers[2].join()
 
 
 def test_two_domains_of_one_next_hop_are_two_sessions(daemon, held):
@@ -252,26 +261,93 @@ def test_mail_that_comes_after_a_session_is_brought_by_the_next_at_once(
         daemon.tag(held.id, held.name)
 
 
-def test_a_hundred_are_dialled_at_a_time_and_others_wait(make_daemon):
-    """The server greets none of them."""
-    daemon = make_daemon()
+def dial_many(daemon, count):
+    """Domains of one next hop, which is whose they are: no account has them.
+    Its server greets none."""
     first = Held(daemon)
     first.listener.listen(200)
-    domains = [first.name] + [
-        Held(daemon, f"[127.0.0.1]:{first.port}").name for _ in range(100)]
-    for name in domains:
+    names = [first.name] + [
+        Held(daemon, f"[127.0.0.1]:{first.port}").name
+        for _ in range(count - 1)]
+    for name in names:
         assert daemon.control().ask(f"dial {name}") == ["ok"]
+    return first, names
 
-    def in_session():
-        return {row[0] for row in daemon.sql(
-            "SELECT domain FROM session_domain")}
-    wait_for(lambda: in_session() == set(domains[:100]), 60, "100 sessions")
-    assert domains[100] not in in_session()
-    for _ in range(100):
-        line = first.accept()
-    line.close()
-    wait_for(lambda: domains[100] in in_session(), 30, "the last one's turn")
-    assert len(in_session()) == 100
+
+def in_session(daemon, names):
+    shown = {row[0] for row in daemon.sql(
+        "SELECT domain FROM session_domain")}
+    return [name for name in names if name in shown]
+
+
+def all_places(daemon):
+    """Four owners have them."""
+    owners = [dial_many(daemon, 25) for _ in range(4)]
+    names = [name for _, some in owners for name in some]
+    wait_for(lambda: len(in_session(daemon, names)) == 100, 60,
+             "100 sessions")
+    return owners
+
+
+def test_owner_with_many_domains_has_a_quarter_of_the_places(make_daemon):
+    daemon = make_daemon()
+    first, names = dial_many(daemon, 101)
+    wait_for(lambda: len(in_session(daemon, names)) == 25, 60, "25 sessions")
+    other = Held(daemon)
+    other.etrn()
+    server = other.serve()
+    assert other.deliver() == ["250 2.0.0 taken"]
+    server.join()
+    begun = in_session(daemon, names)
+    assert len(begun) == 25
+    first.accept().close()
+    wait_for(lambda: set(in_session(daemon, names)) - set(begun), 30,
+             "the turn of one more")
+    assert len(in_session(daemon, names)) == 25
+
+
+def test_domains_of_one_account_have_one_owner(make_daemon):
+    daemon = make_daemon()
+    some = [Held(daemon) for _ in range(26)]
+    for held in some:
+        held.etrn()
+    names = [held.name for held in some]
+    wait_for(lambda: len(in_session(daemon, names)) == 25, 60, "25 sessions")
+    later, = set(names) - set(in_session(daemon, names))
+    first = next(held for held in some if held.name != later)
+    last = next(held for held in some if held.name == later)
+    last.nobody_comes()
+    first.accept().close()
+    last.accept()
+
+
+def test_session_that_is_ready_needs_no_place(make_daemon):
+    daemon = make_daemon()
+    owners = all_places(daemon)
+    other = Held(daemon)
+    other.etrn()
+    other.nobody_comes()
+    line = owners[0][0].accept()
+    line.say("220 customer.test")
+    line.expect("EHLO relay.test")
+    line.say("250 customer.test")
+    server = other.serve()
+    assert other.deliver() == ["250 2.0.0 taken"]
+    server.join()
+
+
+def test_server_that_does_not_greet_makes_room_for_who_waits(make_daemon):
+    daemon = make_daemon()
+    owners = all_places(daemon)
+    other = Held(daemon)
+    other.listener.settimeout(60)
+    other.etrn()
+    server = other.serve()
+    assert other.deliver() == ["250 2.0.0 taken"]
+    server.join()
+    assert daemon.logged(": session account=- ", " reason=greeting-timeout")
+    for first, _ in owners:
+        first.listener.close()
 
 
 # ---- TLS

@@ -43,65 +43,65 @@ def up(address):
 def mx(*hosts):
     """The zone of backup.test: its MX hosts as (preference, name)."""
     return {"backup.test": [["MX", *host] for host in hosts],
-            "one.test": [["A", "127.0.0.11"]],
-            "two.test": [["A", "127.0.0.12"]],
-            "three.test": [["A", "127.0.0.13"]],
+            "one.test": [["A", "192.0.2.11"]],
+            "two.test": [["A", "192.0.2.12"]],
+            "three.test": [["A", "192.0.2.13"]],
             "us.test": [["A", OWN]],
-            "relay.test": [["A", "127.0.0.19"]]}
+            "relay.test": [["A", "192.0.2.19"]]}
 
 
 def test_best_mx_that_answers_is_up(probe):
     zone = mx((20, "two.test"), (30, "three.test"), (10, "one.test"))
-    assert probe(zone, ["127.0.0.11", "127.0.0.12", "127.0.0.13"]) == \
-        up("127.0.0.11")
-    assert probe(zone, ["127.0.0.12", "127.0.0.13"]) == up("127.0.0.12")
-    assert probe(zone, []) == "down: [127.0.0.13]:25: Connection refused"
+    assert probe(zone, ["192.0.2.11", "192.0.2.12", "192.0.2.13"]) == \
+        up("192.0.2.11")
+    assert probe(zone, ["192.0.2.12", "192.0.2.13"]) == up("192.0.2.12")
+    assert probe(zone, []) == "down: [192.0.2.13]:25: Connection refused"
 
 
 def test_hosts_at_or_behind_our_own_preference_are_not_asked(probe):
     zone = mx((10, "one.test"), (20, "us.test"), (20, "two.test"),
               (30, "three.test"))
-    everybody = [OWN, "127.0.0.12", "127.0.0.13"]
+    everybody = [OWN, "192.0.2.12", "192.0.2.13"]
     assert probe(zone, everybody) == \
-        "down: [127.0.0.11]:25: Connection refused"
-    assert probe(zone, [*everybody, "127.0.0.11"]) == up("127.0.0.11")
+        "down: [192.0.2.11]:25: Connection refused"
+    assert probe(zone, [*everybody, "192.0.2.11"]) == up("192.0.2.11")
 
 
 def test_we_are_known_by_our_name_too(probe):
     zone = mx((10, "one.test"), (20, "relay.test"), (30, "three.test"))
-    assert probe(zone, ["127.0.0.19", "127.0.0.13"]) == \
-        "down: [127.0.0.11]:25: Connection refused"
+    assert probe(zone, ["192.0.2.19", "192.0.2.13"]) == \
+        "down: [192.0.2.11]:25: Connection refused"
 
 
 def test_domain_whose_best_mx_we_are_is_down(probe):
     assert probe(mx((10, "us.test"), (20, "two.test")),
-                 [OWN, "127.0.0.12"]) == \
+                 [OWN, "192.0.2.12"]) == \
         "down: backup.test: its best mail server is this host"
 
 
 def test_domain_without_mx_is_reached_by_its_address(probe):
-    zone = {"backup.test": [["A", "127.0.0.11"], ["A", "127.0.0.12"]]}
-    assert probe(zone, ["127.0.0.12"]) == up("127.0.0.12")
+    zone = {"backup.test": [["A", "192.0.2.11"], ["A", "192.0.2.12"]]}
+    assert probe(zone, ["192.0.2.12"]) == up("192.0.2.12")
 
 
 def test_domain_that_takes_no_mail_is_down(probe):
-    zone = {"backup.test": [["MX", 0, ""], ["A", "127.0.0.11"]]}
-    assert probe(zone, ["127.0.0.11"]) == \
+    zone = {"backup.test": [["MX", 0, ""], ["A", "192.0.2.11"]]}
+    assert probe(zone, ["192.0.2.11"]) == \
         "down: backup.test: has no mail server (null MX)"
 
 
 def test_mx_that_has_no_address_does_not_hide_the_others(probe):
     zone = mx((10, "nowhere.test"), (20, "two.test"))
-    assert probe(zone, ["127.0.0.12"]) == up("127.0.0.12")
+    assert probe(zone, ["192.0.2.12"]) == up("192.0.2.12")
 
 
 def test_host_in_brackets_has_no_mx(probe):
-    zone = {"host.test": [["MX", 10, "one.test"], ["A", "127.0.0.12"]],
-            "one.test": [["A", "127.0.0.11"]]}
-    both = ["127.0.0.11", "127.0.0.12"]
-    assert probe(zone, both, "[host.test]") == up("127.0.0.12")
-    assert probe(zone, both, "host.test") == up("127.0.0.11")
-    assert probe(zone, both, "[127.0.0.12]") == up("127.0.0.12")
+    zone = {"host.test": [["MX", 10, "one.test"], ["A", "192.0.2.12"]],
+            "one.test": [["A", "192.0.2.11"]]}
+    both = ["192.0.2.11", "192.0.2.12"]
+    assert probe(zone, both, "[host.test]") == up("192.0.2.12")
+    assert probe(zone, both, "host.test") == up("192.0.2.11")
+    assert probe(zone, both, "[192.0.2.12]") == up("192.0.2.12")
 
 
 def test_name_that_does_not_exist_is_down(probe):
@@ -121,11 +121,11 @@ def test_dns_that_is_silent_costs_seconds(probe):
 
 
 def test_five_addresses_are_tried_at_most(probe):
-    zone = {"backup.test": [["A", f"127.0.0.{n}"] for n in range(10, 20)]}
+    zone = {"backup.test": [["A", f"192.0.2.{n}"] for n in range(10, 20)]}
     assert probe(zone, []).startswith("down: ")
     zone = mx(*[(n, f"mx{n}.test") for n in range(6)])
-    zone.update({f"mx{n}.test": [["A", f"127.0.0.{10 + n}"]]
+    zone.update({f"mx{n}.test": [["A", f"192.0.2.{10 + n}"]]
                  for n in range(6)})
-    assert probe(zone, ["127.0.0.14"]) == up("127.0.0.14")
-    assert probe(zone, ["127.0.0.15"]) == \
-        "down: [127.0.0.14]:25: Connection refused"
+    assert probe(zone, ["192.0.2.14"]) == up("192.0.2.14")
+    assert probe(zone, ["192.0.2.15"]) == \
+        "down: [192.0.2.14]:25: Connection refused"

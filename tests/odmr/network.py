@@ -115,7 +115,7 @@ def serve_mail(server):
         with line, line.makefile("rb") as said:
             line.sendall(b"220 host.test\r\n")
             while said.readline().upper().startswith(b"EHLO"):
-                line.sendall(b"250 host.test\r\n")
+                line.sendall(b"250 mail.host.test\r\n")
             line.sendall(b"221 host.test\r\n")
 
 
