@@ -53,9 +53,9 @@ read_counted(struct query *query, struct counted *counted)
 	counted->settled = query_int_at(query, 4);
 	counted->account_received = query_text_at(query, 5);
 	counted->account_settled = query_text_at(query, 6);
+	counted->state = TAG_HELD;
 	if (!query_sound(query))
 		return query_row(query); /* reports the fault */
-	counted->state = TAG_HELD;
 	for (int i = TAG_DELIVERED; i <= TAG_LEFT; i++)
 		if (strcmp(state, state_names[i]) == 0)
 			counted->state = (enum tag_state)i;
