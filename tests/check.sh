@@ -32,7 +32,7 @@ tests/property/property.py --seed 1 --seconds 60 || failed+=("the property test"
 
 # -rfEs: at the end, what failed, and what was skipped and why. With CI=true only
 # what tests/odmr/skips.py lists may be.
-"$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 6 --dist loadfile \
+"$PYTHON" -m pytest -rfEs -p no:cacheprovider -n 4 --dist loadfile \
     tests "$@" || failed+=(pytest)
 
 if ((${#failed[@]} > 0)); then
