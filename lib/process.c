@@ -7,8 +7,8 @@
 
 #include "process.h"
 
-bool
-process_runs(long pid, const char *program)
+static bool
+runs(long pid, const char *program)
 {
 	char path[64], name[32] = "";
 	FILE *file;
@@ -38,5 +38,5 @@ process_of_file_runs(const char *pid_file, const char *program)
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
 	pid = strtol(text, NULL, 10);
-	return pid > 0 && process_runs(pid, program);
+	return pid > 0 && runs(pid, program);
 }

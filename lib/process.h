@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 
-/* `program` has 15 characters at most, of which the kernel knows no more. */
-bool process_runs(long pid, const char *program);
-/* The same of the process that the pid file names. */
+/* Of the process that the pid file names. `program` has 15 characters at most,
+ * of which the kernel knows no more. */
 bool process_of_file_runs(const char *pid_file, const char *program);
 
 #endif

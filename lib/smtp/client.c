@@ -176,8 +176,9 @@ fill(struct smtp_client *client, int64_t until)
 	return n > 0 || lose(client);
 }
 
-char *
-smtp_line(struct smtp_client *client, int64_t until)
+/* The next without its end, until something else is read; NULL: none. */
+static char *
+next_line(struct smtp_client *client, int64_t until)
 {
 	char *line, *end;
 
@@ -228,7 +229,7 @@ hear(struct smtp_client *client, struct smtp_offers *offers)
 
 	memset(&client->reply, 0, sizeof(client->reply));
 	while (result == REPLY_MORE) {
-		line = smtp_line(client, until);
+		line = next_line(client, until);
 		if (line == NULL)
 			return false;
 		client->rest = line + strnlen(line, 4);

@@ -15,9 +15,6 @@
  *	EX_OSERR, EX_SOFTWARE	the fault is here
  *
  * Whatever it says ends in time: each reply as a whole has its limit.
- *
- * Who has turned the line (RFC 2645 5.3) goes on as the server with smtp_line
- * and smtp_say.
  */
 #ifndef SMTP_CLIENT_H
 #define SMTP_CLIENT_H
@@ -81,8 +78,6 @@ void smtp_close(struct smtp_client *);
 
 bool smtp_say(struct smtp_client *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* The next line without its end, until something else is read; NULL: none. */
-char *smtp_line(struct smtp_client *, int64_t until);
 /* True: `reply` is whole, whatever it says. After 421 the server is lost. */
 bool smtp_hear(struct smtp_client *);
 /* Both. */

@@ -12,12 +12,6 @@ static const char *const state_names[] = {
 	[TAG_LEFT] = "left",
 };
 
-const char *
-tag_state_name(enum tag_state state)
-{
-	return state_names[state];
-}
-
 /* What of a tag is counted. The strings are borrowed from its query. */
 struct counted {
 	const char *domain;
@@ -375,5 +369,5 @@ tag_end(struct store *store, int64_t id, enum tag_state state, int64_t when)
 	    "UPDATE tag SET state = ?2, settled = ?3, "
 	    "account_settled = " COLLECTOR "tag.session" COLLECTOR_END
 	    "WHERE id = ?1 AND state = 'held'",
-	    as_text(tag_state_name(state)), as_int(when));
+	    as_text(state_names[state]), as_int(when));
 }

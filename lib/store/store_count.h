@@ -14,9 +14,6 @@
 
 enum tag_state { TAG_HELD, TAG_DELIVERED, TAG_REFUSED, TAG_EXPIRED, TAG_LEFT };
 
-/* As the database, JSON and the operator have it. */
-const char *tag_state_name(enum tag_state state);
-
 /* For whom a message is counted: the account of the domain that stands between
  * these, if it is nobody else's; and once it is settled, who collected it in
  * the session that stands there, if somebody did. */
