@@ -29,7 +29,7 @@ endif
 
 PKGS     := libevent_core libssl libcrypto libgsasl sqlite3 \
 	    libbsd-overlay libidn2 jansson
-# READY=1 for the service manager, where there is one.
+# Postfix's log may be in the journal (mail_log), where there is one.
 ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
 PKGS     += libsystemd
 CPPFLAGS += -DHAVE_LIBSYSTEMD

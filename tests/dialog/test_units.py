@@ -129,18 +129,18 @@ def test_mail_log_alone_is_readable_as_the_page_says_also_once_it_is_rotated():
     assert readable == ["mail.log", "mail.log.1"]
 
 
-needs_libsystemd = pytest.mark.skipif(
-    subprocess.run(["pkg-config", "--exists", "libsystemd"],
-                   check=False).returncode != 0, reason="needs libsystemd")
+@pytest.fixture
+def notify_socket(tmp_path):
+    return str(tmp_path / "notify")
 
 
 @pytest.fixture
-def manager(tmp_path, monkeypatch):
+def manager(notify_socket, tmp_path, monkeypatch):
     """What a daemon tells its service manager: a function that waits for the
     next message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        sock.bind(notify_socket.replace("@", "\0"))
+        monkeypatch.setenv("NOTIFY_SOCKET", notify_socket)
         tmp_path.chmod(0o755)
 
         def wait(seconds=20):
@@ -149,7 +149,6 @@ def manager(tmp_path, monkeypatch):
         yield wait
 
 
-@needs_libsystemd
 def test_service_manager_hears_when_odmrd_answers_reloads_and_stops(
         make_daemon, manager):
     odmrd = make_daemon()
@@ -189,7 +188,6 @@ postfix_user = {getpass.getuser()}
         milter.wait()
 
 
-@needs_libsystemd
 def test_service_manager_hears_when_the_milter_answers_and_stops(
         tmp_path, manager, start_milter):
     milter = start_milter()
@@ -200,7 +198,39 @@ def test_service_manager_hears_when_the_milter_answers_and_stops(
     assert milter.wait(20) == 0
 
 
-@needs_libsystemd
+@pytest.mark.parametrize("notify_socket", [f"@odmr-test-{os.getpid()}"],
+                         ids=["abstract"])
+def test_service_manager_hears_over_an_abstract_socket(
+        make_daemon, manager, notify_socket):
+    odmrd = make_daemon()
+    assert manager() == "READY=1"
+    odmrd.terminate()
+    assert manager() == "STOPPING=1"
+
+
+@pytest.mark.parametrize("notify_socket", [
+    "", "relative", "vsock:2:1234", "@", "/" + "x" * 107])
+def test_service_manager_of_another_kind_is_left_alone(
+        notify_socket, make_daemon, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", notify_socket)
+    odmrd = make_daemon()
+    odmrd.greeted()
+    odmrd.terminate()
+    odmrd.wait_for_exit()
+
+
+def test_watchdog_of_another_process_hears_nothing(
+        make_daemon, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    odmrd = make_daemon()
+    assert manager() == "READY=1"
+    with pytest.raises(TimeoutError):
+        manager(1)
+    odmrd.terminate()
+    assert manager() == "STOPPING=1"
+
+
 def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
         make_daemon, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
@@ -210,7 +240,6 @@ def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
 
 
-@needs_libsystemd
 def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
     milter = start_milter()
@@ -219,7 +248,6 @@ def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
 
 
-@needs_libsystemd
 def test_watchdog_hears_nothing_while_libmilter_is_jammed(
         tmp_path, manager, start_milter, monkeypatch):
     """By connections that say nothing and take all file descriptors."""
