@@ -42,11 +42,43 @@ def test_unit_is_hardened(unit):
     assert float(exposure[1]) <= EXPOSURE_MAX, said
 
 
-@pytest.mark.parametrize("unit", ["odmrd.service", "odmr-milter.service"])
-def test_daemon_is_started_again_however_often_it_dies(unit):
+@pytest.mark.parametrize("unit, pause", [
+    ("odmrd.service", 1), ("odmr-milter.service", 1), ("odmr-probe.service", 5)])
+def test_daemon_is_started_again_however_often_it_dies(unit, pause):
     lines = (CONF / unit).read_text().splitlines()
     assert "StartLimitIntervalSec=0" in lines[:lines.index("[Service]")]
-    assert {"Restart=on-failure", "RestartSec=1s"} <= set(lines)
+    assert {"Restart=on-failure", f"RestartSec={pause}s"} <= set(lines)
+
+
+@pytest.mark.parametrize("unit", [
+    "odmrd.service", "odmr-milter.service", "odmr-probe.service"])
+def test_daemon_with_a_wrong_configuration_is_not_started_again(unit, tmp_path):
+    """By the exit statuses that it has then."""
+    text = (CONF / unit).read_text()
+    kept_down = re.search("^RestartPreventExitStatus=(.*)$", text,
+                          re.MULTILINE)[1].split()
+    program, *words = re.search("^ExecStart=(.*)$", text,
+                                re.MULTILINE)[1].split()
+    conf = tmp_path / "odmr.conf"
+    conf.write_text("nonsense = 1\n")
+    words = [str(conf) if word == "/etc/odmr/odmr.conf" else word
+             for word in words]
+    for arguments in (words, [*words, "--nonsense"]):
+        done = subprocess.run([BUILD / Path(program).name, *arguments], timeout=60,
+                              stderr=subprocess.DEVNULL, check=False)
+        assert str(done.returncode) in kept_down, arguments
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_missing_directory_is_for_the_program_to_complain_of(unit):
+    paths = re.search("^ReadWritePaths=(.*)$", (CONF / unit).read_text(),
+                      re.MULTILINE)[1].split()
+    assert paths and all(path.startswith("-/") for path in paths)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_log_of_a_unit_is_where_postfix_has_its_own(unit):
+    assert "SyslogFacility=mail" in (CONF / unit).read_text().splitlines()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -206,6 +238,7 @@ def test_service_manager_hears_over_an_abstract_socket(
     assert manager() == "READY=1"
     odmrd.terminate()
     assert manager() == "STOPPING=1"
+    odmrd.wait_for_exit()
 
 
 @pytest.mark.parametrize("notify_socket", [
@@ -229,6 +262,7 @@ def test_watchdog_of_another_process_hears_nothing(
         manager(1)
     odmrd.terminate()
     assert manager() == "STOPPING=1"
+    odmrd.wait_for_exit()
 
 
 def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
@@ -238,6 +272,7 @@ def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
     assert [manager() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
     odmrd.terminate()
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
+    odmrd.wait_for_exit()
 
 
 def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
