@@ -143,7 +143,7 @@ clean:
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
-# DEPS=lint adds what "make lint" and a clang build need.
+# What building takes; DEPS=test, lint, ...: see there for what besides.
 deps:
 	tests/deps.sh $(DEPS)
 
@@ -253,3 +253,25 @@ uninstall:
 	rm -f $(PROGRAMS:%="$(DESTDIR)$(SBINDIR)/%") \
 	    $(foreach file,$(SHARED),"$(call target,$(file))")
 	-rmdir "$(DESTDIR)$(DOCDIR)/postfix-conf" "$(DESTDIR)$(DOCDIR)"
+
+# ---- what is given away ----------------------------------------------------
+
+NAME     := postfix-odmr-$(VERSION)
+# Of a checkout what git knows of; of a tarball, all that is in it.
+FILES     = $(if $(wildcard .git),git ls-files,find . -type f ! -path './build*')
+
+.PHONY: dist deb
+dist:
+	mkdir -p build
+	$(FILES) | tar --create --gzip --file=build/$(NAME).tar.gz \
+	    --files-from=- --transform='s|^\(\./\)*|$(NAME)/|' --sort=name \
+	    --owner=root:0 --group=root:0 --mode=go=rX,u+rw,a-s
+
+# Built from the tarball, beside the tree.
+deb: dist
+	tests/deps.sh deb
+	rm -rf build/deb
+	mkdir -p build/deb
+	tar -C build/deb -xzf build/$(NAME).tar.gz
+	cd build/deb/$(NAME) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+	    -u ODMR_BUILD -u CC dpkg-buildpackage -b -us -uc
