@@ -14,6 +14,7 @@
 #   make install DESTDIR= PREFIX=/usr/local; make uninstall
 #   make deb              postfix-odmr_*.deb, in build/deb/
 #   make dist             postfix-odmr-VERSION.tar.gz, in build/
+#   make check-install    the package on a freshly booted Debian (SUITE=)
 
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
@@ -260,7 +261,7 @@ NAME     := postfix-odmr-$(VERSION)
 # Of a checkout what git knows of; of a tarball, all that is in it.
 FILES     = $(if $(wildcard .git),git ls-files,find . -type f ! -path './build*')
 
-.PHONY: dist deb
+.PHONY: dist deb check-install
 dist:
 	mkdir -p build
 	$(FILES) | tar --create --gzip --file=build/$(NAME).tar.gz \
@@ -275,3 +276,10 @@ deb: dist
 	tar -C build/deb -xzf build/$(NAME).tar.gz
 	cd build/deb/$(NAME) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
 	    -u ODMR_BUILD -u CC dpkg-buildpackage -b -us -uc
+
+# The package on a freshly booted Debian 12; SUITE=trixie: on a Debian 13, which
+# builds it itself.
+check-install:
+	tests/deps.sh install
+	+$(MAKE) $(if $(SUITE),dist,deb)
+	tests/install/check_install.py $(SUITE)
