@@ -51,10 +51,9 @@ runs() {
 # ---- the root
 
 mirror() {
-	sed -n 's/^URIs: *\(.*\/debian\)\/* *$/\1/p
-	    s/^deb \(\[[^]]*\] \)*\([^ ]*\/debian\)\/* .*/\2/p' \
-	    /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources \
-	    2>/dev/null | head -n 1
+	cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources \
+	    2>/dev/null | sed -n 's/^URIs: *\(.*\/debian\)\/* *$/\1/p
+	    s/^deb \(\[[^]]*\] \)*\([^ ]*\/debian\)\/* .*/\2/p' | sed q
 }
 
 # apt inside is what it is here: archive, keys, proxies.
@@ -80,7 +79,7 @@ build() {
 	[[ ! -x $ROOT/lib/systemd/systemd ]] || return 0
 	mkdir -p "$ROOT"
 	if [[ ! -f $BASE ]]; then
-		from=$(mirror)
+		from=$(mirror) || :
 		[[ $from ]] || die "no mirror of Debian in apt's sources"
 		debootstrap --variant=minbase --include="$INCLUDE" "$SUITE" "$ROOT" \
 		    "$from" >"$DIR/debootstrap.log" 2>&1 ||

@@ -283,6 +283,18 @@ cat /root/key /root/certificate |
         if done.returncode != 0:
             raise Failure(done.stdout)
 
+    def package_stays_while_postfix_names_its_files(self):
+        """By a line of the operator's own, which no undo takes away."""
+        line = "canonical_maps = regexp:/etc/odmr/etrn_utf8"
+        self.relay.run("postconf", "-e", line)
+        status, said = self.relay.apt("purge", "postfix-odmr", check=False)
+        if status == 0 or line not in said:
+            raise Failure(said)
+        self.check_units()
+        self.relay.everyday_mail()
+        self.relay.run("postconf", "-X", "canonical_maps")
+        self.check_postfix_is_as_before()
+
     def package_takes_itself_out_of_postfix(self):
         """Without an undo before."""
         self.odmrctl("setup", "--yes")
@@ -316,6 +328,7 @@ STEPS = [
     Scenario.upgrade_restarts_what_runs_and_keeps_what_waits,
     Scenario.package_stays_while_mail_waits,
     Scenario.undo_leaves_postfix_as_it_was,
+    Scenario.package_stays_while_postfix_names_its_files,
     Scenario.package_takes_itself_out_of_postfix,
 ]
 

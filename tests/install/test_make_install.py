@@ -2,6 +2,7 @@
 """make install and make uninstall, below a DESTDIR."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -115,6 +116,14 @@ def test_systemd_makes_the_user_and_his_directory(installed):
     made = (installed / "var/spool/postfix/odmr").stat()
     assert (made.st_uid, made.st_gid, made.st_mode & 0o7777) == (
         uid, 4711, 0o2750)
+
+
+def test_package_and_changes_have_the_version_of_the_programs():
+    version = (TREE / "VERSION").read_text().strip()
+    package = (TREE / "debian/changelog").read_text().split()[1]
+    assert package.strip("()").rpartition("-")[0] == version
+    changes = (TREE / "CHANGELOG.md").read_text()
+    assert re.search(r"^## (\S+)", changes, re.MULTILINE)[1] == version
 
 
 # ---- completion
