@@ -247,7 +247,7 @@ install: all
 	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
 	$(foreach file,$(SHARED),$(call put,$(file))$(newline)	)
 	$(foreach file,$(CONFS),test -e "$(call target,$(file))" || \
-	    $(call put,$(file))$(newline)	)
+	    { $(call put,$(file)); }$(newline)	)
 
 # Leaves CONFDIR, the database and the user. Before that: odmrctl setup --undo.
 uninstall:

@@ -34,9 +34,8 @@ BENCH=("${DEMO[@]}" gnuplot-nox)
 LINT=(libcmocka-dev python3 clang clang-format clang-tidy cppcheck shellcheck
     mandoc)
 DEB=(debhelper dpkg-dev lintian)
-# Where systemd.pc is.
-grep -q '^VERSION_ID="12"' /etc/os-release && DEB+=(systemd) ||
-    DEB+=(systemd-dev)
+# It says where Debian 12 has its units.
+! grep -q '^VERSION_ID="12"' /etc/os-release || DEB+=(systemd)
 INSTALL=("${DEB[@]}" debootstrap systemd-container iproute2 openssl fetchmail
     python3)
 

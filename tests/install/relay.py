@@ -82,7 +82,7 @@ class Relay:
             errors="replace", timeout=timeout, check=False)
         if check and done.returncode != 0:
             raise Failure(f"{' '.join(map(str, words))}: status "
-                          f"{done.returncode}\n{done.stdout}")
+                          f"{done.returncode}\n{done.stdout[-4000:]}")
         return done.stdout.strip() if check else (done.returncode, done.stdout)
 
     def run(self, *words, **more):

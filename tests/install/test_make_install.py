@@ -13,6 +13,7 @@ from odmr.sandbox import BUILD
 
 TREE = Path(__file__).resolve().parents[2]
 PROGRAMS = ["etrn-trigger", "odmr-milter", "odmrctl", "odmrd"]
+MINE = "# /usr/local/sbin is where I have it\n"
 CONFIGURATION = ["etrn_filter", "etrn_utf8", "odmr.conf"]
 
 
@@ -79,11 +80,11 @@ def test_no_file_names_a_place_of_another_installation(tmp_path):
 def test_configuration_of_the_operator_outlives_another_installation(installed):
     before = files_below(installed)
     for name in CONFIGURATION:
-        (installed / "etc/odmr" / name).write_text("mine\n")
+        (installed / "etc/odmr" / name).write_text(MINE)
     make("install", installed, PREFIX="/usr")
     assert files_below(installed) == before
     for name in CONFIGURATION:
-        assert (installed / "etc/odmr" / name).read_text() == "mine\n"
+        assert (installed / "etc/odmr" / name).read_text() == MINE
 
 
 def test_uninstall_leaves_configuration_and_what_others_installed(installed):
