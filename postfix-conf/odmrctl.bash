@@ -54,7 +54,7 @@ _odmrctl() {
 	while read -r word; do
 		case ${given[0]-}.$word in
 		domain.NAME | *.DOMAIN) set -- domain domain ;;
-		*.LOGIN) set -- account login ;;
+		*.LOGIN | customer.NAME) set -- account login ;;
 		*.FILE*)
 			files=(-f)
 			continue
