@@ -27,7 +27,8 @@ UNITS = ["odmr-milter", "odmrd", "odmr-reconcile.timer"]
 TLS_PORT, RETURNED_PORT = 10366, 2526
 # Where fetchmail finds the relay, and whom it trusts.
 AS_HERE = """\
-printf '{relay} relay.example.net\\n127.0.0.1 localhost\\n' >{files}/hosts
+{{ echo {relay} relay.example.net; echo 127.0.0.1 localhost $(hostname)
+}} >{files}/hosts
 mount --bind {files}/hosts /etc/hosts
 exec env FETCHMAILHOME={files} SSL_CERT_FILE={files}/certificate fetchmail -v \
     --nosyslog --nodetach --pidfile {files}/fetchmail.pid -f {files}/fetchmailrc
