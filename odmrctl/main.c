@@ -32,6 +32,7 @@ enum {
 	STATES = 1 << 8,
 	YES = 1 << 9,
 	OUTPUT = 1 << 10,
+	PASSWORD_STDIN = 1 << 11,
 };
 
 /* No option, but a bit with them: it needs root for a part of what it does, and
@@ -61,6 +62,7 @@ const struct rule rules[] = {
 	FLAG("json", JSON, json),
 	FLAG("csv", CSV, csv),
 	FLAG("yes", YES, yes),
+	FLAG("password-stdin", PASSWORD_STDIN, password_stdin),
 	{ { NULL, 0, NULL, 0 }, 0 },
 };
 
@@ -82,6 +84,15 @@ cmd_init(struct context *ctx, const struct arguments *args)
 const struct command commands[] = {
 	{ "init", NULL, cmd_init, PARTLY_ROOT, 0, 0, "",
 	    "make the database, or bring it to this version" },
+	{ "customer", "add", cmd_customer_add,
+	    MODE | NEXTHOP | PASSWORD_STDIN | CRAM_MD5, 2, MANY,
+	    "NAME DOMAIN... [--mode odmr|backup|hold] [--nexthop HOST[:PORT]] "
+	    "[--password-stdin] [--cram-md5]",
+	    "add an account with its domains, and print what to hand over" },
+	{ "customer", "show", cmd_customer_show, JSON, 1, 1, "NAME [--json]",
+	    "what waits for it, and what to hand over but for the password" },
+	{ "customer", "remove", cmd_customer_remove, YES, 1, 1, "NAME [--yes]",
+	    "remove the account and the domains that nobody else has" },
 	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
 	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]",
 	    "hold mail for a domain" },

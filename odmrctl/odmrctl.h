@@ -39,12 +39,14 @@ struct arguments {
 	bool json;
 	bool csv;
 	bool yes;
+	bool password_stdin;
 	char **operands;
 	int count;
 };
 
 typedef int command_run(struct context *, const struct arguments *);
 
+command_run cmd_customer_add, cmd_customer_show, cmd_customer_remove;
 command_run cmd_domain_add, cmd_domain_set, cmd_domain_list, cmd_domain_show,
     cmd_domain_remove;
 command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
