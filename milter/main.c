@@ -69,17 +69,26 @@ become_user(const struct conf *conf, gid_t group)
 		fatal(EX_OSERR, "%s", error);
 }
 
+static void
+check_database(const struct conf *conf)
+{
+	struct store *store = store_new_reader(conf, BUSY_MS);
+
+	if (store == NULL)
+		fatal(EX_OSERR, "out of memory");
+	else if (store_check(store) != STORE_OK)
+		fatal(EX_UNAVAILABLE, "database: %s", store_error(store));
+	store_free(&store);
+}
+
 /* -t: would it start, and could it write its tags, as the user that it becomes?
  * Returns if so, as this user. */
 static void
 check(const struct conf *conf, const char *path)
 {
-	struct store *store = store_new_reader(conf, BUSY_MS);
 	gid_t group = postfix_group(conf);
 	char error[SOCKET_ERROR_SIZE];
 
-	if (store == NULL)
-		fatal(EX_OSERR, "out of memory");
 	if (!place_is_ours(conf->milter_pid_file))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",
 		    conf->milter_pid_file, strerror(errno));
@@ -89,9 +98,7 @@ check(const struct conf *conf, const char *path)
 		fatal(EX_CONFIG, "%s: %s", path, strerror(errno));
 	if (!socket_place_check(conf->milter_socket, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
-	if (store_check(store) != STORE_OK)
-		fatal(EX_UNAVAILABLE, "database: %s", store_error(store));
-	store_free(&store);
+	check_database(conf);
 }
 
 static bool

@@ -142,7 +142,7 @@ check_database(const struct conf *conf)
 
 	if (store == NULL)
 		fatal(EX_OSERR, "out of memory");
-	if (store_check(store) != STORE_OK)
+	else if (store_check(store) != STORE_OK)
 		fatal(EX_UNAVAILABLE, "database: %s", store_error(store));
 	store_free(&store);
 }

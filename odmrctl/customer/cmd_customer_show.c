@@ -83,7 +83,7 @@ show_json(struct context *ctx, const struct customer *customer)
 int
 cmd_customer_show(struct context *ctx, const struct arguments *args)
 {
-	struct customer customer;
+	struct customer customer = { 0 };
 	int code = customer_load(ctx, args->operands[0], &customer);
 
 	if (code == EX_OK && args->json)

@@ -112,7 +112,11 @@ put_fetchmail(const struct sheet *sheet)
 	fprintf(sheet->out, "\" password \"%s\"\n%s        fetchdomains ",
 	    password_of(sheet), tls ? "        ssl sslcertck\n" : "");
 	put_domains(sheet, true, ",");
-	fprintf(sheet->out, "\n        smtphost localhost\n");
+	fprintf(sheet->out,
+	    "\n        smtphost localhost\n"
+	    "  the server there must not relay for localhost: that is where "
+	    "the "
+	    "provider\n  seems to come from\n");
 }
 
 /* Exim expands what stands in its configuration. */
@@ -188,7 +192,7 @@ put_documented(const struct sheet *sheet)
 		fprintf(sheet->out,
 		    "\nExchange 2000 and 2003, as documented, not tried: an "
 		    "SMTP connector\n"
-		    "    smart host %s, port %u\n"
+		    "    smart host %s, port %u instead of 25\n"
 		    "    Advanced: TURN after Authentication\n"
 		    "    Outbound Security: Basic, login %s%s\n",
 		    sheet->conf->myhostname, sheet->port,
@@ -259,7 +263,8 @@ handover(FILE *out, const struct conf *conf, const struct customer *customer)
 	if (customer->password != NULL)
 		fprintf(
 		    out, "password  %s   shown only now\n", customer->password);
-	put_mx(&sheet);
+	if (customer->count > 0)
+		put_mx(&sheet);
 	if (odmr > 0 && customer->cram_md5)
 		put_fetchmail(&sheet);
 	if (odmr > 0 && is_simple(customer->login) &&
