@@ -88,7 +88,7 @@ postmap_is_ours(const char *table, char error[POSTMAP_ERROR_SIZE])
 		    error, POSTMAP_ERROR_SIZE, "%.256s: %s", table, wanted);
 	else if (access(file, R_OK | W_OK) == -1)
 		snprintf(error, POSTMAP_ERROR_SIZE, "%.256s: %s", file,
-		    errno == ENOENT ? "missing: run \"odmrctl init\""
+		    errno == ENOENT ? "missing: run \"odmrctl table\""
 				    : strerror(errno));
 	else
 		return true;

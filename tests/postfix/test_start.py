@@ -172,7 +172,7 @@ ODMRD = {
                 "control_socket: {dir}/run/odmrd.sock: Permission denied"),
     "table": (lambda h: (h.dir / "lib" / "domains.lmdb").unlink(),
               "domain_table: {dir}/lib/domains.lmdb: missing: run \"odmrctl "
-              "init\""),
+              "table\""),
     "etrn-table": (lambda h: take(h.dir / "lib" / "etrn_names.lmdb", 0o644),
                    "etrn_table: {dir}/lib/etrn_names.lmdb: Permission denied"),
     "key-root": (lambda h: take(h.key, 0o600),
