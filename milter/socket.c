@@ -151,11 +151,11 @@ socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE])
 
 /* A set-group-id directory has done it already. */
 static void
-give_to_group(const char *path, gid_t group)
+give(const char *path, gid_t group)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0 && st.st_gid == group)
+	if (lstat(path, &st) == 0 && st.st_gid == group)
 		return;
 	if (chown(path, (uid_t)-1, group) == -1)
 		log_warning(NULL,
@@ -177,7 +177,7 @@ socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 	if (!complain(name, fault, error))
 		return false;
 	if (path != NULL && group != (gid_t)-1)
-		give_to_group(path, group);
+		give(path, group);
 	return true;
 }
 
