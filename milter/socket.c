@@ -88,7 +88,7 @@ is_answered(const char *path)
 	return reason == ECONNREFUSED || reason == ENOENT ? 0 : -1;
 }
 
-/* NULL, or why there can be no socket: libmilter would not say it here. */
+/* NULL, or why there can be no socket. */
 static const char *
 place_fault(const char *path)
 {
@@ -101,10 +101,26 @@ place_fault(const char *path)
 	return NULL;
 }
 
+bool
+socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name);
+	const char *fault = path != NULL ? place_fault(path) : NULL;
+
+	if (fault != NULL)
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
+	return fault == NULL;
+}
+
 /* Makes way for a new socket; returns NULL or what stands in the way. */
 static const char *
 remove_stale(const char *path)
 {
+	const char *fault = place_fault(path);
+
+	if (fault != NULL)
+		return fault;
 	switch (is_answered(path)) {
 	case 0:
 		break;
@@ -132,52 +148,25 @@ listen_at(const char *name)
 	return ok;
 }
 
-static bool
-complain(const char *name, const char *fault, char error[SOCKET_ERROR_SIZE])
-{
-	if (fault != NULL)
-		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
-		    name, fault);
-	return fault == NULL;
-}
-
-bool
-socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE])
-{
-	const char *path = socket_path(name);
-
-	return path == NULL || complain(name, place_fault(path), error);
-}
-
-/* A set-group-id directory has done it already. */
-static void
-give(const char *path, gid_t group)
-{
-	struct stat st;
-
-	if (lstat(path, &st) == 0 && st.st_gid == group)
-		return;
-	if (chown(path, (uid_t)-1, group) == -1)
-		log_warning(NULL,
-		    "%s: not given to the mail system's group: %s", path,
-		    strerror(errno));
-}
-
 bool
 socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 {
 	const char *path = socket_path(name), *fault = NULL;
 
-	if (!socket_place_check(name, error))
-		return false;
 	if (path != NULL)
 		fault = remove_stale(path);
 	if (fault == NULL && !listen_at(name))
 		fault = "libmilter cannot open it";
-	if (!complain(name, fault, error))
+	if (fault != NULL) {
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
 		return false;
-	if (path != NULL && group != (gid_t)-1)
-		give(path, group);
+	}
+	if (path != NULL && group != (gid_t)-1 &&
+	    chown(path, (uid_t)-1, group) == -1)
+		log_warning(NULL,
+		    "%s: not given to the mail system's group: %s", path,
+		    strerror(errno));
 	return true;
 }
 

@@ -258,17 +258,14 @@ def test_t_says_nothing_where_all_is_right_and_changes_nothing(
 
 
 @contextlib.contextmanager
-def running(house, program, pid_file, as_user=False):
-    """The daemon, and what it says."""
+def running(house):
+    """An odmrd, and its log."""
     log = house.dir / "log"
-    who = pwd.getpwnam(USER)
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [BUILD / program, "-f", "-c", house.conf], stderr=out,
-            **({"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
-               if as_user else {}))
+        process = subprocess.Popen([BUILD / "odmrd", "-f", "-c", house.conf],
+                                   stderr=out)
     try:
-        pid = house.dir / "run" / pid_file
+        pid = house.dir / "run" / "odmrd.pid"
         wait_for(lambda: process.poll() is not None or
                  (pid.exists() and pid.read_text()), 20, "a start")
         assert process.poll() is None, log.read_text()
@@ -279,7 +276,7 @@ def running(house, program, pid_file, as_user=False):
 
 
 def test_a_reload_fails_by_what_t_finds(house):
-    with running(house, "odmrd", "odmrd.pid") as (process, log):
+    with running(house) as (process, log):
         assert house.run("odmrd", "-t") == (0, "")
         take(house.key, 0o600)
         status, said = house.run("odmrd", "-t")
@@ -288,22 +285,6 @@ def test_a_reload_fails_by_what_t_finds(house):
         wait_for(lambda: "error: reload failed, the old certificate stays: " +
                  fatal(said) in log.read_text(), 20, "the same in the log")
         assert "reloaded" not in log.read_text()
-
-
-def test_milter_leaves_the_group_that_the_directory_gave(house):
-    """Under systemd it may not even try."""
-    os.chown(house.sockets, pwd.getpwnam(USER).pw_uid,
-             pwd.getpwnam("daemon").pw_gid)
-    house.sockets.chmod(0o2750)
-    with running(house, "odmr-milter", "odmr-milter.pid", as_user=True) as (
-            _, log):
-        socket = (house.sockets / "milter").stat()
-        assert socket.st_gid == pwd.getpwnam("daemon").pw_gid
-        assert "not given" not in log.read_text()
-    house.sockets.chmod(0o750)
-    with running(house, "odmr-milter", "odmr-milter.pid", as_user=True) as (
-            _, log):
-        assert "not given" in log.read_text()
 
 
 def test_a_directory_below_run_is_made_by_the_start(house):
