@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -69,16 +70,20 @@ become_user(const struct conf *conf, gid_t group)
 		fatal(EX_OSERR, "%s", error);
 }
 
-static void
-check_database(const struct conf *conf)
+static bool
+database_is_usable(const struct conf *conf, char error[SOCKET_ERROR_SIZE])
 {
 	struct store *store = store_new_reader(conf, BUSY_MS);
+	bool usable;
 
+	snprintf(error, SOCKET_ERROR_SIZE, "out of memory");
 	if (store == NULL)
-		fatal(EX_OSERR, "out of memory");
-	else if (store_check(store) != STORE_OK)
-		fatal(EX_UNAVAILABLE, "database: %s", store_error(store));
+		return false;
+	usable = store_check(store) == STORE_OK;
+	if (!usable)
+		snprintf(error, SOCKET_ERROR_SIZE, "%s", store_error(store));
 	store_free(&store);
+	return usable;
 }
 
 /* -t: would it start, and could it write its tags, as the user that it becomes?
@@ -98,7 +103,8 @@ check(const struct conf *conf, const char *path)
 		fatal(EX_CONFIG, "%s: %s", path, strerror(errno));
 	if (!socket_place_check(conf->milter_socket, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
-	check_database(conf);
+	if (!database_is_usable(conf, error))
+		fatal(EX_UNAVAILABLE, "database: %s", error);
 }
 
 static bool
@@ -122,6 +128,9 @@ start(const struct conf *conf, bool foreground)
 	if (!filter_register() ||
 	    !socket_open(conf->milter_socket, group, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
+	/* Tags wait for it in memory: who starts the milter reads why. */
+	if (!database_is_usable(conf, error))
+		log_error(NULL, "database: %s", error);
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));

@@ -322,6 +322,7 @@ main(int argc, char **argv)
 	descriptors_raise(&conf);
 	start_become_user(&conf);
 	start_check_sockets(&conf);
+	start_look_at_database(&conf);
 	registry_sweep();
 	start_parts(&server);
 	if (!pid_file_write(pid_fd))

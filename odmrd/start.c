@@ -103,7 +103,41 @@ start_check_sockets(const struct conf *conf)
 		    conf->socket_directory, strerror(errno));
 }
 
+static bool
+is_usable(const struct conf *conf, char error[ERROR_SIZE])
+{
+	struct store *store = store_new_reader(conf, BUSY_MS);
+	bool usable;
+
+	snprintf(error, ERROR_SIZE, "out of memory");
+	if (store == NULL)
+		return false;
+	usable = store_check(store) == STORE_OK;
+	if (!usable)
+		snprintf(error, ERROR_SIZE, "%s", store_error(store));
+	store_free(&store);
+	return usable;
+}
+
+void
+start_look_at_database(const struct conf *conf)
+{
+	char error[ERROR_SIZE];
+
+	if (!is_usable(conf, error))
+		log_error(NULL, "database: %s", error);
+}
+
 /* ---- -t ------------------------------------------------------------------ */
+
+static void
+check_database(const struct conf *conf)
+{
+	char error[ERROR_SIZE];
+
+	if (!is_usable(conf, error))
+		fatal(EX_UNAVAILABLE, "database: %s", error);
+}
 
 static void
 check_addresses(const char *name, const char *list)
@@ -133,18 +167,6 @@ check_table(const char *name, const char *table)
 
 	if (!postmap_is_ours(table, error))
 		fatal(EX_UNAVAILABLE, "%s: %s", name, error);
-}
-
-static void
-check_database(const struct conf *conf)
-{
-	struct store *store = store_new_reader(conf, BUSY_MS);
-
-	if (store == NULL)
-		fatal(EX_OSERR, "out of memory");
-	else if (store_check(store) != STORE_OK)
-		fatal(EX_UNAVAILABLE, "database: %s", store_error(store));
-	store_free(&store);
 }
 
 void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What of the set-up odmrd cannot be without. main.c starts with these, and -t
- * tries them all, as the user that odmrd becomes. But for start_load_tls, each
- * ends the program with the fault.
+ * tries them all, as the user that odmrd becomes. But for start_load_tls and
+ * start_look_at_database, each ends the program with the fault.
  */
 #ifndef START_H
 #define START_H
@@ -28,6 +28,9 @@ void start_become_user(const struct conf *);
 int start_enter_sockets(const struct conf *);
 /* Behind both: may the user do there what it has to? */
 void start_check_sockets(const struct conf *);
+
+/* odmrd starts without, and customers come again: who starts it reads why. */
+void start_look_at_database(const struct conf *);
 
 /* Would it start? What `path` says, with directories, database, Postfix's
  * tables, certificate and key, as that user. Returns if so; changes nothing,

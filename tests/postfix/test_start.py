@@ -258,14 +258,14 @@ def test_t_says_nothing_where_all_is_right_and_changes_nothing(
 
 
 @contextlib.contextmanager
-def running(house):
-    """An odmrd, and its log."""
+def running(house, program="odmrd"):
+    """The daemon, and its log."""
     log = house.dir / "log"
     with log.open("w") as out:
-        process = subprocess.Popen([BUILD / "odmrd", "-f", "-c", house.conf],
+        process = subprocess.Popen([BUILD / program, "-f", "-c", house.conf],
                                    stderr=out)
     try:
-        pid = house.dir / "run" / "odmrd.pid"
+        pid = house.dir / "run" / f"{program}.pid"
         wait_for(lambda: process.poll() is not None or
                  (pid.exists() and pid.read_text()), 20, "a start")
         assert process.poll() is None, log.read_text()
@@ -273,6 +273,14 @@ def running(house):
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.mark.parametrize("program", ["odmrd", "odmr-milter"])
+def test_who_starts_without_a_database_reads_why(house, program):
+    take(house.database, 0o600)
+    _, said = house.run(program, "-t")
+    with running(house, program) as (_, log):
+        assert ": error: " + fatal(said) in log.read_text()
 
 
 def test_a_reload_fails_by_what_t_finds(house):
