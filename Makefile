@@ -17,6 +17,7 @@ PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 CONFDIR ?= /etc/odmr
+VERSION := $(shell cat VERSION)
 
 ifdef SAN
 BUILD    := build/san
@@ -37,7 +38,8 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wwrite-strings
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen \
-	    -DCONFDIR='"$(CONFDIR)"' $(shell pkg-config --cflags $(PKGS))
+	    -DCONFDIR='"$(CONFDIR)"' -DODMR_VERSION='"$(VERSION)"' \
+	    $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
 	    -fstack-protector-strong -fPIE -pthread
 ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \

@@ -69,7 +69,7 @@ check "headers compile alone" headers_compile_alone
 check cppcheck cppcheck --quiet --error-exitcode=1 --suppress=uninitvar \
     --suppress=nullPointerRedundantCheck \
     --enable=warning,portability,performance -I. -D_GNU_SOURCE \
-    "-DCONFDIR=\"/etc/odmr\"" "--include=$queue_h" "${programs[@]}"
+    "-DCONFDIR=\"/etc/odmr\"" "-DODMR_VERSION=\"0\"" "--include=$queue_h" "${programs[@]}"
 check clang-tidy clang-tidy --quiet --warnings-as-errors='*' \
     --checks="$(IFS=,; echo "${tidy[*]}")" "${sources[@]}" \
     -- -std=c11 "${cppflags[@]}"
