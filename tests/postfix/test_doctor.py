@@ -23,6 +23,16 @@ from odmr.sandbox import BUILD, TREE
 
 FAULTS = (postfix.FAULTS + milter.FAULTS + files.FAULTS + domains.FAULTS +
           service.FAULTS)
+# What needs a decision, another package, or the service manager.
+CURED_BY_HAND = {
+    "certificate-chain", "certificate-expired", "certificate-expiring",
+    "certificate-name", "certificate-stale", "certificate-unreadable",
+    "control-silent", "database-unusable", "key-mismatch", "key-unreadable",
+    "listen-bad", "loop", "mail-log-unreadable", "milter-down", "milter-open",
+    "no-account", "no-domain", "no-tls", "odmrd-down", "port-taken",
+    "postfix-unreadable", "postqueue-warns", "program-missing",
+    "queue-unreadable", "reconcile-late", "set-apart", "table-type",
+    "user-missing"}
 MESSAGE = b"Subject: held\n\nThis message waits.\n"
 
 
@@ -117,6 +127,50 @@ def test_a_fault_is_found_and_nothing_else(patient, names, break_it):
     assert patient.files() == before, "doctor has changed something"
 
 
+# What a cure leaves to a person, or what no test may do to this host.
+BY_HAND = re.compile(r"(?:\$EDITOR|systemctl|apt-get|adduser|ss|sqlite3|certbot|cat) |"
+                     r".*(?: LOGIN | DOMAIN$|\[HOST\]| #.*then |postqueue )")
+
+
+def paste(cures):
+    """In a shell that has the odmrctl of this tree, and a systemctl that does
+    nothing."""
+    for cure in cures:
+        done = subprocess.run(
+            ["/bin/sh", "-ec", cure], timeout=60, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env={**os.environ, "PATH": f"{BUILD}:/usr/sbin:/usr/bin:/bin"})
+        assert done.returncode == 0, (cure, done.stdout)
+
+
+def printed_cures(patient):
+    return re.findall(r"^    % ((?:.*\\\n)*.*)$", patient.doctor().stdout,
+                      re.MULTILINE)
+
+
+def by_hand(finding):
+    return BY_HAND.match(finding["cure"]) is not None
+
+
+@pytest.mark.parametrize("names, break_it", [fault[1:] for fault in FAULTS],
+                         ids=[fault[0] for fault in FAULTS])
+def test_a_cure_can_be_pasted_and_cures(patient, names, break_it):
+    """As it is printed. What it leaves is what a person has to do."""
+    break_it(patient)
+    left = {finding["name"] for finding in patient.diagnose()
+            if by_hand(finding)}
+    assert left <= CURED_BY_HAND
+    if left == set(names.split()):
+        return
+    for _ in range(2):  # what is cured may have hidden something
+        paste([cure for cure in printed_cures(patient)
+               if not BY_HAND.match(cure)])
+        found = patient.diagnose()
+        if {finding["name"] for finding in found} == left:
+            return
+    pytest.fail(f"still found: {found}")
+
+
 @pytest.mark.parametrize("value", [0o2755, 0o750, 0o2700])
 def test_the_mode_of_the_socket_directory_matters(patient, value):
     with mode(patient.spool / "odmr", value):
@@ -202,20 +256,6 @@ def test_one_finding_is_counted_in_the_singular(patient):
     assert "\n0 errors, 1 warning, 0 notes\n" in patient.doctor().stdout
 
 
-def test_a_cure_can_be_pasted_and_cures(patient):
-    patient.main("delay_warning_time", "4h")
-    patient.main("smtpd_etrn_restrictions", "")
-    patient.master("odmr/unix", "lmtp_data_done_timeout", "60")
-    patient.field("odmr/unix", "process_limit", "10")
-    patient.postconf("-MX", "flush/unix")
-    cures = re.findall(r"^    % ((?:.*\\\n)*.*)$", patient.doctor().stdout,
-                       re.MULTILINE)
-    assert len(cures) == 5
-    for cure in cures:
-        subprocess.run(["/bin/sh", "-ec", cure], check=True, timeout=60)
-    assert patient.diagnose() == []
-
-
 def test_a_cure_has_a_name_as_one_word_of_the_shell(patient):
     login = "it's$(id)"
     patient.sql(patient.database, "INSERT INTO account (login, scram, created) "
@@ -228,8 +268,7 @@ def test_a_cure_by_odmrctl_is_for_the_configuration_that_was_looked_at(patient):
     os.chown(patient.database, 0, 0)
     cure, = [finding["cure"] for finding in patient.diagnose()]
     assert cure == f"odmrctl -c {patient.conf} init"
-    subprocess.run(["/bin/sh", "-ec", cure], check=True, timeout=60,
-                   env={**os.environ, "PATH": f"{BUILD}:/usr/bin:/bin"})
+    paste([cure])
     assert patient.diagnose() == []
 
 
