@@ -145,7 +145,8 @@ static const struct command commands[] = {
 	    "[--json]" },
 	{ "table", NULL, cmd_table, 0, 0, 0, "" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
-	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
+	{ "doctor", NULL, cmd_doctor, FROM | JSON | PARTLY_ROOT, 0, 0,
+	    "[--from HOST] [--json]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

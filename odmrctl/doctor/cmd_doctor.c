@@ -42,6 +42,7 @@ static const struct {
 	{ check_certificate, false },
 	{ check_daemon, false },
 	{ check_programs, false },
+	{ check_firewall, false },
 	{ check_tags, true },
 };
 
@@ -163,6 +164,18 @@ run_checks(struct doctor *doctor)
 	}
 }
 
+/* As ssh takes it, and as no option of it. */
+static bool
+is_host(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				      "@%:._-";
+
+	return text[0] != '\0' && text[0] != '-' &&
+	    text[strspn(text, allowed)] == '\0';
+}
+
 int
 cmd_doctor(struct context *ctx, const struct arguments *args)
 {
@@ -170,6 +183,10 @@ cmd_doctor(struct context *ctx, const struct arguments *args)
 	struct postfix postfix = { 0 };
 	int code = EX_OK;
 
+	if (args->from != NULL && !is_host(args->from))
+		return complain(
+		    EX_USAGE, "--from %s: is no name of a host", args->from);
+	doctor.from = args->from;
 	signal(SIGPIPE, SIG_IGN);
 	STAILQ_INIT(&doctor.found);
 	doctor.store = must(store_new_reader(&ctx->conf, BUSY_MS));

@@ -39,6 +39,7 @@ struct doctor {
 	SLIST_HEAD(, text) texts;
 	int counts[SEVERITIES];
 	bool tables_agree; /* Postfix's with the database */
+	const char *from;  /* a host that is to connect; NULL: none */
 };
 
 /* `where` is the file or place, `cure` a line for a shell; where a person has
@@ -99,6 +100,6 @@ doctor_check check_sockets, check_files, check_tables, check_database_file,
     check_database, check_settings, check_etrn, check_milter_settings,
     check_domains, check_accounts, check_loops, check_certificate, check_daemon,
     check_milter_answer, check_tags, check_twice, check_filters,
-    check_recipients, check_programs;
+    check_recipients, check_firewall, check_programs;
 
 #endif
