@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from clinic import Patient
+from clinic import Patient, paste
 from faults import domains, files, milter, postfix, service
 from faults.files import jail
 from faults.service import free_port
@@ -132,17 +132,6 @@ BY_HAND = re.compile(r"(?:\$EDITOR|systemctl|apt-get|adduser|ss|sqlite3|certbot|
                      r".*(?: LOGIN | DOMAIN$|\[HOST\]| #.*then |postqueue )")
 
 
-def paste(cures):
-    """In a shell that has the odmrctl of this tree, and a systemctl that does
-    nothing."""
-    for cure in cures:
-        done = subprocess.run(
-            ["/bin/sh", "-ec", cure], timeout=60, text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": f"{BUILD}:/usr/sbin:/usr/bin:/bin"})
-        assert done.returncode == 0, (cure, done.stdout)
-
-
 def printed_cures(patient):
     return re.findall(r"^    % ((?:.*\\\n)*.*)$", patient.doctor().stdout,
                       re.MULTILINE)
@@ -163,8 +152,8 @@ def test_a_cure_can_be_pasted_and_cures(patient, names, break_it):
     if left == set(names.split()):
         return
     for _ in range(2):  # what is cured may have hidden something
-        paste([cure for cure in printed_cures(patient)
-               if not BY_HAND.match(cure)])
+        paste(*(cure for cure in printed_cures(patient)
+                if not BY_HAND.match(cure)))
         found = patient.diagnose()
         if {finding["name"] for finding in found} == left:
             return
@@ -268,7 +257,7 @@ def test_a_cure_by_odmrctl_is_for_the_configuration_that_was_looked_at(patient):
     os.chown(patient.database, 0, 0)
     cure, = [finding["cure"] for finding in patient.diagnose()]
     assert cure == f"odmrctl -c {patient.conf} init"
-    paste([cure])
+    paste(cure)
     assert patient.diagnose() == []
 
 
