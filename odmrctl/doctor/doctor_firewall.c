@@ -179,36 +179,45 @@ host_of(struct doctor *doctor, const struct address *address)
 	return doctor_text(doctor, "%.*s", (int)(colon - text), text);
 }
 
-/* By bash, which needs no further program there. ssh ends with 255 if it could
- * not run it; a time-out there is 124. */
+/* By bash, which needs no further program there. */
+static const char *
+connecting(struct doctor *doctor, const char *host, unsigned port)
+{
+	return doctor_text(doctor,
+	    "command -v bash >/dev/null || { echo it has no bash; exit; }; "
+	    "timeout %d bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null && "
+	    "echo open || echo closed",
+	    REACH_SECONDS, host, port);
+}
+
 static void
 connect_from(struct doctor *doctor, const struct address *address)
 {
 	const char *host = host_of(doctor, address);
 	const unsigned port = port_of(address);
-	const char *command = doctor_text(doctor,
-	    "timeout %d bash -c 'exec 3<>/dev/tcp/%s/%u' 2>/dev/null && "
-	    "echo open || echo closed",
-	    REACH_SECONDS, host, port);
 	const char *const argv[] = { "/usr/bin/env", "ssh", "-o",
-		"BatchMode=yes", "--", doctor->from, command, NULL };
+		"BatchMode=yes", "--", doctor->from,
+		connecting(doctor, host, port), NULL };
 	const struct program ssh = { .argv = argv,
 		.seconds = SECONDS + REACH_SECONDS };
 	char error[ERROR_SIZE], *text;
+	bool ran = program_output(&ssh, &text, error, sizeof(error));
 
-	if (!program_output(&ssh, &text, error, sizeof(error)) ||
-	    (strcmp(text, "open\n") != 0 && strcmp(text, "closed\n") != 0))
-		doctor_find(doctor, OUTSIDE_UNCHECKED, doctor->from,
-		    doctor_text(doctor, "ssh %s # as root, without a password",
-			doctor_word(doctor, doctor->from)),
-		    "%s", error[0] != '\0' ? error : "no answer");
-	else if (strcmp(text, "open\n") != 0)
+	if (ran && strcmp(must(text), "closed\n") == 0)
 		doctor_find(doctor, PORT_UNREACHABLE, doctor->from,
 		    doctor_text(doctor,
 			"tcpdump -ni any tcp port %u # does it come here? Else "
 			"ask who runs the network between",
 			port),
 		    "cannot connect to %s, port %u", host, port);
+	else if (!ran || strcmp(text, "open\n") != 0)
+		doctor_find(doctor, OUTSIDE_UNCHECKED, doctor->from,
+		    doctor_text(doctor, "ssh %s # as root, without a password",
+			doctor_word(doctor, doctor->from)),
+		    "%s",
+		    !ran ? error
+			 : doctor_text(
+			       doctor, "%.*s", (int)strcspn(text, "\n"), text));
 	free(text);
 }
 
@@ -224,8 +233,9 @@ check_list(struct doctor *doctor, const char *list)
 		const struct packet packet = { port_of(&address),
 			is_ipv6(&address) };
 
-		if (!is_inside(&address) && geteuid() == 0 &&
-		    (!packet.ipv6 || has_ipv6()))
+		if (is_inside(&address))
+			continue;
+		if (geteuid() == 0 && (!packet.ipv6 || has_ipv6()))
 			check_port(doctor, &packet);
 		if (doctor->from != NULL)
 			connect_from(doctor, &address);

@@ -370,7 +370,9 @@ firewall_read_nft(struct firewall *firewall, const char *text,
 	size_t i;
 
 	json_array_foreach(reading.objects, i, object)
-	    read_object(&reading, object, iptables);
+	{
+		read_object(&reading, object, iptables);
+	}
 	json_decref(all);
 	return reading.objects != NULL;
 }

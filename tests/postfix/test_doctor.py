@@ -3,6 +3,7 @@
 that are put into a copy of it, and nothing else."""
 
 import contextlib
+import grp
 import os
 import re
 import shlex
@@ -160,6 +161,87 @@ def test_a_cure_can_be_pasted_and_cures(patient, names, break_it):
     pytest.fail(f"still found: {found}")
 
 
+def setting(patient, name):
+    return subprocess.run(
+        ["/usr/sbin/postconf", "-c", patient.postfix, "-h", name], check=True,
+        stdout=subprocess.PIPE, text=True, timeout=60).stdout.strip()
+
+
+OURS = ("{ unix:odmr/milter, default_action=accept, connect_timeout=5s, "
+        "command_timeout=10s, content_timeout=10s }")
+
+
+@pytest.mark.parametrize("name, before, after", [
+    ("smtpd_milters", "inet:[::1]:1", f"inet:[::1]:1, {OURS}"),
+    ("smtpd_milters", "unix:odmr/milter, { inet:[::1]:1, timeout=1s }",
+     f"{OURS}, {{ inet:[::1]:1, timeout=1s }}"),
+    ("non_smtpd_milters", "inet:[::1]:1", f"inet:[::1]:1, {OURS}"),
+    ("defer_transports", "uucp, odmr, other", "uucp, other"),
+    ("mydestination", "$myhostname, a.test", "$myhostname"),
+    ("relay_domains", "$mydomain", "$mydomain, {table}"),
+    ("transport_maps", "inline:{{a.test=smtp:}}, {table}",
+     "{table}, inline:{{a.test=smtp:}}"),
+    ("fast_flush_domains", "$relay_domains, proxy:{table}",
+     "{table}, {table}"),
+    ("authorized_mailq_users", "root", "root, nobody")])
+def test_a_cure_leaves_what_others_have_there(patient, name, before, after):
+    table = f"lmdb:{patient.lib}/domains"
+    before, after = (
+        value if "{ " in value else value.format(table=table)
+        for value in (before, after))
+    patient.main(name, before)
+    paste(*(found["cure"] for found in patient.diagnose()))
+    user = patient.database.owner()
+    assert setting(patient, name) == after.replace("nobody", user)
+    assert patient.diagnose() == []
+
+
+def test_what_is_set_twice_is_told_with_its_lines(patient):
+    path = patient.postfix / "main.cf"
+    path.write_text("relay_domains =\n  c.test\n" + path.read_text())
+    number, = [number for number, line in
+               enumerate(path.read_text().splitlines(), 1)
+               if line.startswith("relay_domains = lmdb")]
+    found, = patient.diagnose()
+    assert found["what"] == (
+        'relay_domains: line 1: "c.test", and line '
+        f'{number}, which counts: "lmdb:{patient.lib}/domains"')
+    paste(found["cure"])
+    assert setting(patient, "relay_domains") == \
+        f"c.test, lmdb:{patient.lib}/domains"
+
+
+@pytest.mark.parametrize("program, name", [
+    ("odmrd", "pid_file"), ("odmr-milter", "milter_pid_file")])
+def test_a_daemon_older_than_its_file_is_to_be_restarted(
+        patient, program, name):
+    path, pid_file = patient.directory / program, patient.directory / "pid"
+    shutil.copy("/bin/sleep", path)
+    with subprocess.Popen([path, "60"]) as old:
+        try:
+            pid_file.write_text(f"{old.pid}\n")
+            patient.odmr_conf(name, pid_file)
+            assert patient.diagnose() == []
+            path.unlink()
+            assert patient.diagnose() == [], "removed, and nothing else there"
+            shutil.copy("/bin/sleep", path)
+            found, = patient.diagnose()
+        finally:
+            old.kill()
+    assert (found["name"], found["where"], found["cure"]) == (
+        "program-replaced", str(path), f"systemctl restart {program}")
+
+
+def test_a_log_of_a_group_is_opened_by_the_group(patient):
+    """The next file has that, too."""
+    log = patient.directory / "mail.log"
+    log.touch(0o640)
+    os.chown(log, 0, grp.getgrnam("adm").gr_gid)
+    patient.odmr_conf("mail_log", log)
+    found, = patient.diagnose()
+    assert found["cure"] == f"usermod -aG adm {patient.database.owner()}"
+
+
 @pytest.mark.parametrize("value", [0o2755, 0o750, 0o2700])
 def test_the_mode_of_the_socket_directory_matters(patient, value):
     with mode(patient.spool / "odmr", value):
@@ -179,6 +261,13 @@ def test_port_366_has_no_name_here(patient):
         patient.odmr_conf("listen", f"{address}:366")
         found = patient.diagnose()
     assert [finding["name"] for finding in found] == ["port-name"]
+    services = patient.directory / "services"
+    shutil.copy("/etc/services", services)
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-ec",
+         f"mount --bind {services} /etc/services\n{found[0]['cure']}"],
+        check=True, timeout=60)
+    assert "\nodmr\t\t366/tcp\n" in services.read_text()
     assert patient.doctor().returncode == 2  # now nobody answers
 
 

@@ -25,6 +25,7 @@ SSH = """\
 echo "$@" >>{0}/ssh.log
 while [ "$1" != -- ]; do shift; done
 [ "$2" = gone.test ] && {{ echo "ssh: no route to host" >&2; exit 255; }}
+[ "$2" = bare.test ] && PATH=/none exec /bin/sh -c "$3"
 exec nsenter -t $(cat {0}/other.pid) -n sh -c "$3"
 """
 SERVER = """\
@@ -217,10 +218,13 @@ def test_from_outside_what_no_rule_tells_is_seen(patient, outside):
         "root@far.test", f"cannot connect to {INSIDE}, port 366")
 
 
-def test_a_host_that_cannot_be_asked_is_no_closed_port(patient, outside):
-    found, = doctor(patient, outside, "--from", "gone.test")
+@pytest.mark.parametrize("host, what", [
+    ("gone.test", "no route to host"), ("bare.test", "it has no bash")])
+def test_a_host_that_cannot_be_asked_is_no_closed_port(
+        patient, outside, host, what):
+    found, = doctor(patient, outside, "--from", host)
     assert found["name"] == "outside-unchecked"
-    assert "no route to host" in found["what"]
+    assert what in found["what"]
 
 
 @pytest.mark.parametrize("host", ["-oProxyCommand=id", "", "a b", "a;id"])

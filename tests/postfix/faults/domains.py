@@ -81,6 +81,10 @@ FAULTS = [
     ("no_table", "map-failed",
      lambda p: p.main("relay_domains", f"hash:{p.directory}/none, "
                       f"lmdb:{p.lib}/domains")),
+    ("table_not_made", "map-failed",
+     lambda p: ((p.directory / "list").write_text("c.test x\n"),
+                p.main("relay_domains", f"hash:{p.directory}/list, "
+                       f"lmdb:{p.lib}/domains"))),
     ("disabled", "no-account",
      lambda p: p.sql(p.database, "UPDATE account SET disabled = 1")),
     ("nothing_granted", "no-domain",
