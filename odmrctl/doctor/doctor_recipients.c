@@ -174,11 +174,13 @@ static const char *
 let_in(struct doctor *doctor)
 {
 	static const char name[] = "address_verify_transport_maps";
+	const char *value = postfix_unexpanded(doctor->postfix, name);
+	const char *same = postfix_setting(doctor->postfix, "transport_maps");
 	const char *cure = doctor_cure(doctor, name,
 	    doctor_text(doctor,
 		"pipemap:{ %s, regexp:{{ /^odmr:/ discard: }} }, %s",
 		doctor->conf->domain_table,
-		postfix_unexpanded(doctor->postfix, name)));
+		strcmp(value, same) == 0 ? "$transport_maps" : value));
 
 	if (postfix_service(doctor->postfix, "discard", "unix") != NULL)
 		return cure;
@@ -206,10 +208,12 @@ complain_probed(
 	if (count > 0)
 		doctor_find(doctor, RECIPIENT_PROBED,
 		    own ? doctor->master_cf : doctor->main_cf, let_in(doctor),
-		    "%s%s%s%s: reject_unverified_recipient, for %s and %zu "
-		    "other domains",
+		    "%s%s%s%s: reject_unverified_recipient, for %s%s",
 		    own ? "service " : "", own ? smtpd->name : "",
-		    own ? ": " : "", setting, first, count - 1);
+		    own ? ": " : "", setting, first,
+		    count == 1
+			? ""
+			: doctor_text(doctor, " and %zu more", count - 1));
 }
 
 static void
