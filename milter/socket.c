@@ -148,6 +148,20 @@ listen_at(const char *name)
 	return ok;
 }
 
+/* A set-group-id directory has done it already. */
+static void
+give(const char *path, gid_t group)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_gid == group)
+		return;
+	if (chown(path, (uid_t)-1, group) == -1)
+		log_warning(NULL,
+		    "%s: not given to the mail system's group: %s", path,
+		    strerror(errno));
+}
+
 bool
 socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 {
@@ -162,11 +176,8 @@ socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 		    name, fault);
 		return false;
 	}
-	if (path != NULL && group != (gid_t)-1 &&
-	    chown(path, (uid_t)-1, group) == -1)
-		log_warning(NULL,
-		    "%s: not given to the mail system's group: %s", path,
-		    strerror(errno));
+	if (path != NULL && group != (gid_t)-1)
+		give(path, group);
 	return true;
 }
 

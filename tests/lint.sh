@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 mapfile -t sources < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.c' | sort)
 mapfile -t programs < <(find lib odmrd milter odmrctl etrn-trigger -name '*.c' | sort)
 mapfile -t headers < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.h' | sort)
-mapfile -t scripts < <(find tests sql .ci -name '*.sh' -o -path .ci/run | sort)
+mapfile -t scripts < <(find tests sql .ci postfix-conf debian -name '*.sh' \
+    -o -name '*.bash' -o -path .ci/run -o -path 'debian/*.p*[mt]' | sort)
 cppflags=()
 # Quoted as for a shell.
 eval "cppflags=(${CPPFLAGS:-})"
