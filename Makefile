@@ -136,6 +136,8 @@ $(BENCH) $(BENCH_MILTER): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 clean:
 	rm -rf build
 
+$(BUILD)/obj/lib/version.o: VERSION
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- tests, demonstration --------------------------------------------------
