@@ -31,6 +31,10 @@ enum {
 	STATES = 1 << 8,
 	YES = 1 << 9,
 	OUTPUT = 1 << 10,
+	CHECK = 1 << 16,
+	DIFF = 1 << 17,
+	UNDO = 1 << 18,
+	CONFIG = 1 << 19,
 };
 
 /* No option, but a bit with them: it needs root for a part of what it does, and
@@ -64,6 +68,10 @@ static const struct {
 	FLAG("json", JSON, json),
 	FLAG("csv", CSV, csv),
 	FLAG("yes", YES, yes),
+	VALUE(config, CONFIG),
+	FLAG("check", CHECK, check),
+	FLAG("diff", DIFF, diff),
+	FLAG("undo", UNDO, undo),
 };
 
 enum { OPTIONS = sizeof(rules) / sizeof(rules[0]) };
@@ -146,6 +154,9 @@ static const struct command commands[] = {
 	{ "table", NULL, cmd_table, 0, 0, 0, "" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
 	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
+	{ "setup", NULL, cmd_setup,
+	    YES | CHECK | DIFF | UNDO | CONFIG | PARTLY_ROOT, 0, 0,
+	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -263,6 +274,16 @@ set_argument(struct arguments *args, int which)
 		*(bool *)field = true;
 }
 
+/* Its short form has no line of its own. */
+static int
+option_named(const char *name, int *which)
+{
+	*which = 0;
+	while (strcmp(rules[*which].option.name, name) != 0)
+		++*which;
+	return rules[*which].option.val;
+}
+
 static bool
 take_options(const struct command *command, int argc, char **argv,
     struct arguments *args)
@@ -273,7 +294,10 @@ take_options(const struct command *command, int argc, char **argv,
 	for (int i = 0; i < OPTIONS; i++)
 		options[i] = rules[i].option;
 	optind = 0; /* makes glibc start anew */
-	while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
+	while (
+	    (option = getopt_long(argc, argv, "c:", options, &which)) != -1) {
+		if (option == 'c')
+			option = option_named("config", &which);
 		if (option == '?')
 			return false;
 		if ((option & command->options) == 0) {
