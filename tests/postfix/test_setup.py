@@ -504,6 +504,22 @@ def test_a_directory_that_cannot_be_written_is_refused(make_relay):
     assert relay.files() == before
 
 
+@pytest.mark.parametrize("pages", [8, 11, 13])
+def test_a_full_disk_changes_nothing(make_relay, pages):
+    """Of 4 KiB each: main.cf has one or two, master.cf two or three."""
+    relay = make_relay()
+    saved = relay.directory / "saved"
+    done = relay.odmrctl("setup", "--yes", before=[
+        "unshare", "-m", "sh", "-c",
+        f"cp -a {relay.config} {saved} && "
+        f"mount -t tmpfs -o size={pages * 4}k tmpfs {relay.config} && "
+        f"cp -a {saved}/. {relay.config} || exit 1\n"
+        f'"$@"; code=$?; diff -r {relay.config} {saved} >&2 && exit $code',
+        "sh"])
+    assert done.returncode == 73, done.stderr
+    assert "No space left on device" in done.stderr
+
+
 def test_a_file_that_cannot_be_replaced_leaves_the_other(make_relay):
     relay = make_relay()
     before = relay.files()
