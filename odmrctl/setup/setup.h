@@ -60,7 +60,7 @@ void draft_close(struct setup *);
 int draft_read(struct setup *);
 /* Postfix would warn of what it does not warn of today, cannot read a table
  * that we name, or, with `doctor`, that finds a new error: obstacles. EX_OK, or
- * complains. */
+ * complains. (draft_check.c) */
 int draft_check(struct setup *, bool doctor);
 
 /* ---- what there has to be (wish.c) --------------------------------------- */

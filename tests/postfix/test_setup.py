@@ -457,6 +457,14 @@ def test_a_program_that_is_not_there_stops_it(make_relay):
     assert "doctor would say: etrn-program: " in relay.refused("--yes")
 
 
+def test_what_only_our_own_domains_lack_stops_nothing(make_relay):
+    relay = make_relay("smtpd_recipient_restrictions = permit_mynetworks, "
+                       "reject_unverified_recipient\n"
+                       "relay_recipient_maps = inline:{ x@a.test=x }\n")
+    relay.odmrctl("domain", "add", "ours.test", check=True)
+    assert "done; Postfix is not running\n" in relay.setup("--yes")
+
+
 def test_owner_mode_and_the_link_stay(make_relay):
     relay = make_relay()
     elsewhere = relay.directory / "elsewhere.cf"
