@@ -102,6 +102,9 @@ cmd_init(struct context *ctx, const struct arguments *args)
 
 static const struct command commands[] = {
 	{ "init", NULL, cmd_init, PARTLY_ROOT, 0, 0, "" },
+	{ "setup", NULL, cmd_setup,
+	    YES | CHECK | DIFF | UNDO | CONFIG | PARTLY_ROOT, 0, 0,
+	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]" },
 	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
 	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
 	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
@@ -154,9 +157,6 @@ static const struct command commands[] = {
 	{ "table", NULL, cmd_table, 0, 0, 0, "" },
 	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
 	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
-	{ "setup", NULL, cmd_setup,
-	    YES | CHECK | DIFF | UNDO | CONFIG | PARTLY_ROOT, 0, 0,
-	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]" },
 };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

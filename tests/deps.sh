@@ -13,11 +13,11 @@ set -euo pipefail
 
 PACKAGES=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
     libsqlite3-dev libbsd-dev libidn2-dev libunistring-dev libcmocka-dev
-    libsystemd-dev libjansson-dev libmilter-dev
+    libsystemd-dev libjansson-dev libmilter-dev strace
     postfix postfix-lmdb libsasl2-modules sasl2-bin fetchmail gsasl python3
     python3-pytest python3-pytest-xdist python3-cryptography
     python3-prometheus-client libpython3.11-testsuite openssl sqlite3 miltertest
-    acl logrotate systemd strace)
+    acl logrotate systemd)
 # It would start at once: only where nothing starts services, as in a container.
 [[ -d /run/systemd/system ]] || PACKAGES+=(fail2ban)
 CHECK=(python3-aiosmtpd libnet-server-mail-perl)
