@@ -173,6 +173,23 @@ insert(struct setup *setup, const struct cf_entry *entry)
 	free(text);
 }
 
+/* Without the comments between. */
+static char *
+words_of(const struct cf *cf, const struct cf_entry *entry)
+{
+	char *words = setup_text("%s", ""), *more;
+	size_t at = entry->value;
+	struct cf_word word;
+
+	while (cf_next(cf, &at, entry->value_end, &word)) {
+		more = setup_text("%s %.*s", words,
+		    (int)(word.end - word.begin), cf->text + word.begin);
+		free(words);
+		words = more;
+	}
+	return words;
+}
+
 void
 etrn_join(struct setup *setup, const struct wish *wish)
 {
@@ -193,7 +210,7 @@ etrn_join(struct setup *setup, const struct wish *wish)
 		free(value);
 		return;
 	}
-	value = cf_copy(&setup->main, entry->value, entry->value_end);
+	value = words_of(&setup->main, entry);
 	if (find_place(setup, value, expanded, &place))
 		insert(setup, entry);
 	else

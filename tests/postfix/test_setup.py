@@ -119,7 +119,7 @@ JOINED = {
         "relay_domains = proxy:hash:/etc/postfix/relay\n",
         {"fast_flush_domains": f"{NAMES}, {DOMAINS}, {REGEXP}"}),
     "ETRN for those whom the operator allows": (
-        "smtpd_etrn_restrictions = permit_mynetworks,\n    # these\n"
+        "smtpd_etrn_restrictions = permit_mynetworks,\n    # these {, permit\n"
         "    check_etrn_access hash:/x, reject\n",
         {"smtpd_etrn_restrictions":
             f"permit_mynetworks, check_etrn_access hash:/x, {POLICY}, "
