@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "setup.h"
-#include "swap.h"
+#include "swap_file.h"
 
 /* ---- the directory ------------------------------------------------------- */
 
@@ -58,15 +58,11 @@ write_copy(const struct setup *setup, const char *name, const char *original,
 {
 	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
 	char *path = setup_text("%s/%s", setup->directory, name);
-	struct stat st;
-	bool ok = false;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool ok = fd != -1 &&
+	    write(fd, cf->text, cf->len) == (ssize_t)cf->len &&
+	    swap_take_after(fd, original) && futimens(fd, old) == 0;
 
-	if (fd != -1 && stat(original, &st) == 0)
-		ok = write(fd, cf->text, cf->len) == (ssize_t)cf->len &&
-		    fchown(fd, st.st_uid, st.st_gid) == 0 &&
-		    fchmod(fd, st.st_mode & 0777) == 0 &&
-		    futimens(fd, old) == 0;
 	if (fd != -1)
 		close(fd);
 	free(path);

@@ -34,14 +34,14 @@ is_running(const struct setup *setup)
 	return postfix(setup, "status", error);
 }
 
-/* From here to the end it is done whole, whoever closes the terminal. */
+/* What is begun is done whole, whoever closes the terminal. */
 static void
-let_signals_wait(void)
+set_signals(void (*to)(int))
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		signal(signals[i], SIG_IGN);
+		signal(signals[i], to);
 }
 
 static int
@@ -63,6 +63,21 @@ put_back(
 		  command, error);
 }
 
+static int
+swap_whole(struct setup *setup, const struct swap *swap, bool running)
+{
+	char error[RUN_ERROR_SIZE];
+	int code = swap_apply(swap);
+
+	if (code != EX_OK)
+		return code;
+	if (!postfix(setup, "check", error))
+		return put_back(setup, false, "check", error);
+	if (running && !postfix(setup, "reload", error))
+		return put_back(setup, true, "reload", error);
+	return swap_commit(swap);
+}
+
 int
 run_swap(struct setup *setup, const struct swap *swap)
 {
@@ -74,15 +89,9 @@ run_swap(struct setup *setup, const struct swap *swap)
 		return complain(EX_CONFIG,
 		    "postfix check fails as it is: %s: nothing was changed",
 		    error);
-	let_signals_wait();
-	code = swap_apply(swap);
-	if (code != EX_OK)
-		return code;
-	if (!postfix(setup, "check", error))
-		return put_back(setup, false, "check", error);
-	if (running && !postfix(setup, "reload", error))
-		return put_back(setup, true, "reload", error);
-	code = swap_commit(swap);
+	set_signals(SIG_IGN);
+	code = swap_whole(setup, swap, running);
+	set_signals(SIG_DFL);
 	if (code == EX_OK)
 		fprintf(setup->ctx->out,
 		    running ? "done, Postfix has reloaded\n"

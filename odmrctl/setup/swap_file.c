@@ -119,8 +119,8 @@ copy_acl(int fd, const char *like)
 	return fsetxattr(fd, name, list, (size_t)len, 0) == 0;
 }
 
-static bool
-take_after(int fd, const char *like)
+bool
+swap_take_after(int fd, const char *like)
 {
 	struct stat st;
 
@@ -133,8 +133,8 @@ bool
 swap_write(const char *path, const char *like, const struct piece *piece)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	bool ok = fd != -1 && write_whole(fd, piece) && take_after(fd, like) &&
-	    fsync(fd) == 0;
+	bool ok = fd != -1 && write_whole(fd, piece) &&
+	    swap_take_after(fd, like) && fsync(fd) == 0;
 	int reason = errno;
 
 	if (fd != -1)

@@ -9,6 +9,8 @@ bool swap_is_same(const struct piece *, const struct piece *);
 /* A file that is not there yet, with owner, mode and access control list of
  * `like`. False: see errno; nothing of it is left. */
 bool swap_write(const char *path, const char *like, const struct piece *);
+/* Owner, mode and access control list. */
+bool swap_take_after(int fd, const char *like);
 bool swap_load(const char *path, struct piece *);
 /* In the place of the file, or of the one that this link leads to. EX_OK, or
  * complains. */
