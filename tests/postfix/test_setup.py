@@ -170,6 +170,7 @@ JOINED = {
 AFTER_FILTER = """\
 127.0.0.1:10025 inet n - n - - smtpd
   -o smtpd_milters=
+  -o smtpd_etrn_restrictions=reject
 """
 OTHER_PORT = """\
 2526 inet n - n - - smtpd
@@ -311,6 +312,8 @@ def test_what_master_says_instead_of_main_is_joined(make_relay):
     relay = make_relay(master=AFTER_FILTER + OTHER_PORT)
     relay.setup("--yes")
     assert relay.option("127.0.0.1:10025/inet", "smtpd_milters") == ""
+    assert relay.option("127.0.0.1:10025/inet",
+                        "smtpd_etrn_restrictions") == "reject"
     assert relay.option("2526/inet", "smtpd_milters") == (
         f"inet:127.0.0.1:8891, {MILTER}")
     assert relay.option("2526/inet", "smtpd_etrn_restrictions") == (
