@@ -172,6 +172,16 @@ set_argument(struct arguments *args, const struct rule *rule)
 		*(bool *)field = true;
 }
 
+/* Its short form has no line of its own. */
+static int
+option_named(const char *name, int *which)
+{
+	*which = 0;
+	while (strcmp(rules[*which].option.name, name) != 0)
+		++*which;
+	return rules[*which].option.val;
+}
+
 static bool
 take_options(const struct command *command, int argc, char **argv,
     struct arguments *args)
@@ -182,7 +192,10 @@ take_options(const struct command *command, int argc, char **argv,
 	for (int i = 0; i < OPTIONS_MAX && rules[i].option.name != NULL; i++)
 		options[i] = rules[i].option;
 	optind = 0; /* makes glibc start anew */
-	while ((option = getopt_long(argc, argv, "", options, &which)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:", options, &which)) !=
+	    -1) {
+		if (option == 'c')
+			option = option_named("config", &which);
 		if (option == '?')
 			return false;
 		if ((option & command->options) == 0) {

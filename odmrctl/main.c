@@ -33,6 +33,10 @@ enum {
 	YES = 1 << 9,
 	OUTPUT = 1 << 10,
 	PASSWORD_STDIN = 1 << 11,
+	CHECK = 1 << 16,
+	DIFF = 1 << 17,
+	UNDO = 1 << 18,
+	CONFIG = 1 << 19,
 };
 
 /* No option, but a bit with them: it needs root for a part of what it does, and
@@ -63,6 +67,10 @@ const struct rule rules[] = {
 	FLAG("csv", CSV, csv),
 	FLAG("yes", YES, yes),
 	FLAG("password-stdin", PASSWORD_STDIN, password_stdin),
+	VALUE(config, CONFIG),
+	FLAG("check", CHECK, check),
+	FLAG("diff", DIFF, diff),
+	FLAG("undo", UNDO, undo),
 	{ { NULL, 0, NULL, 0 }, 0 },
 };
 
@@ -170,6 +178,10 @@ const struct command commands[] = {
 	{ "doctor", NULL, cmd_doctor, FROM | JSON | PARTLY_ROOT, 0, 0,
 	    "[--from HOST] [--json]",
 	    "look whether all is set up right" },
+	{ "setup", NULL, cmd_setup,
+	    YES | CHECK | DIFF | UNDO | CONFIG | PARTLY_ROOT, 0, 0,
+	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]",
+	    "put what is needed into Postfix's configuration" },
 	{ "help", NULL, NULL, 0, 0, MANY, "[COMMAND]",
 	    "show this, or what COMMAND takes; COMMAND --help does so too" },
 	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },

@@ -35,6 +35,10 @@ struct arguments {
 	const char *to;
 	const char *state;
 	const char *output;
+	const char *config;
+	bool check;
+	bool diff;
+	bool undo;
 	bool cram_md5;
 	bool json;
 	bool csv;
@@ -59,7 +63,7 @@ command_run cmd_status, cmd_queue;
 command_run cmd_reconcile, cmd_table;
 command_run cmd_message, cmd_release, cmd_delete;
 command_run cmd_sessions, cmd_sessions_end;
-command_run cmd_usage, cmd_metrics, cmd_doctor;
+command_run cmd_usage, cmd_metrics, cmd_doctor, cmd_setup;
 
 /* Writes what is in `out` to standard output already now, for a question that
  * follows. No query may be open. */

@@ -16,7 +16,7 @@
 
 #include "finding.h"
 #include "odmrctl/odmrctl.h"
-#include "postfix.h"
+#include "odmrctl/postfix.h"
 
 struct found {
 	STAILQ_ENTRY(found) entry;

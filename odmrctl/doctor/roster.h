@@ -6,7 +6,7 @@
 #ifndef ROSTER_H
 #define ROSTER_H
 
-#include "postfix.h"
+#include "odmrctl/postfix.h"
 #include "lib/store/store.h"
 
 enum { ROSTER_TABLE_SIZE = 1024 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/postfix/program.h"
-#include "odmrctl/odmrctl.h"
+#include "odmrctl.h"
 #include "postfix.h"
 
 enum { SECONDS = 20, KEY_SIZE = 1024 };
