@@ -13,6 +13,7 @@
 #include <libmilter/mfapi.h>
 
 #include "lib/log.h"
+#include "lib/place.h"
 #include "socket.h"
 
 /* More than Postfix has SMTP servers: where the queue of connections is full,
@@ -87,16 +88,39 @@ is_answered(const char *path)
 	return reason == ECONNREFUSED || reason == ENOENT ? 0 : -1;
 }
 
+/* NULL, or why there can be no socket. */
+static const char *
+place_fault(const char *path)
+{
+	struct stat st;
+
+	if (!place_is_ours(path))
+		return strerror(errno);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return "is there already and is no socket";
+	return NULL;
+}
+
+bool
+socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name);
+	const char *fault = path != NULL ? place_fault(path) : NULL;
+
+	if (fault != NULL)
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
+	return fault == NULL;
+}
+
 /* Makes way for a new socket; returns NULL or what stands in the way. */
 static const char *
 remove_stale(const char *path)
 {
-	struct stat st;
+	const char *fault = place_fault(path);
 
-	if (lstat(path, &st) == -1)
-		return errno == ENOENT ? NULL : strerror(errno);
-	if (!S_ISSOCK(st.st_mode))
-		return "is there already and is no socket";
+	if (fault != NULL)
+		return fault;
 	switch (is_answered(path)) {
 	case 0:
 		break;

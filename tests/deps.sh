@@ -25,7 +25,7 @@ BUILD=(gcc libc6-dev make pkg-config libevent-dev libssl-dev libgsasl-dev
 DEMO=(postfix libcmocka-dev libsasl2-modules sasl2-bin fetchmail gsasl python3
     python3-pytest python3-pytest-xdist python3-cryptography
     python3-prometheus-client libpython3.11-testsuite openssl sqlite3 miltertest
-    acl logrotate systemd)
+    acl logrotate strace systemd nftables iptables iproute2)
 # It would start at once: only where nothing starts services, as in a container.
 [[ -d /run/systemd/system ]] || DEMO+=(fail2ban)
 TEST=("${DEMO[@]}" python3-aiosmtpd libnet-server-mail-perl)

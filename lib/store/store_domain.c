@@ -116,8 +116,8 @@ store_domain_owner(struct store *store, const char *name, int64_t *account)
 	struct query query;
 
 	if (!query_open(&query, store,
-		"SELECT max(account) FROM access WHERE domain = ?1 "
-		"GROUP BY domain HAVING count(*) = 1",
+		"SELECT account FROM access WHERE domain = ?1 "
+		"ORDER BY account LIMIT 1",
 		as_text(name)))
 		return STORE_FAILED;
 	result = query_row(&query);

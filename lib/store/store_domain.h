@@ -38,7 +38,7 @@ enum store_result store_domain_remove(struct store *, const char *name);
 /* `visit` may be NULL: is it there? */
 enum store_result store_domain_get(
     struct store *, const char *name, domain_visit *visit, void *arg);
-/* The account that alone has it; STORE_NONE: nobody has, or several do. */
+/* The account that has it, of several the oldest; STORE_NONE: nobody has. */
 enum store_result store_domain_owner(
     struct store *, const char *name, int64_t *account);
 enum store_result store_domain_each(

@@ -21,6 +21,8 @@ struct atrn {
 	struct reconciler_question question;
 	bool checked;      /* the tags are as right as can be */
 	unsigned rechecks; /* begun before it asked */
+	char *list;        /* not read yet, or NULL */
+	const char *fault; /* of the list */
 	bool all;          /* no domain was named */
 	struct wanted *wanted;
 	size_t count;
@@ -33,19 +35,18 @@ struct atrn {
 static void
 atrn_free(struct atrn *atrn)
 {
+	free(atrn->list);
 	free(atrn->wanted);
 	request_free(&atrn->request);
 }
 
-/* A domain that is named twice counts once. */
+/* ---- on the worker ----------------------------------------------------- */
+
 static bool
 want(struct atrn *atrn, const char *name)
 {
 	struct wanted *wanted;
 
-	for (size_t i = 0; i < atrn->count; i++)
-		if (strcmp(atrn->wanted[i].name, name) == 0)
-			return true;
 	/* Grows at each power of two. */
 	if ((atrn->count & (atrn->count - 1)) == 0) {
 		wanted = reallocarray(atrn->wanted,
@@ -60,7 +61,78 @@ want(struct atrn *atrn, const char *name)
 	return true;
 }
 
-/* ---- on the worker ----------------------------------------------------- */
+/* NULL, or what is wrong with the list. */
+static const char *
+parse(struct atrn *atrn, const char *args)
+{
+	char name[DOMAIN_SIZE];
+	const char *why = NULL;
+	size_t len;
+
+	while (*args != '\0') {
+		args += strspn(args, " \t");
+		len = strcspn(args, ", \t");
+		if (!domain_canonical(args, len, name, &why))
+			return why;
+		if (!want(atrn, name))
+			return "does not fit into memory";
+		args += len;
+		args += strspn(args, " \t");
+		if (*args == '\0')
+			break;
+		if (*args != ',')
+			return "is not followed by a comma";
+		if (*++args == '\0')
+			return "is missing behind a comma";
+	}
+	return NULL;
+}
+
+/* By name; of one name, in their order. */
+static int
+compare(const void *a, const void *b)
+{
+	const struct wanted *x = *(struct wanted *const *)a;
+	const struct wanted *y = *(struct wanted *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* A domain that is named twice counts once. False: out of memory. */
+static bool
+drop_repeated(struct atrn *atrn)
+{
+	struct wanted **sorted = calloc(atrn->count + 1, sizeof(*sorted));
+	size_t kept = 0;
+
+	if (sorted == NULL)
+		return false;
+	for (size_t i = 0; i < atrn->count; i++)
+		sorted[i] = &atrn->wanted[i];
+	qsort(sorted, atrn->count, sizeof(*sorted), compare);
+	for (size_t i = atrn->count; i-- > 1;)
+		if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
+			sorted[i]->name[0] = '\0';
+	free(sorted);
+	for (size_t i = 0; i < atrn->count; i++)
+		if (atrn->wanted[i].name[0] != '\0')
+			atrn->wanted[kept++] = atrn->wanted[i];
+	atrn->count = kept;
+	return true;
+}
+
+/* A long list takes milliseconds: not in the loop. */
+static void
+read_list(struct atrn *atrn)
+{
+	atrn->fault = parse(atrn, atrn->list);
+	if (atrn->fault == NULL && !drop_repeated(atrn))
+		atrn->fault = "does not fit into memory";
+	atrn->all = atrn->count == 0;
+	free(atrn->list);
+	atrn->list = NULL;
+}
 
 static void
 on_grant(const char *name, void *arg)
@@ -116,8 +188,13 @@ static void
 work(struct job *job, struct store *store)
 {
 	struct atrn *atrn = (struct atrn *)job;
-	enum store_result result = standing_ask(store, &atrn->request.who);
+	enum store_result result;
 
+	if (atrn->list != NULL)
+		read_list(atrn);
+	if (atrn->fault != NULL)
+		return;
+	result = standing_ask(store, &atrn->request.who);
 	if (result == STORE_OK)
 		result = atrn->all ? want_all(atrn, store) : check(atrn, store);
 	for (size_t i = 0; result == STORE_OK && i < atrn->count; i++)
@@ -134,6 +211,10 @@ work(struct job *job, struct store *store)
 static void
 refuse(struct client *cl, const struct atrn *atrn)
 {
+	if (atrn->fault != NULL) {
+		client_refuse(cl, "501 5.5.4 A domain %s", atrn->fault);
+		return;
+	}
 	switch (atrn->request.result) {
 	case STORE_FAILED:
 		log_error(cl->who.id, "ATRN: %s", atrn->request.error);
@@ -232,49 +313,18 @@ finish(struct atrn *atrn)
 	atrn_free(atrn);
 }
 
-/* Reads the list; NULL or what is wrong with it. */
-static const char *
-parse(struct atrn *atrn, const char *args)
-{
-	char name[DOMAIN_SIZE];
-	const char *why = NULL;
-	size_t len;
-
-	while (*args != '\0') {
-		args += strspn(args, " \t");
-		len = strcspn(args, ", \t");
-		if (!domain_canonical(args, len, name, &why))
-			return why;
-		if (!want(atrn, name))
-			return "does not fit into memory";
-		args += len;
-		args += strspn(args, " \t");
-		if (*args == '\0')
-			break;
-		if (*args != ',')
-			return "is not followed by a comma";
-		if (*++args == '\0')
-			return "is missing behind a comma";
-	}
-	return NULL;
-}
-
 void
 atrn_command(struct client *cl, char *args)
 {
 	struct atrn *atrn = request_new(cl, sizeof(*atrn), work, done);
-	const char *fault;
 
+	if (atrn != NULL && (atrn->list = strdup(args)) == NULL) {
+		atrn_free(atrn);
+		atrn = NULL;
+	}
 	if (atrn == NULL) {
 		client_reply(cl, "451 4.3.0 Out of memory");
 		return;
 	}
-	fault = parse(atrn, args);
-	if (fault != NULL) {
-		atrn_free(atrn);
-		client_refuse(cl, "501 5.5.4 A domain %s", fault);
-		return;
-	}
-	atrn->all = atrn->count == 0;
 	submit(atrn);
 }

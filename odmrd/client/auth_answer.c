@@ -41,7 +41,7 @@ become(struct client *cl)
 	    FINGERPRINT_SIZE);
 	cl->who.linger = cred->linger;
 	strlcpy(cl->who.mech, cl->auth->mech->name, sizeof(cl->who.mech));
-	guest_is_known(cl->guest);
+	guest_is_known(cl->guest, cl->who.account);
 	client_reply(cl, "235 2.7.0 Authenticated as %s", cl->who.login);
 }
 

@@ -39,8 +39,28 @@ drop(struct peer *peer)
 	peer->known_ms = 0;
 }
 
+static void
+forget(struct peer *peer)
+{
+	drop(peer);
+	peer_forget(peer);
+}
+
+/* Or of anybody, where the account has none but this. */
+static struct peer *
+oldest_but(const struct peer *latest)
+{
+	struct peers *peers = latest->peers;
+	struct peer *peer;
+
+	TAILQ_FOREACH(peer, &peers->known, acquaintance)
+		if (peer->account == latest->account)
+			break;
+	return peer != latest ? peer : TAILQ_FIRST(&peers->known);
+}
+
 void
-known_add(struct peer *peer)
+known_add(struct peer *peer, int64_t account)
 {
 	struct peers *peers = peer->peers;
 
@@ -49,6 +69,9 @@ known_add(struct peer *peer)
 	TAILQ_INSERT_TAIL(&peers->known, peer, acquaintance);
 	peers->known_count++;
 	peer->known_ms = loop_now_ms() + known_for_ms;
+	peer->account = account;
+	if (peers->known_count > KNOWN_MAX)
+		forget(oldest_but(peer));
 }
 
 void
@@ -58,10 +81,8 @@ known_forget_old(struct peers *peers)
 	struct peer *peer;
 
 	while ((peer = TAILQ_FIRST(&peers->known)) != NULL &&
-	    (peer->known_ms <= now || peers->known_count > KNOWN_MAX)) {
-		drop(peer);
-		peer_forget(peer);
-	}
+	    peer->known_ms <= now)
+		forget(peer);
 }
 
 /* ---- turns ------------------------------------------------------------- */

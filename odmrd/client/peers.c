@@ -276,10 +276,10 @@ guest_settle(struct guest *guest, struct link *link)
 }
 
 void
-guest_is_known(struct guest *guest)
+guest_is_known(struct guest *guest, int64_t account)
 {
 	crowd_leave(guest);
-	known_add(guest->peer);
+	known_add(guest->peer, account);
 }
 
 void

@@ -57,9 +57,10 @@ struct guest *peers_admit(
     struct peers *peers, const struct sockaddr *addr, const char *client);
 /* It has this link now, which may be cut, and leaves when the link is gone. */
 void guest_settle(struct guest *guest, struct link *link);
-/* It has logged in. Its address (IPv6: its /64) is known for a month; of many
- * such the latest are remembered, until odmrd ends. */
-void guest_is_known(struct guest *guest);
+/* It has logged in. Its address (IPv6: its /64) is known for a month, until
+ * odmrd ends. There is room for thousands: then an account's latest one takes
+ * the place of its oldest. */
+void guest_is_known(struct guest *guest, int64_t account);
 void guest_leave(void *guest);
 
 /* ---- failed AUTH (guess.c, hash_turn.c) -------------------------------- */

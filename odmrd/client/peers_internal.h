@@ -54,6 +54,7 @@ struct peer {
 	struct refusals refusals;
 	TAILQ_ENTRY(peer) acquaintance; /* while it is known: */
 	int64_t known_ms;               /* until then; 0: it is not */
+	int64_t account;                /* that logged in from there last */
 
 	/* Of the widest network only: */
 	TAILQ_HEAD(, guest) strangers; /* the oldest first */
@@ -128,7 +129,7 @@ void peers_forgive_old(struct table *table);
 void hash_turns_init(struct peers *peers);
 void hash_queues_init(struct peer *peer);
 /* Somebody has logged in from this address. */
-void known_add(struct peer *peer);
+void known_add(struct peer *peer, int64_t account);
 void known_forget_old(struct peers *peers);
 /* Calls its judge() when it is its turn. */
 void hash_turn_begin(struct guess *guess);

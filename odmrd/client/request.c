@@ -18,6 +18,7 @@ request_new(struct client *cl, size_t size,
 	}
 	r->job.work = work;
 	r->job.done = done;
+	r->job.account = cl->who.account;
 	r->client = cl;
 	r->server = cl->server;
 	r->result = STORE_FAILED;

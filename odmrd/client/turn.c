@@ -8,7 +8,8 @@
 #include "client.h"
 #include "turn.h"
 
-enum { LOOK_MS = 200 };
+/* CLAIM_MS: of one turn of the loop, for a new socket may cost a millisecond. */
+enum { LOOK_MS = 200, CLAIM_MS = 10 };
 
 struct turn {
 	struct later grave;
@@ -18,6 +19,8 @@ struct turn {
 	struct timer *timer;
 	uint64_t pulse;   /* of those that have the domains, when first seen */
 	int64_t until_ms; /* then a silent one is dead; 0: not looked yet */
+	struct customer *customer; /* while it takes its domains */
+	size_t claimed;            /* of them */
 };
 
 static void
@@ -30,12 +33,26 @@ bury_turn(void *dead)
 	free(turn);
 }
 
+/* Nothing is claimed any more. */
+static void
+drop_customer(struct turn *turn, const char *why)
+{
+	struct customer *c = turn->customer;
+
+	turn->customer = NULL;
+	if (c == NULL)
+		return;
+	c->ended = NULL;
+	customer_lost(c, why);
+}
+
 void
 turn_cancel(struct turn **turn)
 {
 	if (*turn == NULL)
 		return;
 	timer_stop((*turn)->timer);
+	drop_customer(*turn, "client-gone");
 	loop_bury(
 	    (*turn)->client->server->loop, &(*turn)->grave, bury_turn, *turn);
 	*turn = NULL;
@@ -58,19 +75,31 @@ turn_domains(const struct turn *turn)
 	return text;
 }
 
-static bool
-claim_all(struct customer *c, const struct turn *turn)
+static void
+fail(struct turn *turn)
 {
-	for (size_t i = 0; i < turn->count; i++)
-		if (registry_claim(c->server->registry, c, turn->wanted[i].name,
-			turn->wanted[i].socket) != CLAIM_OK)
-			return false;
-	return true;
+	struct client *cl = turn->client;
+
+	drop_customer(turn, "no-socket");
+	client_reply(cl, "451 4.3.0 Cannot process ATRN now");
+	turn_cancel(&cl->turn);
+	client_continue(cl, CLIENT_KNOWN);
+}
+
+/* Somebody else has ended it: an operator, or a database that changed. */
+static void
+on_customer_ended(struct customer *c)
+{
+	struct turn *turn = c->keeper;
+
+	turn->customer = NULL;
+	fail(turn);
 }
 
 static struct customer *
-new_customer(struct client *cl, const struct turn *turn)
+new_customer(struct turn *turn)
 {
+	struct client *cl = turn->client;
 	char *domains = turn_domains(turn);
 	struct identity who;
 	struct customer *c = NULL;
@@ -80,24 +109,22 @@ new_customer(struct client *cl, const struct turn *turn)
 		free(who.login);
 	}
 	free(domains);
+	if (c != NULL) {
+		c->ourselves = cl->server->conf->myhostname;
+		c->ended = on_customer_ended;
+		c->keeper = turn;
+	}
 	return c;
 }
 
-/* The domains are free: turns the line. */
 static void
 turn_line(struct turn *turn)
 {
 	struct client *cl = turn->client;
-	struct customer *c = new_customer(cl, turn);
+	struct customer *c = turn->customer;
 
-	if (c == NULL || !claim_all(c, turn)) {
-		if (c != NULL)
-			customer_lost(c, "no-socket");
-		client_reply(cl, "451 4.3.0 Cannot process ATRN now");
-		turn_cancel(&cl->turn);
-		client_continue(cl, CLIENT_KNOWN);
-		return;
-	}
+	turn->customer = NULL;
+	c->ended = NULL;
 	/* One line: fetchmail cannot take more. */
 	client_reply(cl, "250 2.0.0 OK now reversing the connection");
 	customer_turn(c, cl->link);
@@ -116,6 +143,43 @@ refuse(struct turn *turn, const char *name)
 	client_reply(cl, "450 4.3.2 %s is being collected now", name);
 	turn_cancel(&cl->turn);
 	client_continue(cl, CLIENT_KNOWN);
+}
+
+/* Many domains are taken in some turns of the loop, between which others have
+ * theirs. */
+static void
+claim(struct turn *turn)
+{
+	struct server *server = turn->client->server;
+	int64_t began = loop_now_ms(), spent = 0;
+	enum claim_result result = CLAIM_OK;
+
+	while (turn->claimed < turn->count && result == CLAIM_OK &&
+	    spent < CLAIM_MS && !loop_is_spent(server->loop)) {
+		const struct wanted *next = &turn->wanted[turn->claimed++];
+
+		result = registry_claim(server->registry, turn->customer,
+		    next->name, next->socket);
+		spent = loop_now_ms() - began;
+	}
+	loop_spend(server->loop, spent);
+	if (result != CLAIM_OK)
+		fail(turn);
+	else if (turn->claimed < turn->count)
+		timer_set(turn->timer, 0);
+	else
+		turn_line(turn);
+}
+
+/* The domains are free. */
+static void
+begin(struct turn *turn)
+{
+	turn->customer = new_customer(turn);
+	if (turn->customer != NULL)
+		claim(turn);
+	else
+		fail(turn);
 }
 
 /* Those that make way at once do so. Returns a domain that is still taken, or
@@ -162,15 +226,17 @@ attempt(void *arg)
 	struct client *cl = turn->client;
 	int64_t now = loop_now_ms();
 	uint64_t pulse;
-	const char *taken = still_taken(turn, &pulse);
+	const char *taken;
 
 	if (link_has_input(cl->link)) {
 		/* Whatever it is, it was not said to the server that the
 		 * client is to become. */
 		client_reply(cl, "503 5.5.1 Nothing may follow ATRN");
 		client_end(cl, "input-behind-atrn");
-	} else if (taken == NULL)
-		turn_line(turn);
+	} else if (turn->customer != NULL)
+		claim(turn);
+	else if ((taken = still_taken(turn, &pulse)) == NULL)
+		begin(turn);
 	else if (turn->until_ms == 0) {
 		turn->pulse = pulse;
 		turn->until_ms = now + cl->server->conf->takeover_wait * 1000;
@@ -181,7 +247,7 @@ attempt(void *arg)
 		timer_set(turn->timer, LOOK_MS);
 	else {
 		end_dead_ones(turn);
-		turn_line(turn);
+		begin(turn);
 	}
 }
 

@@ -78,7 +78,8 @@ struct customer {
 	char *domains; /* one a line */
 	TAILQ_HEAD(, claim) claims;
 	TAILQ_HEAD(, lmtp) lmtps;
-	/* Who is called so is our own Postfix (self.h); NULL: nobody. */
+	/* Who is called so is our own Postfix (self.h); NULL: nobody. The
+	 * owner's. */
 	const char *ourselves;
 	struct history history; /* of earlier sessions */
 	bool ready;             /* mail could flow, since the first EHLO */
@@ -110,6 +111,7 @@ struct customer {
 	/* Hear of `ready`, and of the end; or NULL. */
 	void (*begun)(struct customer *customer);
 	void (*ended)(struct customer *customer);
+	void *keeper; /* theirs */
 	int64_t began;    /* wall clock, for status */
 	int64_t began_ms; /* monotonic, for the log */
 };

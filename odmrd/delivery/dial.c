@@ -24,6 +24,7 @@ enum dial_state {
 	DIAL_WAITING,    /* for a place; from the next one on it has it */
 	DIAL_READING,    /* the database tells the next hop of now */
 	DIAL_LOOKING,    /* the DNS tells its addresses */
+	DIAL_SHARING,    /* for a place again: of those of its first address */
 	DIAL_CONNECTING, /* to one address after the other */
 	DIAL_IN_SESSION,
 	DIAL_RESTING, /* the server could not be had a moment ago */
@@ -58,7 +59,7 @@ set_state(struct dial *dial, enum dial_state state)
 {
 	/* In the order of the enum. */
 	static const char *const names[] = { "asking", "waiting", "reading",
-		"looking", "connecting", "delivering", "resting" };
+		"looking", "sharing", "connecting", "delivering", "resting" };
 
 	log_state(NULL, "dial", dial->domain, names[dial->state], names[state]);
 	dial->state = state;
@@ -134,7 +135,7 @@ end(struct dial *dial, bool rests)
 static void
 on_customer_begun(struct customer *c)
 {
-	struct dial *dial = find(c->server->dials, c->domains);
+	struct dial *dial = c->keeper;
 
 	timer_stop(dial->timer);
 	place_settle(dial->dials->places, &dial->place);
@@ -144,7 +145,7 @@ on_customer_begun(struct customer *c)
 static void
 on_customer_ended(struct customer *c)
 {
-	struct dial *dial = find(c->server->dials, c->domains);
+	struct dial *dial = c->keeper;
 
 	dial->customer = NULL;
 	timer_stop(dial->timer);
@@ -168,8 +169,16 @@ new_customer(struct dial *dial)
 	if (c != NULL) {
 		c->begun = on_customer_begun;
 		c->ended = on_customer_ended;
+		c->keeper = dial;
 	}
 	return c;
+}
+
+static void
+connect_now(struct dial *dial)
+{
+	set_state(dial, DIAL_CONNECTING);
+	reach_begin(&dial->reach, &dial->lookup->route);
 }
 
 /* It has its place. */
@@ -178,6 +187,10 @@ start(struct place *place)
 {
 	struct dial *dial = (struct dial *)place;
 
+	if (dial->state == DIAL_SHARING) {
+		connect_now(dial);
+		return;
+	}
 	dial->customer = new_customer(dial);
 	if (dial->customer == NULL) {
 		log_error(
@@ -278,6 +291,21 @@ on_read(struct dial *dial)
 		unreachable(dial);
 }
 
+/* Many names of nobody may lead to one server. */
+static void
+share_address(struct dial *dial)
+{
+	struct places *places = dial->dials->places;
+	struct route *route = &dial->lookup->route;
+
+	place_end(places, &dial->place);
+	set_state(dial, DIAL_SHARING);
+	if (!place_wait(places, &dial->place, route->all[0].text)) {
+		strcpy(route->why, "out of memory");
+		unreachable(dial);
+	}
+}
+
 static void
 on_lookup(void *arg)
 {
@@ -289,10 +317,10 @@ on_lookup(void *arg)
 		end(dial, false);
 	else if (dial->state == DIAL_READING)
 		on_read(dial);
-	else {
-		set_state(dial, DIAL_CONNECTING);
-		reach_begin(&dial->reach, &dial->lookup->route);
-	}
+	else if (dial->lookup->has_owner || dial->lookup->route.count == 0)
+		connect_now(dial);
+	else
+		share_address(dial);
 }
 
 /* ---- from outside ----------------------------------------------------- */

@@ -48,6 +48,7 @@ take_domain(const struct domain *domain, void *arg)
 
 	strlcpy(lookup->socket, domain->socket, sizeof(lookup->socket));
 	strlcpy(lookup->nexthop, text, sizeof(lookup->nexthop));
+	lookup->has_owner = domain->nexthop != NULL;
 	if (domain->mode != MODE_HOLD)
 		lookup->result = STORE_NONE;
 }
@@ -59,9 +60,10 @@ read_owner(struct lookup *lookup, struct store *store)
 	enum store_result result =
 	    store_domain_owner(store, lookup->domain, &account);
 
-	if (result == STORE_OK)
+	if (result == STORE_OK) {
 		lookup_owner(account, lookup->owner);
-	else
+		lookup->has_owner = true;
+	} else
 		strlcpy(lookup->owner, lookup->nexthop, sizeof(lookup->owner));
 	return result == STORE_NONE ? STORE_OK : result;
 }

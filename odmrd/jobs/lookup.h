@@ -33,9 +33,11 @@ struct lookup {
 	/* STORE_NONE: it is not on hold, or there is none. STORE_FAILED:
 	 * route.why tells. */
 	enum store_result result;
-	/* The account that has the domain. Where it is nobody's, or several
-	 * have it, its next hop. */
+	/* The account that has the domain, of several the oldest. Where it is
+	 * nobody's, its next hop; without one, or where the database is not to
+	 * be had, itself, which means nothing: not `has_owner`. */
 	char owner[OWNER_SIZE];
+	bool has_owner;
 	char socket[DOMAIN_SIZE];
 	char nexthop[NEXTHOP_TEXT_SIZE];
 	struct route route;

@@ -12,16 +12,22 @@ struct queue {
 	struct job **tail;
 };
 
+struct thread {
+	struct worker *worker;
+	pthread_t id;
+	int64_t account; /* whose job it does, or 0 */
+};
+
 struct worker {
 	const struct conf *conf;
 	struct wakeup *wakeup;
-	pthread_mutex_t lock; /* over the queues and `stopping` */
+	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t work;
 	struct queue todo;
 	struct queue done;
 	bool stopping;
 	int threads;
-	pthread_t thread[];
+	struct thread thread[];
 };
 
 static void
@@ -45,23 +51,58 @@ pop(struct queue *queue)
 	return job;
 }
 
-static struct job *
-wait_for_job(struct worker *worker)
+static bool
+has_turn(const struct worker *worker, const struct job *job)
 {
-	while (!worker->stopping && worker->todo.head == NULL)
+	for (int i = 0; i < worker->threads; i++)
+		if (job->account != 0 &&
+		    worker->thread[i].account == job->account)
+			return false;
+	return true;
+}
+
+static struct job *
+next_job(struct worker *worker)
+{
+	struct queue *todo = &worker->todo;
+	struct job **at = &todo->head, *job;
+
+	while ((job = *at) != NULL && !has_turn(worker, job))
+		at = &job->next;
+	if (job == NULL)
+		return NULL;
+	*at = job->next;
+	if (todo->tail == &job->next)
+		todo->tail = at;
+	return job;
+}
+
+/* Who has done a job looks for the next: no other thread has to hear that its
+ * account may go on. */
+static struct job *
+wait_for_job(struct thread *self)
+{
+	struct worker *worker = self->worker;
+	struct job *job = NULL;
+
+	self->account = 0;
+	while (!worker->stopping && (job = next_job(worker)) == NULL)
 		pthread_cond_wait(&worker->work, &worker->lock);
-	return worker->stopping ? NULL : pop(&worker->todo);
+	if (job != NULL)
+		self->account = job->account;
+	return job;
 }
 
 static void *
 work(void *arg)
 {
-	struct worker *worker = arg;
+	struct thread *self = arg;
+	struct worker *worker = self->worker;
 	struct store *store = store_new(worker->conf, BUSY_MS);
 	struct job *job;
 
 	pthread_mutex_lock(&worker->lock);
-	while ((job = wait_for_job(worker)) != NULL) {
+	while ((job = wait_for_job(self)) != NULL) {
 		pthread_mutex_unlock(&worker->lock);
 		/* Without a store the job stays undone: "later". */
 		if (store != NULL || (store = store_new(worker->conf, BUSY_MS)))
@@ -105,12 +146,16 @@ worker_new(struct loop *loop, const struct conf *conf, int threads)
 	pthread_mutex_init(&worker->lock, NULL);
 	pthread_cond_init(&worker->work, NULL);
 	worker->wakeup = wakeup_new(loop, finish, worker);
-	while (worker->wakeup != NULL && worker->threads < threads)
-		if (pthread_create(&worker->thread[worker->threads], NULL, work,
-			worker) != 0)
+	pthread_mutex_lock(&worker->lock);
+	while (worker->wakeup != NULL && worker->threads < threads) {
+		struct thread *thread = &worker->thread[worker->threads];
+
+		thread->worker = worker;
+		if (pthread_create(&thread->id, NULL, work, thread) != 0)
 			break;
-		else
-			worker->threads++;
+		worker->threads++;
+	}
+	pthread_mutex_unlock(&worker->lock);
 	if (worker->threads == 0)
 		worker_free(&worker);
 	return worker;
@@ -129,7 +174,7 @@ worker_free(struct worker **workerp)
 	pthread_cond_broadcast(&worker->work);
 	pthread_mutex_unlock(&worker->lock);
 	for (int i = 0; i < worker->threads; i++)
-		pthread_join(worker->thread[i], NULL);
+		pthread_join(worker->thread[i].id, NULL);
 	while ((job = pop(&worker->todo)) != NULL)
 		push(&worker->done, job);
 	finish(worker);

@@ -5,6 +5,9 @@
  * that thread's store; its done() runs in the loop afterwards, always and
  * exactly once, and is where the job is freed. What work() touches belongs to
  * the job alone while it is submitted.
+ *
+ * Jobs begin in the order in which they are submitted, but an account has one
+ * job at a time: its others let those of everybody else go before them.
  */
 #ifndef WORKER_H
 #define WORKER_H
@@ -18,6 +21,7 @@ struct worker;
 struct job {
 	void (*work)(struct job *job, struct store *store);
 	void (*done)(struct job *job);
+	int64_t account;  /* whose; 0: nobody's */
 	struct job *next; /* worker.c's */
 };
 

@@ -23,8 +23,8 @@ NAME = "hold.test"
 class SecludedOdmrd(Odmrd):
     """In a network of its own. It is asked by the control socket."""
 
-    def __init__(self, template, zone, hosts):
-        self.world = {"zone": zone, "hosts": hosts, "own": [OWN]}
+    def __init__(self, template, zone, hosts, mute):
+        self.world = {"zone": zone, "hosts": hosts, "own": [OWN], "mute": mute}
         super().__init__(template)
 
     def start(self):
@@ -46,6 +46,13 @@ class SecludedOdmrd(Odmrd):
                      NAME)
         assert self.control().ask(f"dial {NAME}") == ["ok"]
 
+    def dial_all(self, names):
+        """Of nobody, and without a next hop."""
+        for name in names:
+            self.sql("INSERT INTO domain (name, mode, socket, created)"
+                     " VALUES (?, 'hold', ?, 0)", name, name)
+            assert self.control().ask(f"dial {name}") == ["ok"]
+
     def dialled(self, address):
         """A session with that host has ended."""
         self.wait_for_log(": session account=- ", f" client={address} ",
@@ -58,13 +65,13 @@ class SecludedOdmrd(Odmrd):
 
 @pytest.fixture
 def begin(template):
-    """A function: begin(zone, hosts) -> SecludedOdmrd."""
+    """A function: begin(zone, hosts, mute) -> SecludedOdmrd."""
     if not network.may_unshare():
         pytest.skip("needs a network of its own")
     made = []
 
-    def make(zone, hosts=()):
-        made.append(SecludedOdmrd(template, zone, list(hosts)))
+    def make(zone, hosts=(), mute=()):
+        made.append(SecludedOdmrd(template, zone, list(hosts), list(mute)))
         return made[-1]
     yield make
     faults = [fault for daemon in made for fault in daemon.remove()]
@@ -187,11 +194,28 @@ def test_dns_that_is_silent_about_many_keeps_nobody_else_waiting(begin):
     names = [f"held{number}.test" for number in range(150)]
     daemon = begin({NAME: [["A", "192.0.2.12"]],
                     **dict.fromkeys(names, "silent")}, ["192.0.2.12"])
-    for name in names:
-        daemon.sql("INSERT INTO domain (name, mode, socket, created)"
-                   " VALUES (?, 'hold', ?, 0)", name, name)
-        assert daemon.control().ask(f"dial {name}") == ["ok"]
+    daemon.dial_all(names)
     began = time.monotonic()
     daemon.dial()
     daemon.dialled("192.0.2.12")
     assert time.monotonic() - began < 20
+
+
+def test_names_of_one_server_that_does_not_greet_keep_nobody_waiting(begin):
+    """They are nobody's: of the places their address has its part."""
+    names = [f"held{number}.test" for number in range(120)]
+    daemon = begin({NAME: [["A", "192.0.2.12"]],
+                    **dict.fromkeys(names, [["A", "192.0.2.13"]])},
+                   ["192.0.2.12"], ["192.0.2.13"])
+    daemon.dial_all(names)
+    counts = [0]
+
+    def all_that_may():
+        counts.append(daemon.sql("SELECT count(*) FROM session")[0][0])
+        time.sleep(0.5)
+        return counts[-1] >= 25 and set(counts[-3:]) == {counts[-1]}
+    wait_for(all_that_may, 60, "those who may are connecting")
+    began = time.monotonic()
+    daemon.dial()
+    daemon.dialled("192.0.2.12")
+    assert time.monotonic() - began < 15

@@ -54,6 +54,21 @@ def test_greeting_that_is_no_220_ends_the_session(daemon, greeting):
     assert daemon.tag_state("Q1") == "held"
 
 
+@pytest.mark.parametrize("answer", [
+    {"GREETING": "220 relay.test ESMTP"},
+    {"GREETING": "220 mail ESMTP", "EHLO": "250-Relay.Test\r\n250 SIZE"},
+], ids=["greeting", "ehlo"])
+def test_line_that_leads_back_to_us_is_left_and_the_mail_stays(daemon, answer):
+    """Otherwise Postfix returns it as going round."""
+    daemon.tag("Q1", "example.org")
+    customer = Customer(daemon.turned(), **answer)
+    daemon.ended("loop", delivered=0)
+    customer.join()
+    assert daemon.logged(": mail for example.org loops back to this host: "
+                         "127.0.0.1 is called ")
+    assert daemon.tag_state("Q1") == "held"
+
+
 @plans
 def test_greeting_of_many_lines_is_fine(daemon, collect, plan):
     daemon.tag("Q1", "example.org")

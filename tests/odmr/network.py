@@ -7,7 +7,8 @@ that a test wants. Tests call inside(), or run command(); behind both is
 WORLD has "zone": {name: answer}, where an answer is a list of records
 ["MX", preference, host] and ["A", address], or "silent" or "fail"; names that
 are not there do not exist. "hosts": addresses where a mail server answers at
-port 25. "own": addresses of this host. DIR takes the files; the zone is in
+port 25. "mute": where one takes connections, and says nothing. "own":
+addresses of this host. DIR takes the files; the zone is in
 DIR/zone, and what a test writes there counts from then on.
 """
 
@@ -135,7 +136,12 @@ def main(directory, world, *arguments):
         threading.Thread(
             target=serve_mail, daemon=True,
             args=(socket.create_server((address, 25)),)).start()
-    return subprocess.run(arguments, check=False, timeout=300).returncode
+    mute = [socket.create_server((address, 25), backlog=512)
+            for address in world.get("mute", ())]
+    status = subprocess.run(arguments, check=False, timeout=300).returncode
+    for server in mute:
+        server.close()
+    return status
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "odmrd/net/link.h"
-#include "odmrd/client/peers.h"
+#include "odmrd/client/peers_internal.h"
 #include "odmrd/jobs/server.h"
 #include "lib/log.h"
 
@@ -210,9 +210,9 @@ place_of_one_who_left_is_free(void **state)
 
 	(void)state;
 	conf.session_limit = 2;
-	guest_is_known(must_admit("192.0.2.1"));
+	guest_is_known(must_admit("192.0.2.1"), 1);
 	peer = must_admit("192.0.2.2");
-	guest_is_known(peer);
+	guest_is_known(peer, 1);
 	assert_null(admit("192.0.2.3"));
 	assert_string_equal(last_line,
 	    "refused: connect client=192.0.2.3 count=1: session_limit");
@@ -381,8 +381,8 @@ who_has_logged_in_is_no_stranger_and_does_not_give_way(void **state)
 	conf.stranger_share = 50;
 	for (int i = 0; i < 2; i++) {
 		known = must_admit("192.0.2.1");
-		guest_is_known(known);
-		guest_is_known(known);
+		guest_is_known(known, 1);
+		guest_is_known(known, 1);
 	}
 	stranger = must_admit("192.0.2.2");
 	must_admit("192.0.2.3");
@@ -413,7 +413,7 @@ oldest_stranger_of_the_greediest_network_gives_way(void **state)
 	assert_null(cut);
 	must_admit("192.0.2.3");
 	assert_ptr_equal(cut, second);
-	guest_is_known(customer);
+	guest_is_known(customer, 1);
 }
 
 static void
@@ -579,7 +579,7 @@ who_is_known_is_hashed_for_before_strangers(void **state)
 
 	(void)state;
 	turns[0] = '\0';
-	guest_is_known(known);
+	guest_is_known(known, 1);
 	leave(known);
 	/* It is the address that is remembered. */
 	known = must_admit("192.0.2.1");
@@ -598,6 +598,38 @@ who_is_known_is_hashed_for_before_strangers(void **state)
 		guess_end(guesses[i]);
 }
 
+/* An account fills what is remembered, and goes on. */
+static void
+known_addresses_of_one_account_make_no_other_ones_strangers(void **state)
+{
+	struct guest *known = must_admit("192.0.2.1"), *stranger, *other;
+	struct guess *guesses[16];
+	char address[INET_ADDRSTRLEN];
+
+	(void)state;
+	turns[0] = '\0';
+	guest_is_known(known, 2);
+	leave(known);
+	for (int i = 0; i < KNOWN_MAX + 100; i++) {
+		snprintf(address, sizeof(address), "10.%d.%d.%d", i >> 16,
+		    i >> 8 & 255, i & 255);
+		other = must_admit(address);
+		guest_is_known(other, 1);
+		leave(other);
+	}
+	known = must_admit("192.0.2.1");
+	stranger = must_admit("192.0.2.2");
+	for (int i = 0; i < 8; i++)
+		guesses[i] = hash(stranger, "s");
+	for (int i = 8; i < 16; i++)
+		guesses[i] = hash(known, "k");
+	guess_end(guesses[0]);
+	guess_end(guesses[1]);
+	assert_string_equal(turns + 2, "ks");
+	for (int i = 2; i < 16; i++)
+		guess_end(guesses[i]);
+}
+
 static void
 addresses_are_known_for_a_month(void **state)
 {
@@ -607,7 +639,7 @@ addresses_are_known_for_a_month(void **state)
 
 	(void)state;
 	turns[0] = '\0';
-	guest_is_known(known);
+	guest_is_known(known, 1);
 	now_ms += INT64_C(31) * 86400 * 1000;
 	must_admit("192.0.2.3");
 	for (int i = 0; i < 3; i++)
@@ -696,6 +728,7 @@ main(void)
 		TEST(guess_outlives_its_connection),
 		TEST(networks_take_turns_to_be_hashed_for),
 		TEST(who_is_known_is_hashed_for_before_strangers),
+		TEST(known_addresses_of_one_account_make_no_other_ones_strangers),
 		TEST(addresses_are_known_for_a_month),
 		TEST(failures_in_one_56_and_in_one_48_count_together_too),
 		TEST(login_is_slowed_up_to_a_bound_and_never_barred),
