@@ -14,7 +14,7 @@ from odmr.sandbox import BUILD
 TREE = Path(__file__).resolve().parents[2]
 PROGRAMS = ["etrn-trigger", "odmr-milter", "odmrctl", "odmrd"]
 MINE = "# /usr/local/sbin is where I have it\n"
-CONFIGURATION = ["etrn_filter", "etrn_utf8", "odmr.conf"]
+CONFIGURATION = ["etrn_filter", "etrn_flush", "etrn_utf8", "odmr.conf"]
 
 
 def make(goal, root, **variables):

@@ -64,7 +64,7 @@ class Relay:
             shutil.copy(BUILD / name, self.directory / "sbin")
         self.program("postconf", POSTCONF)
         self.program("postfix", POSTFIX.format(self.directory))
-        for name in "etrn_filter", "etrn_utf8":
+        for name in "etrn_filter", "etrn_flush", "etrn_utf8":
             shutil.copy(TREE / "postfix-conf" / name, self.directory / "odmr")
         self.conf = self.directory / "odmr/odmr.conf"
         self.conf.write_text(
