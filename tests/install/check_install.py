@@ -14,6 +14,7 @@ logs of the relay are shown. Exit status: 0, 1."""
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -354,6 +355,8 @@ def main(suite=None):
     place = Path(tempfile.mkdtemp(dir=BUILD / "install"))
     place.chmod(0o755)
     relay = Relay(place, suite or "bookworm")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
     try:
         return play(Scenario(relay, bool(suite)))
     finally:
