@@ -11,12 +11,21 @@
 #                        customers that stall cost another
 #   make interop         real mail servers as customers: the matrix
 #   make lint            formatter, analysers, man pages
-#   make install DESTDIR= PREFIX=/usr/local
+#   make install DESTDIR= PREFIX=/usr/local; make uninstall
+#   make deb              postfix-odmr_*.deb, in build/deb/
+#   make dist             postfix-odmr-VERSION.tar.gz, in build/
+#   make check-install    the package on a freshly booted Debian (SUITE=)
 
 PREFIX  ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
-MANDIR  ?= $(PREFIX)/share/man
-CONFDIR ?= /etc/odmr
+LIBDIR  ?= $(PREFIX)/lib
+DATADIR ?= $(PREFIX)/share
+MANDIR  ?= $(DATADIR)/man
+DOCDIR  ?= $(DATADIR)/doc/postfix-odmr
+UNITDIR ?= $(LIBDIR)/systemd/system
+SYSCONFDIR ?= /etc
+CONFDIR ?= $(SYSCONFDIR)/odmr
+VERSION := $(shell cat VERSION)
 
 ifdef SAN
 BUILD    := build/san
@@ -28,7 +37,7 @@ endif
 
 PKGS     := libevent_core libssl libcrypto libgsasl sqlite3 \
 	    libbsd-overlay libidn2 jansson
-# READY=1 for the service manager, where there is one.
+# Postfix's log may be in the journal (mail_log), where there is one.
 ifeq ($(shell pkg-config --exists libsystemd && echo yes),yes)
 PKGS     += libsystemd
 CPPFLAGS += -DHAVE_LIBSYSTEMD
@@ -37,7 +46,8 @@ WARN     := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
 	    -Wmissing-prototypes -Wformat=2 -Wvla -Wwrite-strings
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen \
-	    -DCONFDIR='"$(CONFDIR)"' $(shell pkg-config --cflags $(PKGS))
+	    -DCONFDIR='"$(CONFDIR)"' -DODMR_VERSION='"$(VERSION)"' \
+	    $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS := -std=c11 $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) \
 	    -fstack-protector-strong -fPIE -pthread
 ALL_LDFLAGS := $(LDFLAGS) $(SANFLAGS) -pie -Wl,-z,relro,-z,now \
@@ -126,17 +136,18 @@ $(BENCH) $(BENCH_MILTER): $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o \
 clean:
 	rm -rf build
 
+$(BUILD)/obj/lib/version.o: VERSION
+
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
-# ---- tests, demonstration, installation ------------------------------------
+# ---- tests, demonstration --------------------------------------------------
 
 .PHONY: deps check property property-seeded demo bench bench-idle bench-etrn \
-	bench-fetchmail bench-milter bench-scale bench-stalling interop lint \
-	install
+	bench-fetchmail bench-milter bench-scale bench-stalling interop lint
 export ODMR_BUILD = $(abspath $(BUILD))
 export CC
 
-# DEPS=lint adds what "make lint" and a clang build need.
+# What building takes; DEPS=test, lint, ...: see there for what besides.
 deps:
 	tests/deps.sh $(DEPS)
 
@@ -200,37 +211,78 @@ lint: export CPPFLAGS := $(CPPFLAGS)
 lint: $(BUILD)/gen/schema.inc
 	tests/lint.sh
 
-# The map files are for CONFDIR as they are; the lines for main.cf and
-# master.cf are for the operator to read and take over.
-DOCDIR  ?= $(PREFIX)/share/doc/postfix-odmr
-UNITDIR ?= $(PREFIX)/lib/systemd/system
-MAPS    := etrn_filter etrn_utf8
-UNITS   := odmrd.service odmr-milter.service odmr-probe.service \
+# ---- installation ----------------------------------------------------------
+
+# What make install puts where: FILE:TARGET. In FILE, the default paths are
+# replaced by those of this installation.
+UNITS    := odmrd.service odmr-milter.service odmr-probe.service \
 	    odmr-etrn@.service odmr-etrn@.timer \
 	    odmr-reconcile.service odmr-reconcile.timer
+SHARED   := \
+    $(foreach page,$(wildcard man/*.[1-8]),\
+	$(page):$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page))) \
+    $(foreach unit,$(UNITS),postfix-conf/$(unit):$(UNITDIR)/$(unit)) \
+    postfix-conf/sysusers.conf:$(LIBDIR)/sysusers.d/postfix-odmr.conf \
+    postfix-conf/tmpfiles.conf:$(LIBDIR)/tmpfiles.d/postfix-odmr.conf \
+    postfix-conf/odmrctl.bash:$(DATADIR)/bash-completion/completions/odmrctl \
+    postfix-conf/fail2ban-odmrd.conf:$(SYSCONFDIR)/fail2ban/filter.d/odmrd.conf \
+    $(foreach file,main.cf master.cf odmr.cron,\
+	postfix-conf/$(file):$(DOCDIR)/postfix-conf/$(file))
+# What the operator changes: never replaced, never removed.
+CONFS    := $(foreach file,odmr.conf etrn_filter etrn_utf8,\
+	postfix-conf/$(file):$(CONFDIR)/$(file))
 
+target    = $(DESTDIR)$(lastword $(subst :, ,$(1)))
+put       = install -D -m 644 "$(firstword $(subst :, ,$(1)))" "$(target)" && \
+	    sed -i $(FITTED) "$(target)"
+FITTED    = -e 's|/etc/odmr|$(CONFDIR)|g' -e 's|/usr/local/sbin|$(SBINDIR)|g' \
+	    -e 's|/usr/local/share/doc/postfix-odmr|$(DOCDIR)|g' \
+	    $(if $(filter libsystemd,$(PKGS)),,-e 's|^mail_log = journal|\#&|')
+
+# A line of the recipe for each file.
+define newline
+
+
+endef
+.PHONY: install uninstall
 install: all
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(CONFDIR) \
-	    $(DESTDIR)$(DOCDIR)/postfix-conf
+	install -d $(DESTDIR)$(SBINDIR)
 	install -m 755 $(PROGRAMS:%=$(BUILD)/%) $(DESTDIR)$(SBINDIR)
-	for page in man/*.[1-8]; do \
-		install -D -m 644 "$$page" \
-		    "$(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}" || \
-		    exit 1; \
-	done
-	for file in main.cf master.cf odmr.cron fail2ban-odmrd.conf $(MAPS); do \
-		sed 's|/etc/odmr|$(CONFDIR)|g; s|/usr/local/sbin|$(SBINDIR)|g' \
-		    "postfix-conf/$$file" \
-		    > "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" || exit 1; \
-	done
-	for file in $(MAPS); do \
-		test -e "$(DESTDIR)$(CONFDIR)/$$file" || \
-		    install -m 644 "$(DESTDIR)$(DOCDIR)/postfix-conf/$$file" \
-			"$(DESTDIR)$(CONFDIR)" || exit 1; \
-	done
-	install -d $(DESTDIR)$(UNITDIR)
-	for unit in $(UNITS); do \
-		sed 's|/etc/odmr|$(CONFDIR)|g; s|/usr/local/sbin|$(SBINDIR)|g' \
-		    "postfix-conf/$$unit" \
-		    > "$(DESTDIR)$(UNITDIR)/$$unit" || exit 1; \
-	done
+	$(foreach file,$(SHARED),$(call put,$(file))$(newline)	)
+	$(foreach file,$(CONFS),test -e "$(call target,$(file))" || \
+	    { $(call put,$(file)); }$(newline)	)
+
+# Leaves CONFDIR, the database and the user. Before that: odmrctl setup --undo.
+uninstall:
+	rm -f $(PROGRAMS:%="$(DESTDIR)$(SBINDIR)/%") \
+	    $(foreach file,$(SHARED),"$(call target,$(file))")
+	-rmdir "$(DESTDIR)$(DOCDIR)/postfix-conf" "$(DESTDIR)$(DOCDIR)"
+
+# ---- what is given away ----------------------------------------------------
+
+NAME     := postfix-odmr-$(VERSION)
+# Of a checkout what git knows of; of a tarball, all that is in it.
+FILES     = $(if $(wildcard .git),git ls-files,find . -type f ! -path './build*')
+
+.PHONY: dist deb check-install
+dist:
+	mkdir -p build
+	$(FILES) | tar --create --gzip --file=build/$(NAME).tar.gz \
+	    --files-from=- --transform='s|^\(\./\)*|$(NAME)/|' --sort=name \
+	    --owner=root:0 --group=root:0 --mode=go=rX,u+rw,a-s
+
+# Built from the tarball, beside the tree.
+deb: dist
+	tests/deps.sh deb
+	rm -rf build/deb
+	mkdir -p build/deb
+	tar -C build/deb -xzf build/$(NAME).tar.gz
+	cd build/deb/$(NAME) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
+	    -u ODMR_BUILD -u CC dpkg-buildpackage -b -us -uc
+
+# The package on a freshly booted Debian 12; SUITE=trixie: on a Debian 13, which
+# builds it itself.
+check-install:
+	tests/deps.sh install
+	+$(MAKE) $(if $(SUITE),dist,deb)
+	tests/install/check_install.py $(SUITE)

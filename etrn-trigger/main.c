@@ -19,6 +19,7 @@
 #include "lib/log.h"
 #include "lib/privileges.h"
 #include "lib/streams.h"
+#include "lib/version.h"
 #include "trigger.h"
 
 enum { BUSY_MS = 5000, WATCH_MAX = 3600 };
@@ -53,8 +54,19 @@ usage(FILE *to)
 	    "       etrn-trigger [-c FILE] --policy\n"
 	    "       etrn-trigger [-c FILE] --remote HOST[:PORT] NAME...\n"
 	    "           [--starttls | --tls] [--login LOGIN "
-	    "--password-file FILE]\n");
+	    "--password-file FILE]\n"
+	    "       etrn-trigger --help | --version\n");
 	return EX_USAGE;
+}
+
+static int
+tell(int letter)
+{
+	if (letter == 'V')
+		version_show("etrn-trigger");
+	else
+		usage(stdout);
+	return streams_flush() ? EX_OK : EX_IOERR;
 }
 
 static bool
@@ -104,6 +116,8 @@ take_options(int argc, char **argv, struct trigger *trigger, const char **path,
     struct arguments *args, char given[CHAR_MAX + 1])
 {
 	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
 		{ "policy", no_argument, NULL, 'Y' },
 		{ "probe", no_argument, NULL, 'B' },
 		{ "remote", required_argument, NULL, 'R' },
@@ -119,10 +133,8 @@ take_options(int argc, char **argv, struct trigger *trigger, const char **path,
 
 	while ((letter = getopt_long(argc, argv, "a:c:hl:n", options, NULL)) !=
 	    -1) {
-		if (letter == 'h') {
-			usage(stdout);
-			exit(EX_OK);
-		}
+		if (letter == 'h' || letter == 'V')
+			exit(tell(letter));
 		if (letter == '?')
 			return NULL;
 		if (letter == 'c')

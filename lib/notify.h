@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the service manager hears of a daemon (sd_notify(3), Type=notify).
- * Where there is none, or libsystemd was not there when this was built,
- * nothing happens.
+ * What the service manager hears of a daemon: the protocol of sd_notify(3), by
+ * the variables NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the
+ * environment. Where there is no manager, nothing happens.
  */
 #ifndef NOTIFY_H
 #define NOTIFY_H

@@ -11,7 +11,9 @@ struct options {
 	bool test;             /* -t */
 };
 
-/* Exits after -h, and with EX_USAGE for what it does not know. */
+/* Exits after --help and --version, and with EX_USAGE for what it does not
+ * know.
+ */
 struct options options_parse(const char *program, int argc, char **argv);
 
 #endif

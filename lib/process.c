@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ runs(long pid, const char *program)
 	return strcmp(name, program) == 0;
 }
 
-bool
-process_of_file_runs(const char *pid_file, const char *program)
+long
+process_of_file(const char *pid_file, const char *program)
 {
 	int fd = open(pid_file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char text[16];
@@ -33,10 +34,10 @@ process_of_file_runs(const char *pid_file, const char *program)
 	long pid;
 
 	if (fd == -1)
-		return false;
+		return 0;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = '\0';
 	pid = strtol(text, NULL, 10);
-	return pid > 0 && runs(pid, program);
+	return pid > 0 && runs(pid, program) ? pid : 0;
 }

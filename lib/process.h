@@ -6,10 +6,8 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
-#include <stdbool.h>
-
-/* Of the process that the pid file names. `program` has 15 characters at most,
- * of which the kernel knows no more. */
-bool process_of_file_runs(const char *pid_file, const char *program);
+/* The process that the pid file names, if it runs `program`; else 0. The name
+ * has 15 characters at most, of which the kernel knows no more. */
+long process_of_file(const char *pid_file, const char *program);
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -24,12 +25,16 @@
 #include "lib/notify.h"
 #include "lib/options.h"
 #include "lib/pidfile.h"
+#include "lib/place.h"
 #include "lib/privileges.h"
 #include "reload.h"
 #include "server.h"
+#include "lib/store/store.h"
 #include "lib/streams.h"
 #include "socket.h"
 #include "tagger.h"
+
+enum { BUSY_MS = 5000 };
 
 static void
 load(struct conf *conf, const char *path)
@@ -56,6 +61,52 @@ postfix_group(const struct conf *conf)
 	return (gid_t)-1;
 }
 
+static void
+become_user(const struct conf *conf, gid_t group)
+{
+	char error[SOCKET_ERROR_SIZE];
+
+	if (!privileges_drop(conf->user, group, error, sizeof(error)))
+		fatal(EX_OSERR, "%s", error);
+}
+
+static bool
+database_is_usable(const struct conf *conf, char error[SOCKET_ERROR_SIZE])
+{
+	struct store *store = store_new_reader(conf, BUSY_MS);
+	bool usable;
+
+	snprintf(error, SOCKET_ERROR_SIZE, "out of memory");
+	if (store == NULL)
+		return false;
+	usable = store_check(store) == STORE_OK;
+	if (!usable)
+		snprintf(error, SOCKET_ERROR_SIZE, "%s", store_error(store));
+	store_free(&store);
+	return usable;
+}
+
+/* -t: would it start, and could it write its tags, as the user that it becomes?
+ * Returns if so, as this user. */
+static void
+check(const struct conf *conf, const char *path)
+{
+	gid_t group = postfix_group(conf);
+	char error[SOCKET_ERROR_SIZE];
+
+	if (!place_is_ours(conf->milter_pid_file))
+		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",
+		    conf->milter_pid_file, strerror(errno));
+	become_user(conf, group);
+	/* A reload reads it again, and systemd starts as this user. */
+	if (access(path, R_OK) == -1)
+		fatal(EX_CONFIG, "%s: %s", path, strerror(errno));
+	if (!socket_place_check(conf->milter_socket, error))
+		fatal(EX_UNAVAILABLE, "%s", error);
+	if (!database_is_usable(conf, error))
+		fatal(EX_UNAVAILABLE, "database: %s", error);
+}
+
 static bool
 logs_to_stderr(const struct conf *conf)
 {
@@ -73,11 +124,13 @@ start(const struct conf *conf, bool foreground)
 
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "milter_pid_file: %s", pid_error);
-	if (!privileges_drop(conf->user, group, error, sizeof(error)))
-		fatal(EX_OSERR, "%s", error);
+	become_user(conf, group);
 	if (!filter_register() ||
 	    !socket_open(conf->milter_socket, group, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
+	/* Tags wait for it in memory: who starts the milter reads why. */
+	if (!database_is_usable(conf, error))
+		log_error(NULL, "database: %s", error);
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
@@ -110,6 +163,7 @@ main(int argc, char **argv)
 	openlog("odmr-milter", LOG_PERROR | LOG_PID, LOG_MAIL);
 	load(&conf, options.conf_path);
 	if (options.test) {
+		check(&conf, options.conf_path);
 		conf_free(&conf);
 		return EX_OK;
 	}

@@ -24,7 +24,8 @@ reload(const struct conf *started)
 
 	notify_reloading();
 	if (fresh == NULL || !conf_load(fresh, conf_path, error)) {
-		log_error(NULL, "%s; the old configuration stays", error);
+		log_error(NULL,
+		    "reload failed, the old configuration stays: %s", error);
 		free(fresh);
 	} else {
 		setting_tell_fixed(FIXED_IN_MILTER, conf_path, started, fresh);

@@ -13,6 +13,7 @@
 #include <libmilter/mfapi.h>
 
 #include "lib/log.h"
+#include "lib/place.h"
 #include "socket.h"
 
 /* More than Postfix has SMTP servers: where the queue of connections is full,
@@ -87,16 +88,39 @@ is_answered(const char *path)
 	return reason == ECONNREFUSED || reason == ENOENT ? 0 : -1;
 }
 
+/* NULL, or why there can be no socket. */
+static const char *
+place_fault(const char *path)
+{
+	struct stat st;
+
+	if (!place_is_ours(path))
+		return strerror(errno);
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return "is there already and is no socket";
+	return NULL;
+}
+
+bool
+socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE])
+{
+	const char *path = socket_path(name);
+	const char *fault = path != NULL ? place_fault(path) : NULL;
+
+	if (fault != NULL)
+		snprintf(error, SOCKET_ERROR_SIZE, "milter_socket: %.256s: %s",
+		    name, fault);
+	return fault == NULL;
+}
+
 /* Makes way for a new socket; returns NULL or what stands in the way. */
 static const char *
 remove_stale(const char *path)
 {
-	struct stat st;
+	const char *fault = place_fault(path);
 
-	if (lstat(path, &st) == -1)
-		return errno == ENOENT ? NULL : strerror(errno);
-	if (!S_ISSOCK(st.st_mode))
-		return "is there already and is no socket";
+	if (fault != NULL)
+		return fault;
 	switch (is_answered(path)) {
 	case 0:
 		break;
@@ -124,6 +148,20 @@ listen_at(const char *name)
 	return ok;
 }
 
+/* A set-group-id directory has done it already. */
+static void
+give(const char *path, gid_t group)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && st.st_gid == group)
+		return;
+	if (chown(path, (uid_t)-1, group) == -1)
+		log_warning(NULL,
+		    "%s: not given to the mail system's group: %s", path,
+		    strerror(errno));
+}
+
 bool
 socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 {
@@ -138,11 +176,8 @@ socket_open(const char *name, gid_t group, char error[SOCKET_ERROR_SIZE])
 		    name, fault);
 		return false;
 	}
-	if (path != NULL && group != (gid_t)-1 &&
-	    chown(path, (uid_t)-1, group) == -1)
-		log_warning(NULL,
-		    "%s: not given to the mail system's group: %s", path,
-		    strerror(errno));
+	if (path != NULL && group != (gid_t)-1)
+		give(path, group);
 	return true;
 }
 

@@ -14,6 +14,10 @@ enum { SOCKET_ERROR_SIZE = 512 };
 /* Is `name` well formed? If not, `error` says what is wrong with it. */
 bool socket_check(const char *name, char error[SOCKET_ERROR_SIZE]);
 
+/* Could this user have a socket there, as far as can be said without it? If
+ * not, one line in `error`. */
+bool socket_place_check(const char *name, char error[SOCKET_ERROR_SIZE]);
+
 /*
  * Listens on `name`. The socket file of a process that is gone is removed, that
  * of a live one is not. A new one is open to its owner and to `group`, -1 for

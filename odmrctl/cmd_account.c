@@ -16,7 +16,7 @@
 enum { LOGIN_MAX = 64 };
 
 /* A login may be a domain name of any length: some servers know no other. */
-static int
+int
 take_login(const char *login)
 {
 	char domain[DOMAIN_SIZE];
@@ -96,7 +96,7 @@ struct secrets {
 };
 
 static void
-derive_verifier(const char *seed, void *arg)
+derive(const char *seed, void *arg)
 {
 	struct secrets *secrets = arg;
 
@@ -104,17 +104,13 @@ derive_verifier(const char *seed, void *arg)
 	    secret_verifier(seed, secrets->login, secrets->password);
 }
 
-/* Reads a password and derives what is kept of it. */
-static int
-take_secrets(struct context *ctx, const char *login,
-    char password[PASSWORD_SIZE], char **verifier)
+int
+derive_verifier(struct context *ctx, const char *login, const char *password,
+    char **verifier)
 {
 	struct secrets secrets = { login, password, NULL };
-	int code = password_read(password);
 
-	if (code != EX_OK)
-		return code;
-	if (store_decoy_seed(ctx->store, derive_verifier, &secrets) != STORE_OK)
+	if (store_decoy_seed(ctx->store, derive, &secrets) != STORE_OK)
 		return complain_store(ctx);
 	*verifier = secrets.verifier;
 	if (*verifier == NULL)
@@ -124,7 +120,18 @@ take_secrets(struct context *ctx, const char *login,
 	return EX_OK;
 }
 
-static void
+/* Reads a password and derives what is kept of it. */
+static int
+take_secrets(struct context *ctx, const char *login,
+    char password[PASSWORD_SIZE], char **verifier)
+{
+	int code = password_read(password);
+
+	return code == EX_OK ? derive_verifier(ctx, login, password, verifier)
+			     : code;
+}
+
+void
 wipe_secrets(char password[PASSWORD_SIZE], char *verifier)
 {
 	explicit_bzero(password, PASSWORD_SIZE);

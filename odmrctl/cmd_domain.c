@@ -4,22 +4,12 @@
  */
 #include <err.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "lib/endpoint.h"
+#include "domain.h"
 #include "odmrctl.h"
-
-struct settings {
-	enum domain_mode mode;
-	char nexthop[ENDPOINT_TEXT_SIZE]; /* "": by MX */
-};
-
-struct removal {
-	char name[DOMAIN_SIZE];
-	int64_t held;
-	bool etrn; /* it has names that only ETRN knows */
-};
 
 int
 take_domain(const char *typed, char out[DOMAIN_SIZE])
@@ -69,7 +59,7 @@ take_domain_or_all(struct context *ctx, const struct arguments *args,
 }
 
 static int
-take_nexthop(const char *typed, struct settings *settings)
+take_nexthop(const char *typed, struct domain_settings *settings)
 {
 	struct endpoint hop;
 	const char *fault;
@@ -84,10 +74,11 @@ take_nexthop(const char *typed, struct settings *settings)
 	return EX_OK;
 }
 
-/* Lays the options over what the domain has. In mode odmr mail goes to the
- * customer's own connection, and a next hop would mislead. */
-static int
-take_settings(const struct arguments *args, struct settings *settings)
+/* In mode odmr mail goes to the customer's own connection, and a next hop would
+ * mislead. */
+int
+take_domain_settings(
+    const struct arguments *args, struct domain_settings *settings)
 {
 	int code = EX_OK;
 
@@ -108,8 +99,8 @@ take_settings(const struct arguments *args, struct settings *settings)
 	return code;
 }
 
-static const char *
-nexthop_or_null(const struct settings *settings)
+const char *
+nexthop_or_null(const struct domain_settings *settings)
 {
 	return settings->nexthop[0] != '\0' ? settings->nexthop : NULL;
 }
@@ -130,45 +121,53 @@ first_fault(int one, int other)
 	return one != EX_OK ? one : other;
 }
 
-/* A domain is new. It is said where Postfix's folding makes another one of
- * it. */
-static int
-tell_postfix(struct context *ctx, const char *name)
+/* `*etrn`: the second table has it, too. */
+static void
+tell_folding(struct context *ctx, const char *name, bool *etrn)
 {
 	struct spelling spelling = spelling_of(name);
-	int code = table_update(ctx, name);
 
-	if (spelling.unicode != NULL)
-		code = first_fault(code, table_update_etrn(ctx));
+	*etrn |= spelling.unicode != NULL;
 	if (spelling.unicode != NULL && spelling.keys[COMPOSED] == NULL)
 		fprintf(ctx->out,
 		    "mail to %s is taken only as %s: Postfix's tables do not "
 		    "tell it from another domain\n",
 		    spelling.unicode, name);
 	spelling_free(&spelling);
-	return code;
+}
+
+int
+tell_postfix_new(struct context *ctx, const char *const *names, size_t count)
+{
+	int code = table_update(ctx, names, count);
+	bool etrn = false;
+
+	for (size_t i = 0; i < count; i++)
+		tell_folding(ctx, names[i], &etrn);
+	return etrn ? first_fault(code, table_update_etrn(ctx)) : code;
 }
 
 int
 cmd_domain_add(struct context *ctx, const struct arguments *args)
 {
-	struct settings settings = { .mode = MODE_ODMR };
+	struct domain_settings settings = { .mode = MODE_ODMR };
 	char name[DOMAIN_SIZE];
+	const char *known = name;
 	int code = take_domain(args->operands[0], name);
 
 	if (code == EX_OK)
-		code = take_settings(args, &settings);
+		code = take_domain_settings(args, &settings);
 	if (code == EX_OK)
 		code = domain_code(ctx, name,
 		    store_domain_add(ctx->store, name, settings.mode,
 			nexthop_or_null(&settings)));
-	return code == EX_OK ? tell_postfix(ctx, name) : code;
+	return code == EX_OK ? tell_postfix_new(ctx, &known, 1) : code;
 }
 
-static void
-copy_settings(const struct domain *domain, void *arg)
+void
+copy_domain_settings(const struct domain *domain, void *arg)
 {
-	struct settings *settings = arg;
+	struct domain_settings *settings = arg;
 
 	settings->mode = domain->mode;
 	if (domain->nexthop != NULL)
@@ -178,9 +177,10 @@ copy_settings(const struct domain *domain, void *arg)
 int
 cmd_domain_set(struct context *ctx, const struct arguments *args)
 {
-	struct settings settings = { .mode = MODE_ODMR };
+	struct domain_settings settings = { .mode = MODE_ODMR };
 	enum store_result result;
 	char name[DOMAIN_SIZE];
+	const char *known = name;
 	int code = take_domain(args->operands[0], name);
 
 	if (code != EX_OK)
@@ -188,9 +188,10 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 	if (args->mode == NULL && args->nexthop == NULL)
 		return complain(
 		    EX_USAGE, "nothing to set: give --mode or --nexthop");
-	result = store_domain_get(ctx->store, name, copy_settings, &settings);
+	result =
+	    store_domain_get(ctx->store, name, copy_domain_settings, &settings);
 	if (result == STORE_OK) {
-		code = take_settings(args, &settings);
+		code = take_domain_settings(args, &settings);
 		if (code != EX_OK)
 			return code;
 		result = store_domain_set(ctx->store, name, settings.mode,
@@ -199,54 +200,78 @@ cmd_domain_set(struct context *ctx, const struct arguments *args)
 	code = domain_code(ctx, name, result);
 	if (code != EX_OK)
 		return code;
-	code = table_update(ctx, name);
+	code = table_update(ctx, &known, 1);
 	return first_fault(code, daemon_recheck(ctx));
 }
 
 static void
 note_queue(const struct queue_name *row, void *arg)
 {
-	struct removal *removal = arg;
+	struct domain_removal *removal = arg;
 
 	removal->etrn |= strcmp(row->domain, removal->name) == 0;
 }
 
-/* Before it goes: what will be left of it, and does the second table have it?
- */
-static enum store_result
-look_ahead(struct context *ctx, struct removal *removal)
+int
+look_at_removal(struct context *ctx, struct domain_removal *removal)
 {
 	struct spelling spelling = spelling_of(removal->name);
 
+	removal->held = 0;
 	removal->etrn = spelling.unicode != NULL;
 	spelling_free(&spelling);
 	if (store_tag_count(ctx->store, removal->name, NULL, &removal->held) !=
-	    STORE_OK)
-		return STORE_FAILED;
-	return store_queue_name_each(ctx->store, NULL, note_queue, removal);
+		STORE_OK ||
+	    store_queue_name_each(ctx->store, NULL, note_queue, removal) !=
+		STORE_OK)
+		return complain_store(ctx);
+	return EX_OK;
+}
+
+void
+tell_removal(FILE *out, const struct domain_removal *removal)
+{
+	if (removal->held > 0)
+		fprintf(out,
+		    "held messages of %s stay in the Postfix queue: %" PRId64
+		    "\n    Without the domain Postfix sends them to its MX; "
+		    "where that is this relay, it\n    returns them to their "
+		    "senders (\"loops back to myself\").\n",
+		    removal->name, removal->held);
+}
+
+int
+tell_postfix_gone(
+    struct context *ctx, const struct domain_removal *removals, size_t count)
+{
+	const char **names = must(calloc(count, sizeof(*names)));
+	bool etrn = false;
+	int code;
+
+	for (size_t i = 0; i < count; i++) {
+		names[i] = removals[i].name;
+		etrn |= removals[i].etrn;
+	}
+	code = table_update(ctx, names, count);
+	free(names);
+	return etrn ? first_fault(code, table_update_etrn(ctx)) : code;
 }
 
 int
 cmd_domain_remove(struct context *ctx, const struct arguments *args)
 {
-	struct removal removal = { .held = 0 };
-	const char *name = removal.name;
-	int code = take_domain(args->operands[0], removal.name);
+	char name[DOMAIN_SIZE];
+	struct domain_removal removal = { .name = name };
+	int code = take_domain(args->operands[0], name);
 
+	if (code == EX_OK)
+		code = look_at_removal(ctx, &removal);
+	if (code == EX_OK)
+		code = domain_code(
+		    ctx, name, store_domain_remove(ctx->store, name));
 	if (code != EX_OK)
 		return code;
-	if (look_ahead(ctx, &removal) != STORE_OK)
-		return complain_store(ctx);
-	code = domain_code(ctx, name, store_domain_remove(ctx->store, name));
-	if (code != EX_OK)
-		return code;
-	if (removal.held > 0)
-		fprintf(ctx->out,
-		    "held messages of %s stay in the Postfix queue: %" PRId64
-		    "\n",
-		    name, removal.held);
-	code = table_update(ctx, name);
-	if (removal.etrn)
-		code = first_fault(code, table_update_etrn(ctx));
+	tell_removal(ctx->out, &removal);
+	code = tell_postfix_gone(ctx, &removal, 1);
 	return first_fault(code, daemon_recheck(ctx));
 }

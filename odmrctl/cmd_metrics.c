@@ -240,9 +240,9 @@ print_system(FILE *out, const struct conf *conf)
 	exposition_sample(out, size, size_of(conf->database));
 	exposition_metric(out, up, METRIC_GAUGE, "Whether the daemon runs.");
 	exposition_sample_one(out, up, "daemon", "odmrd",
-	    process_of_file_runs(conf->pid_file, "odmrd"));
+	    process_of_file(conf->pid_file, "odmrd") != 0);
 	exposition_sample_one(out, up, "daemon", "odmr-milter",
-	    process_of_file_runs(conf->milter_pid_file, "odmr-milter"));
+	    process_of_file(conf->milter_pid_file, "odmr-milter") != 0);
 }
 
 int

@@ -21,12 +21,13 @@ complain_table(bool ok, const char *error)
 }
 
 int
-table_update(struct context *ctx, const char *domain)
+table_update(struct context *ctx, const char *const *domains, size_t count)
 {
 	char error[POSTMAP_ERROR_SIZE];
 
 	return complain_table(
-	    relay_table_update(&ctx->conf, ctx->store, domain, error), error);
+	    relay_table_update(&ctx->conf, ctx->store, domains, count, error),
+	    error);
 }
 
 int

@@ -5,16 +5,17 @@
  */
 #include <err.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "command.h"
 #include "odmrctl.h"
 #include "rights.h"
 #include "lib/streams.h"
+#include "lib/version.h"
 
 enum { BUSY_MS = 5000, MANY = 1 << 16 };
 
@@ -31,6 +32,7 @@ enum {
 	STATES = 1 << 8,
 	YES = 1 << 9,
 	OUTPUT = 1 << 10,
+	PASSWORD_STDIN = 1 << 11,
 	CHECK = 1 << 16,
 	DIFF = 1 << 17,
 	UNDO = 1 << 18,
@@ -41,7 +43,6 @@ enum {
  * gives it up by itself (rights.h). All others are run without. */
 enum { PARTLY_ROOT = 1 << 15 };
 
-/* Where in struct arguments each goes: a const char *, or a bool. */
 #define VALUE(name, bit)                                                       \
 	{                                                                      \
 		{ #name, required_argument, NULL, bit },                       \
@@ -53,10 +54,7 @@ enum { PARTLY_ROOT = 1 << 15 };
 		    offsetof(struct arguments, field)                          \
 	}
 
-static const struct {
-	struct option option;
-	size_t field;
-} rules[] = {
+const struct rule rules[] = {
 	VALUE(mode, MODE),
 	VALUE(nexthop, NEXTHOP),
 	VALUE(linger, LINGER),
@@ -68,21 +66,12 @@ static const struct {
 	FLAG("json", JSON, json),
 	FLAG("csv", CSV, csv),
 	FLAG("yes", YES, yes),
+	FLAG("password-stdin", PASSWORD_STDIN, password_stdin),
 	VALUE(config, CONFIG),
 	FLAG("check", CHECK, check),
 	FLAG("diff", DIFF, diff),
 	FLAG("undo", UNDO, undo),
-};
-
-enum { OPTIONS = sizeof(rules) / sizeof(rules[0]) };
-
-struct command {
-	const char *noun;
-	const char *verb; /* a word or two; NULL: the noun is the command */
-	command_run *run;
-	int options;
-	int least, most; /* operands */
-	const char *usage;
+	{ { NULL, 0, NULL, 0 }, 0 },
 };
 
 static int
@@ -100,66 +89,103 @@ cmd_init(struct context *ctx, const struct arguments *args)
 	return complain(EX_CANTCREAT, "%s", store_error(ctx->store));
 }
 
-static const struct command commands[] = {
-	{ "init", NULL, cmd_init, PARTLY_ROOT, 0, 0, "" },
+const struct command commands[] = {
+	{ "init", NULL, cmd_init, PARTLY_ROOT, 0, 0, "",
+	    "make the database, or bring it to this version" },
+	{ "customer", "add", cmd_customer_add,
+	    MODE | NEXTHOP | PASSWORD_STDIN | CRAM_MD5, 2, MANY,
+	    "NAME DOMAIN... [--mode odmr|backup|hold] [--nexthop HOST[:PORT]] "
+	    "[--password-stdin] [--cram-md5]",
+	    "add an account with its domains, and print what to hand over" },
+	{ "customer", "show", cmd_customer_show, JSON, 1, 1, "NAME [--json]",
+	    "what waits for it, and what to hand over but for the password" },
+	{ "customer", "remove", cmd_customer_remove, YES, 1, 1, "NAME [--yes]",
+	    "remove the account and the domains that nobody else has" },
+	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
+	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]",
+	    "hold mail for a domain" },
+	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
+	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]",
+	    "change its mode or next hop" },
+	{ "domain", "list", cmd_domain_list, JSON, 0, 0, "[--json]",
+	    "all domains" },
+	{ "domain", "show", cmd_domain_show, JSON, 1, 1, "NAME [--json]",
+	    "one domain, and who may have it" },
+	{ "domain", "remove", cmd_domain_remove, 0, 1, 1, "NAME",
+	    "hold no more mail for it" },
+	{ "account", "add", cmd_account_add, CRAM_MD5 | LINGER, 1, 1,
+	    "LOGIN [--cram-md5] [--linger SECONDS]",
+	    "a login; its password is asked for, or read from stdin" },
+	{ "account", "set", cmd_account_set, LINGER, 1, 1,
+	    "LOGIN [--linger SECONDS]", "change how long its sessions linger" },
+	{ "account", "grant", cmd_account_grant, 0, 2, MANY, "LOGIN DOMAIN...",
+	    "let it collect the domains" },
+	{ "account", "revoke", cmd_account_revoke, 0, 2, MANY,
+	    "LOGIN DOMAIN...", "let it no longer collect them" },
+	{ "account", "list", cmd_account_list, JSON, 0, 0, "[--json]",
+	    "all accounts" },
+	{ "account", "show", cmd_account_show, JSON, 1, 1, "LOGIN [--json]",
+	    "one account, and what it may have" },
+	{ "account", "passwd", cmd_account_passwd, CRAM_MD5, 1, 1,
+	    "LOGIN [--cram-md5]", "give it another password" },
+	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN",
+	    "refuse it for a while" },
+	{ "account", "enable", cmd_account_enable, 0, 1, 1, "LOGIN",
+	    "let it in again" },
+	{ "account", "remove", cmd_account_remove, 0, 1, 1, "LOGIN",
+	    "remove it with all that it was granted" },
+	{ "account", "cert add", cmd_cert_add, PARTLY_ROOT, 2, 2,
+	    "LOGIN FINGERPRINT|FILE.pem",
+	    "let a client certificate authenticate it" },
+	{ "account", "cert remove", cmd_cert_remove, PARTLY_ROOT, 2, 2,
+	    "LOGIN FINGERPRINT|FILE.pem", "let it no longer do so" },
+	{ "account", "cert list", cmd_cert_list, JSON, 0, 1, "[LOGIN] [--json]",
+	    "its certificates, or all" },
+	{ "etrn", "allow", cmd_etrn_allow, 0, 2, 2, "DOMAIN CIDR|login:LOGIN",
+	    "let a network or a login start the domain by ETRN" },
+	{ "etrn", "deny", cmd_etrn_deny, 0, 2, 2, "DOMAIN CIDR|login:LOGIN",
+	    "take that back" },
+	{ "etrn", "list", cmd_etrn_list, JSON, 0, 1, "[DOMAIN] [--json]",
+	    "who may start what" },
+	{ "queue-name", "add", cmd_queue_name_add, 0, 2, MANY, "NAME DOMAIN...",
+	    "a name by which ETRN starts several domains" },
+	{ "queue-name", "remove", cmd_queue_name_remove, 0, 1, MANY,
+	    "NAME [DOMAIN...]", "remove it, or domains from it" },
+	{ "queue-name", "list", cmd_queue_name_list, JSON, 0, 1,
+	    "[NAME] [--json]", "all such names, or one" },
+	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]",
+	    "what waits, and who is collecting" },
+	{ "queue", NULL, cmd_queue, JSON | STATES, 0, 1,
+	    "[DOMAIN] [--state STATE|all] [--json]", "which messages wait" },
+	{ "message", NULL, cmd_message, JSON, 1, 1, "ID [--json]",
+	    "one message, and what became of it" },
+	{ "release", NULL, cmd_release, PARTLY_ROOT, 1, 1, "ID",
+	    "have Postfix try a message now" },
+	{ "delete", NULL, cmd_delete, YES | PARTLY_ROOT, 1, 1, "ID [--yes]",
+	    "delete a message from the queue" },
+	{ "sessions", "end", cmd_sessions_end, 0, 1, 1, "ID", "end one" },
+	{ "sessions", NULL, cmd_sessions, JSON, 0, 0, "[--json]",
+	    "the sessions that run" },
+	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
+	    "[--from DAY] [--to DAY] [--json|--csv]",
+	    "what came and went, by account, domain and day" },
+	{ "reconcile", NULL, cmd_reconcile, JSON | PARTLY_ROOT, 0, 0,
+	    "[--json]", "make the tags agree with the queue" },
+	{ "table", NULL, cmd_table, 0, 0, 0, "",
+	    "write Postfix's tables from the database" },
+	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]",
+	    "the figures of all this for Prometheus" },
+	{ "doctor", NULL, cmd_doctor, FROM | JSON | PARTLY_ROOT, 0, 0,
+	    "[--from HOST] [--json]",
+	    "look whether all is set up right" },
 	{ "setup", NULL, cmd_setup,
 	    YES | CHECK | DIFF | UNDO | CONFIG | PARTLY_ROOT, 0, 0,
-	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]" },
-	{ "domain", "add", cmd_domain_add, MODE | NEXTHOP, 1, 1,
-	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
-	{ "domain", "set", cmd_domain_set, MODE | NEXTHOP, 1, 1,
-	    "NAME [--mode odmr|backup|hold] [--nexthop HOST[:PORT]]" },
-	{ "domain", "list", cmd_domain_list, JSON, 0, 0, "[--json]" },
-	{ "domain", "show", cmd_domain_show, JSON, 1, 1, "NAME [--json]" },
-	{ "domain", "remove", cmd_domain_remove, 0, 1, 1, "NAME" },
-	{ "account", "add", cmd_account_add, CRAM_MD5 | LINGER, 1, 1,
-	    "LOGIN [--cram-md5] [--linger SECONDS]" },
-	{ "account", "set", cmd_account_set, LINGER, 1, 1,
-	    "LOGIN [--linger SECONDS]" },
-	{ "account", "grant", cmd_account_grant, 0, 2, MANY,
-	    "LOGIN DOMAIN..." },
-	{ "account", "revoke", cmd_account_revoke, 0, 2, MANY,
-	    "LOGIN DOMAIN..." },
-	{ "account", "list", cmd_account_list, JSON, 0, 0, "[--json]" },
-	{ "account", "show", cmd_account_show, JSON, 1, 1, "LOGIN [--json]" },
-	{ "account", "passwd", cmd_account_passwd, CRAM_MD5, 1, 1,
-	    "LOGIN [--cram-md5]" },
-	{ "account", "disable", cmd_account_disable, 0, 1, 1, "LOGIN" },
-	{ "account", "enable", cmd_account_enable, 0, 1, 1, "LOGIN" },
-	{ "account", "remove", cmd_account_remove, 0, 1, 1, "LOGIN" },
-	{ "account", "cert add", cmd_cert_add, PARTLY_ROOT, 2, 2,
-	    "LOGIN FINGERPRINT|FILE.pem" },
-	{ "account", "cert remove", cmd_cert_remove, PARTLY_ROOT, 2, 2,
-	    "LOGIN FINGERPRINT|FILE.pem" },
-	{ "account", "cert list", cmd_cert_list, JSON, 0, 1,
-	    "[LOGIN] [--json]" },
-	{ "etrn", "allow", cmd_etrn_allow, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
-	{ "etrn", "deny", cmd_etrn_deny, 0, 2, 2, "DOMAIN CIDR|login:LOGIN" },
-	{ "etrn", "list", cmd_etrn_list, JSON, 0, 1, "[DOMAIN] [--json]" },
-	{ "queue-name", "add", cmd_queue_name_add, 0, 2, MANY,
-	    "NAME DOMAIN..." },
-	{ "queue-name", "remove", cmd_queue_name_remove, 0, 1, MANY,
-	    "NAME [DOMAIN...]" },
-	{ "queue-name", "list", cmd_queue_name_list, JSON, 0, 1,
-	    "[NAME] [--json]" },
-	{ "status", NULL, cmd_status, JSON, 0, 0, "[--json]" },
-	{ "queue", NULL, cmd_queue, JSON | STATES, 0, 1,
-	    "[DOMAIN] [--state STATE|all] [--json]" },
-	{ "message", NULL, cmd_message, JSON, 1, 1, "ID [--json]" },
-	{ "release", NULL, cmd_release, PARTLY_ROOT, 1, 1, "ID" },
-	{ "delete", NULL, cmd_delete, YES | PARTLY_ROOT, 1, 1, "ID [--yes]" },
-	{ "sessions", "end", cmd_sessions_end, 0, 1, 1, "ID" },
-	{ "sessions", NULL, cmd_sessions, JSON, 0, 0, "[--json]" },
-	{ "usage", NULL, cmd_usage, FROM | TO | JSON | CSV, 0, 0,
-	    "[--from DAY] [--to DAY] [--json|--csv]" },
-	{ "reconcile", NULL, cmd_reconcile, JSON | PARTLY_ROOT, 0, 0,
-	    "[--json]" },
-	{ "table", NULL, cmd_table, 0, 0, 0, "" },
-	{ "metrics", NULL, cmd_metrics, OUTPUT, 0, 0, "[--output FILE]" },
-	{ "doctor", NULL, cmd_doctor, JSON | PARTLY_ROOT, 0, 0, "[--json]" },
+	    "[--check|--diff] [--undo] [--yes] [-c CONFIG_DIR]",
+	    "put what is needed into Postfix's configuration" },
+	{ "help", NULL, NULL, 0, 0, MANY, "[COMMAND]",
+	    "show this, or what COMMAND takes; COMMAND --help does so too" },
+	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },
 };
-
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 void *
 must(void *memory)
@@ -195,150 +221,6 @@ int
 complain_store(const struct context *ctx)
 {
 	return complain(EX_TEMPFAIL, "%s", store_error(ctx->store));
-}
-
-static void
-print_command(FILE *out, const struct command *command)
-{
-	fprintf(out, "       odmrctl [-c FILE] %s", command->noun);
-	if (command->verb != NULL)
-		fprintf(out, " %s", command->verb);
-	if (command->usage[0] != '\0')
-		fprintf(out, " %s", command->usage);
-	putc('\n', out);
-}
-
-/* Of the commands of one noun, or of all. */
-static void
-print_usage(FILE *out, const char *noun)
-{
-	fprintf(out, "usage:\n");
-	for (int i = 0; i < COMMANDS; i++)
-		if (noun == NULL || strcmp(commands[i].noun, noun) == 0)
-			print_command(out, &commands[i]);
-}
-
-/* How many words the command's verb has, if `argv` begins with them; else -1.
- */
-static int
-match_verb(const struct command *command, int argc, char **argv)
-{
-	const char *verb = command->verb;
-	int words = 0;
-	size_t len;
-
-	while (verb != NULL && *verb != '\0') {
-		len = strcspn(verb, " ");
-		if (words == argc || strlen(argv[words]) != len ||
-		    strncmp(argv[words], verb, len) != 0)
-			return -1;
-		verb += len + (verb[len] == ' ');
-		words++;
-	}
-	return words;
-}
-
-/* NULL after saying what was wrong. */
-static const struct command *
-find_command(int argc, char **argv)
-{
-	bool noun_known = false;
-
-	for (int i = 0; argc > 0 && i < COMMANDS; i++) {
-		if (strcmp(commands[i].noun, argv[0]) != 0)
-			continue;
-		noun_known = true;
-		if (match_verb(&commands[i], argc - 1, argv + 1) >= 0)
-			return &commands[i];
-	}
-	if (argc > 0 && !noun_known) {
-		complain(
-		    EX_USAGE, "unknown command \"%s\", -h shows all", argv[0]);
-		return NULL;
-	}
-	if (argc > 1)
-		complain(
-		    EX_USAGE, "unknown command \"%s %s\"", argv[0], argv[1]);
-	print_usage(stderr, argc > 0 ? argv[0] : NULL);
-	return NULL;
-}
-
-static void
-set_argument(struct arguments *args, int which)
-{
-	char *field = (char *)args + rules[which].field;
-
-	if (rules[which].option.has_arg == required_argument)
-		*(const char **)(void *)field = optarg;
-	else
-		*(bool *)field = true;
-}
-
-/* Its short form has no line of its own. */
-static int
-option_named(const char *name, int *which)
-{
-	*which = 0;
-	while (strcmp(rules[*which].option.name, name) != 0)
-		++*which;
-	return rules[*which].option.val;
-}
-
-static bool
-take_options(const struct command *command, int argc, char **argv,
-    struct arguments *args)
-{
-	struct option options[OPTIONS + 1] = { 0 };
-	int option, which;
-
-	for (int i = 0; i < OPTIONS; i++)
-		options[i] = rules[i].option;
-	optind = 0; /* makes glibc start anew */
-	while (
-	    (option = getopt_long(argc, argv, "c:", options, &which)) != -1) {
-		if (option == 'c')
-			option = option_named("config", &which);
-		if (option == '?')
-			return false;
-		if ((option & command->options) == 0) {
-			warnx("--%s is no option of this command",
-			    options[which].name);
-			return false;
-		}
-		set_argument(args, which);
-	}
-	args->operands = argv + optind;
-	args->count = argc - optind;
-	return true;
-}
-
-static bool
-check_count(const struct command *command, const struct arguments *args)
-{
-	if (args->count < command->least)
-		complain(EX_USAGE, "an operand is missing");
-	else if (args->count > command->most)
-		complain(EX_USAGE, "unexpected operand \"%s\"",
-		    args->operands[command->most]);
-	else
-		return true;
-	return false;
-}
-
-/* `argv` begins with the command's own words. */
-static bool
-take_arguments(const struct command *command, int argc, char **argv,
-    struct arguments *args)
-{
-	int words = match_verb(command, argc - 1, argv + 1);
-
-	argv[words] = program_invocation_short_name; /* for getopt's messages */
-	if (take_options(command, argc - words, argv + words, args) &&
-	    check_count(command, args))
-		return true;
-	fprintf(stderr, "usage:\n");
-	print_command(stderr, command);
-	return false;
 }
 
 int
@@ -389,6 +271,42 @@ run(struct context *ctx, const struct command *command,
 	return code;
 }
 
+static int
+finish_telling(int code)
+{
+	if (code != EX_OK || streams_flush())
+		return code;
+	return complain(EX_IOERR, "standard output: write error");
+}
+
+/* What is asked for before a command. -1: a command, whose words begin at
+ * optind. */
+static int
+take_own_options(int argc, char **argv, const char **path)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1)
+		switch (option) {
+		case 'h':
+			return command_help(0, NULL);
+		case 'V':
+			version_show("odmrctl");
+			return EX_OK;
+		case 'c':
+			*path = optarg;
+			break;
+		default:
+			return complain(EX_USAGE, "--help shows all commands");
+		}
+	return -1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -397,23 +315,22 @@ main(int argc, char **argv)
 	const struct command *command;
 	char error[CONF_ERROR_SIZE];
 	struct context ctx = { 0 };
-	int option, code;
+	int code;
 
 	streams_occupy();
-	while ((option = getopt(argc, argv, "+c:h")) != -1) {
-		if (option == 'h') {
-			print_usage(stdout, NULL);
-			return EX_OK;
-		}
-		if (option != 'c')
-			return complain(EX_USAGE, "-h shows all commands");
-		path = optarg;
-	}
+	code = take_own_options(argc, argv, &path);
+	if (code != -1)
+		return finish_telling(code);
 	argc -= optind;
 	argv += optind;
-	command = find_command(argc, argv);
-	if (command == NULL || !take_arguments(command, argc, argv, &args))
+	if (command_wants_help(argc, argv))
+		return finish_telling(command_help(argc, argv));
+	command = command_find(argc, argv);
+	if (command == NULL ||
+	    !command_take_arguments(command, argc, argv, &args))
 		return EX_USAGE;
+	if (command->run == NULL)
+		return finish_telling(command_help(args.count, args.operands));
 	if (!conf_load(&ctx.conf, path, error))
 		return complain(EX_CONFIG, "%s", error);
 	ctx.conf_path = path;

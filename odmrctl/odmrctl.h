@@ -43,12 +43,14 @@ struct arguments {
 	bool json;
 	bool csv;
 	bool yes;
+	bool password_stdin;
 	char **operands;
 	int count;
 };
 
 typedef int command_run(struct context *, const struct arguments *);
 
+command_run cmd_customer_add, cmd_customer_show, cmd_customer_remove;
 command_run cmd_domain_add, cmd_domain_set, cmd_domain_list, cmd_domain_show,
     cmd_domain_remove;
 command_run cmd_account_add, cmd_account_grant, cmd_account_revoke,
@@ -101,9 +103,9 @@ int output_write(const char *path, const char *text, size_t len);
 /* What was allocated: NULL ends the program. */
 void *must(void *memory);
 
-/* After the database has changed, its tables for Postfix: one domain, or the
+/* After the database has changed, its tables for Postfix: some domains, or the
  * names that only ETRN knows. EX_OK, or complains. */
-int table_update(struct context *, const char *domain);
+int table_update(struct context *, const char *const *domains, size_t count);
 int table_update_etrn(struct context *);
 
 /* EX_OK with the canonical form in `out`, else complains. */
@@ -119,6 +121,14 @@ int domain_code(struct context *, const char *name, enum store_result);
 /* EX_OK for STORE_OK, else complains: for what the store says to a question for
  * this account, or to a change of it. */
 int account_code(struct context *, const char *login, enum store_result result);
+/* May this be the login of an account? EX_OK, or complains. */
+int take_login(const char *login);
+/* What is kept of a password, see secret.h; to be freed. EX_OK, or complains.
+ */
+int derive_verifier(
+    struct context *, const char *login, const char *password, char **verifier);
+/* Wipes both; `verifier` is freed, and may be NULL. */
+void wipe_secrets(char password[PASSWORD_SIZE], char *verifier);
 /* EX_OK with its id, or complains. */
 int take_account(struct context *, const char *login, int64_t *id);
 /* Of a listing's only operand, which may be missing: `*domain` is `out`, or

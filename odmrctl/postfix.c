@@ -67,6 +67,8 @@ postfix_load(struct postfix *postfix, const struct conf *conf,
 {
 	*postfix = (struct postfix) { .settings = ask(conf, "-x", error) };
 	if (postfix->settings != NULL)
+		postfix->own = ask(conf, "-n", error);
+	if (postfix->own != NULL)
 		postfix->overrides = ask(conf, "-Px", error);
 	if (postfix->overrides != NULL)
 		postfix->master = ask(conf, "-M", error);
@@ -90,6 +92,7 @@ postfix_free(struct postfix *postfix)
 		free(service);
 	}
 	free(postfix->settings);
+	free(postfix->own);
 	free(postfix->overrides);
 	free(postfix->master);
 	free(postfix->tables);
@@ -118,15 +121,30 @@ postfix_setting(const struct postfix *postfix, const char *name)
 }
 
 const char *
-postfix_setting_of(const struct postfix *postfix, const struct service *service,
+postfix_unexpanded(const struct postfix *postfix, const char *name)
+{
+	const char *value = find(postfix->own, name);
+
+	return value != NULL ? value : postfix_setting(postfix, name);
+}
+
+const char *
+postfix_override(const struct postfix *postfix, const struct service *service,
     const char *name)
 {
 	char key[KEY_SIZE];
-	const char *value;
 
 	snprintf(
 	    key, sizeof(key), "%s/%s/%s", service->name, service->type, name);
-	value = find(postfix->overrides, key);
+	return find(postfix->overrides, key);
+}
+
+const char *
+postfix_setting_of(const struct postfix *postfix, const struct service *service,
+    const char *name)
+{
+	const char *value = postfix_override(postfix, service, name);
+
 	return value != NULL ? value : postfix_setting(postfix, name);
 }
 

@@ -24,7 +24,7 @@ struct service {
 struct postfix {
 	struct service *services;
 	/* What postconf has said: strings, one behind the other. */
-	char *settings, *overrides, *master, *tables;
+	char *settings, *own, *overrides, *master, *tables;
 };
 
 /* False, with one line in `error`: there is no such configuration. */
@@ -36,6 +36,12 @@ void postfix_free(struct postfix *);
 const char *postfix_setting(const struct postfix *, const char *name);
 /* The same as the service has it, whose -o options come first. */
 const char *postfix_setting_of(
+    const struct postfix *, const struct service *, const char *name);
+/* As main.cf has it, $variables and all; where it does not set it, the default,
+ * expanded. What a cure adds to. */
+const char *postfix_unexpanded(const struct postfix *, const char *name);
+/* What the service's own -o says; NULL: nothing. */
+const char *postfix_override(
     const struct postfix *, const struct service *, const char *name);
 /* NULL: there is none. */
 const struct service *postfix_service(

@@ -9,11 +9,7 @@
 #include <sys/file.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -34,17 +30,16 @@
 #include "lib/options.h"
 #include "odmrd/client/peers.h"
 #include "lib/pidfile.h"
-#include "lib/privileges.h"
 #include "odmrd/delivery/memory_queue.h"
 #include "odmrd/delivery/registry.h"
 #include "reload.h"
+#include "start.h"
 #include "odmrd/jobs/server.h"
 #include "odmrd/client/client.h"
 #include "odmrd/jobs/settle.h"
 #include "odmrd/delivery/share.h"
 #include "odmrd/client/standing.h"
 #include "lib/streams.h"
-#include "odmrd/client/submission/submission.h"
 #include "odmrd/net/tls.h"
 
 enum { ERROR_SIZE = 512, WORKERS = 2, LISTENERS_MAX = 32 };
@@ -90,7 +85,6 @@ listen_at(struct server *server, const struct address *address, bool tls)
 		    strerror(errno));
 }
 
-/* With `server` NULL the list is only checked. */
 static void
 listen_all(struct server *server, const char *name, const char *list, bool tls)
 {
@@ -100,8 +94,7 @@ listen_all(struct server *server, const char *name, const char *list, bool tls)
 
 	while (
 	    (found = address_next(&list, &address, error, sizeof(error))) > 0)
-		if (server != NULL)
-			listen_at(server, &address, tls);
+		listen_at(server, &address, tls);
 	if (found < 0)
 		fatal(EX_CONFIG, "%s: %s", name, error);
 }
@@ -192,68 +185,14 @@ beat(void *arg)
 
 /* ---- the start --------------------------------------------------------- */
 
-static struct tls *
-load_tls(const struct conf *conf)
-{
-	char error[ERROR_SIZE];
-	struct tls *tls;
-
-	if (conf->tls_cert_file[0] == '\0') {
-		if (conf->listen_tls[0] != '\0')
-			fatal(EX_CONFIG,
-			    "listen_tls: needs tls_cert_file to be set");
-		return NULL;
-	}
-	tls = tls_new(
-	    conf->tls_cert_file, conf->tls_key_file, error, sizeof(error));
-	if (tls == NULL)
-		fatal(EX_CONFIG, "tls_cert_file: %s", error);
-	return tls;
-}
-
-/* The directory becomes ours: its sockets are bound by bare names, and the
- * lock keeps a second odmrd from sweeping away the first one's. */
+/* The lock keeps a second odmrd from sweeping away the first one's. */
 static void
-enter_socket_directory(const struct conf *conf)
+lock_sockets(const struct conf *conf, int dir)
 {
-	int dir =
-	    open(conf->socket_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir == -1 || fchdir(dir) == -1)
-		fatal(EX_CONFIG, "socket_directory: %s: %s",
-		    conf->socket_directory, strerror(errno));
 	if (flock(dir, LOCK_EX | LOCK_NB) == -1)
 		fatal(EX_TEMPFAIL,
 		    "socket_directory: %s: another odmrd is running",
 		    conf->socket_directory);
-}
-
-static void
-become_user(const struct conf *conf)
-{
-	char error[ERROR_SIZE];
-	struct group *group = getgrnam(conf->flush_group);
-
-	if (group == NULL && geteuid() == 0)
-		fatal(EX_NOUSER, "flush_group: no such group: %s",
-		    conf->flush_group);
-	if (!privileges_drop(conf->user, group != NULL ? group->gr_gid : 0,
-		error, sizeof(error)))
-		fatal(EX_OSERR, "%s", error);
-	if (access(".", R_OK | W_OK | X_OK) == -1)
-		fatal(EX_NOPERM, "socket_directory: %s: %s",
-		    conf->socket_directory, strerror(errno));
-}
-
-static uid_t
-postfix_uid(const struct conf *conf)
-{
-	struct passwd *pw = getpwnam(conf->postfix_user);
-
-	if (pw == NULL)
-		fatal(EX_NOUSER, "postfix_user: no such user: %s",
-		    conf->postfix_user);
-	return pw->pw_uid;
 }
 
 /* The last notes are written while odmrd ends. */
@@ -338,28 +277,6 @@ free_parts(struct server *server)
 	peers_free(&server->peers);
 }
 
-static void
-check_values(const struct conf *conf)
-{
-	char error[ERROR_SIZE];
-
-	if (!control_check(conf->control_socket, error, sizeof(error)))
-		fatal(EX_CONFIG, "control_socket: %s", error);
-	if (!submission_check(conf, error, sizeof(error)))
-		fatal(EX_CONFIG, "submission_server: %s", error);
-}
-
-static void
-check(const struct conf *conf)
-{
-	struct tls *tls = load_tls(conf);
-
-	listen_all(NULL, "listen", conf->listen, false);
-	listen_all(NULL, "listen_tls", conf->listen_tls, true);
-	check_values(conf);
-	tls_free(&tls);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -374,7 +291,7 @@ main(int argc, char **argv)
 	if (!conf_load(&conf, options.conf_path, error))
 		fatal(EX_CONFIG, "%s", error);
 	if (options.test) {
-		check(&conf);
+		start_check(&conf, options.conf_path);
 		conf_free(&conf);
 		return EX_OK;
 	}
@@ -388,22 +305,24 @@ main(int argc, char **argv)
 	TAILQ_INIT(&server.customers);
 	if (server.loop == NULL)
 		fatal(EX_OSERR, "cannot start the event loop");
-	server.tls = load_tls(&conf);
-	server.postfix_uid = postfix_uid(&conf);
+	server.tls = start_tls(&conf);
+	server.postfix_uid = start_postfix_uid(&conf);
 	listen_all(&server, "listen", conf.listen, false);
 	listen_all(&server, "listen_tls", conf.listen_tls, true);
-	check_values(&conf);
+	start_check_values(&conf);
 	pid_fd = pid_file_open(conf.pid_file, error);
 	if (pid_fd == -1)
 		fatal(EX_CANTCREAT, "pid_file: %s", error);
-	enter_socket_directory(&conf);
+	lock_sockets(&conf, start_enter_sockets(&conf));
 	if (!options.foreground && daemon(1, conf.log == CONF_LOG_STDERR) == -1)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
 	if (!options.foreground && conf.log == CONF_LOG_SYSLOG)
 		log_open("odmrd", LOG_TO_SYSLOG);
 	descriptors_raise(&conf);
-	become_user(&conf);
+	start_become_user(&conf);
+	start_check_sockets(&conf);
+	start_look_at_database(&conf);
 	registry_sweep();
 	start_parts(&server);
 	if (!pid_file_write(pid_fd))

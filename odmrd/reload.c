@@ -6,6 +6,7 @@
 #include "lib/notify.h"
 #include "lib/setting.h"
 #include "reload.h"
+#include "start.h"
 #include "odmrd/jobs/server.h"
 #include "odmrd/client/submission/submission.h"
 #include "odmrd/net/tls.h"
@@ -27,36 +28,39 @@ reload_init(const char *path)
 	return conf_path != NULL;
 }
 
-/* What main.c would not have started with. */
+/* All of it, or nothing: `*stays` is what was not replaced, by name. */
 static bool
-usable(const struct conf *conf, char *error, size_t size)
+load(struct old_conf *fresh, struct tls **tls, const char **stays, char *error,
+    size_t size)
 {
-	if (conf->listen_tls[0] != '\0' && conf->tls_cert_file[0] == '\0') {
-		snprintf(error, size, "%s: listen_tls: needs tls_cert_file",
-		    conf_path);
+	*stays = "configuration";
+	if (!conf_load(&fresh->conf, conf_path, error))
 		return false;
+	if (fresh->conf.tls_cert_file[0] != '\0')
+		*stays = "certificate";
+	if (start_load_tls(&fresh->conf, tls, error, size)) {
+		if (submission_check(&fresh->conf, error, size))
+			return true;
+		*stays = "configuration";
+		tls_free(tls);
 	}
-	return submission_check(conf, error, size);
+	conf_free(&fresh->conf);
+	return false;
 }
 
-/* NULL where none is set; `*ok` tells whether that is what was wanted. */
-static struct tls *
-load_tls(const struct conf *conf, bool *ok)
+static void
+take_up(struct server *server, struct old_conf *fresh, struct tls *tls)
 {
-	char error[512];
-	struct tls *tls;
-
-	*ok = true;
-	if (conf->tls_cert_file[0] == '\0')
-		return NULL;
-	tls = tls_new(
-	    conf->tls_cert_file, conf->tls_key_file, error, sizeof(error));
-	if (tls == NULL) {
-		log_error(NULL, "tls_cert_file: %s; the old certificate stays",
-		    error);
-		*ok = false;
-	}
-	return tls;
+	setting_tell_fixed(
+	    FIXED_IN_ODMRD, conf_path, server->conf, &fresh->conf);
+	/* Connections keep what they were made from. */
+	tls_free(&server->tls);
+	server->tls = tls;
+	fresh->next = confs;
+	confs = fresh;
+	server->conf = &fresh->conf;
+	log_set_debug(server->conf->log_level == CONF_LOG_DEBUG);
+	log_info(NULL, "reloaded");
 }
 
 void
@@ -64,32 +68,17 @@ reload(struct server *server)
 {
 	struct old_conf *fresh = calloc(1, sizeof(*fresh));
 	char error[CONF_ERROR_SIZE] = "out of memory";
+	const char *stays = "configuration";
 	struct tls *tls;
-	bool ok;
 
 	notify_reloading();
-	if (fresh == NULL || !conf_load(&fresh->conf, conf_path, error) ||
-	    !usable(&fresh->conf, error, sizeof(error))) {
-		log_error(NULL, "%s; the old configuration stays", error);
-		if (fresh != NULL)
-			conf_free(&fresh->conf);
+	if (fresh != NULL && load(fresh, &tls, &stays, error, sizeof(error)))
+		take_up(server, fresh, tls);
+	else {
+		log_error(
+		    NULL, "reload failed, the old %s stays: %s", stays, error);
 		free(fresh);
-		notify_ready();
-		return;
 	}
-	setting_tell_fixed(
-	    FIXED_IN_ODMRD, conf_path, server->conf, &fresh->conf);
-	tls = load_tls(&fresh->conf, &ok);
-	if (ok) {
-		/* Connections keep what they were made from. */
-		tls_free(&server->tls);
-		server->tls = tls;
-	}
-	fresh->next = confs;
-	confs = fresh;
-	server->conf = &fresh->conf;
-	log_set_debug(server->conf->log_level == CONF_LOG_DEBUG);
-	log_info(NULL, "reloaded");
 	notify_ready();
 }
 

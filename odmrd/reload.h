@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * SIGHUP: the configuration and the certificate are read anew. Sessions stay
- * as they are; what is new counts from their next step on. A file that cannot
- * be used changes nothing and is logged. What odmrd took hold of when it
- * started (addresses, user, files, databases, postqueue) takes a restart, and
- * the log says so.
+ * as they are; what is new counts from their next step on. If one
+ * of the files cannot be used, nothing changes, and the log says why. What
+ * odmrd took hold of when it started (addresses, user, files, databases,
+ * postqueue) takes a restart, and the log says so.
  */
 #ifndef RELOAD_H
 #define RELOAD_H

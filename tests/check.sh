@@ -13,9 +13,9 @@ export ODMR_BUILD
 PYTHON=/usr/bin/python3
 
 if [[ $(id -u) == 0 ]]; then
-	tests/deps.sh check || exit 1
+	tests/deps.sh test || exit 1
 else
-	tests/deps.sh check
+	tests/deps.sh test
 fi
 "$MAKE" --no-print-directory all unit || exit 1
 

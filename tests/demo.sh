@@ -11,6 +11,6 @@ if [[ $(id -u) != 0 ]]; then
 	exit 77
 fi
 export ODMR_BUILD=${ODMR_BUILD:-$PWD/build}
-tests/deps.sh
+tests/deps.sh demo
 "${MAKE:-make}" --no-print-directory all
 exec /usr/bin/python3 tests/demo.py

@@ -10,7 +10,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 mapfile -t sources < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.c' | sort)
 mapfile -t programs < <(find lib odmrd milter odmrctl etrn-trigger -name '*.c' | sort)
 mapfile -t headers < <(find lib odmrd milter odmrctl etrn-trigger tests -name '*.h' | sort)
-mapfile -t scripts < <(find tests sql .ci -name '*.sh' -o -path .ci/run | sort)
+mapfile -t scripts < <(find tests sql .ci postfix-conf debian -name '*.sh' \
+    -o -name '*.bash' -o -path .ci/run -o -path 'debian/*.p*[mt]' | sort)
 cppflags=()
 # Quoted as for a shell.
 eval "cppflags=(${CPPFLAGS:-})"
@@ -69,7 +70,7 @@ check "headers compile alone" headers_compile_alone
 check cppcheck cppcheck --quiet --error-exitcode=1 --suppress=uninitvar \
     --suppress=nullPointerRedundantCheck \
     --enable=warning,portability,performance -I. -D_GNU_SOURCE \
-    "-DCONFDIR=\"/etc/odmr\"" "--include=$queue_h" "${programs[@]}"
+    "-DCONFDIR=\"/etc/odmr\"" "-DODMR_VERSION=\"0\"" "--include=$queue_h" "${programs[@]}"
 check clang-tidy clang-tidy --quiet --warnings-as-errors='*' \
     --checks="$(IFS=,; echo "${tidy[*]}")" "${sources[@]}" \
     -- -std=c11 "${cppflags[@]}"

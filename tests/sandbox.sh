@@ -364,7 +364,7 @@ check_start() {
 	    "$DIR: Postfix's configuration cannot hold such a path"
 	((${#DIR} <= DIR_MAX)) || die 64 \
 	    "$DIR: too long for the paths of Postfix's sockets ($DIR_MAX at most)"
-	[[ -n $DAEMONS ]] || die 1 "Postfix is not installed (make deps)"
+	[[ -n $DAEMONS ]] || die 1 "Postfix is not installed (make deps DEPS=test)"
 	for program in odmrd odmr-milter odmrctl etrn-trigger; do
 		[[ -x $BUILD/$program ]] ||
 		    die 1 "$BUILD/$program: missing (make)"

@@ -15,7 +15,8 @@ HOUSE = {
               ["odmrd/client", "odmrd/client/submission"], ["odmrd"]],
     "milter": [["milter"]],
     "etrn-trigger": [["etrn-trigger"], ["etrn-trigger/probe"]],
-    "odmrctl": [["odmrctl"], ["odmrctl/doctor", "odmrctl/setup"]],
+    "odmrctl": [["odmrctl"],
+                ["odmrctl/customer", "odmrctl/doctor", "odmrctl/setup"]],
 }
 # The rows of a room, from the ground: no include goes up here, either. What all
 # of them share is customer.h.

@@ -64,6 +64,9 @@ type_of(const char *table)
 	return NULL;
 }
 
+static const char wanted[] =
+    "must be lmdb:/PATH, hash:/PATH, btree:/PATH or cdb:/PATH";
+
 bool
 postmap_file(const char *table, char path[PATH_MAX])
 {
@@ -73,6 +76,23 @@ postmap_file(const char *table, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s%s", table + strlen(type->name) + 1,
 		    type->suffix);
 	return type != NULL;
+}
+
+bool
+postmap_is_ours(const char *table, char error[POSTMAP_ERROR_SIZE])
+{
+	char file[PATH_MAX];
+
+	if (!postmap_file(table, file))
+		snprintf(
+		    error, POSTMAP_ERROR_SIZE, "%.256s: %s", table, wanted);
+	else if (access(file, R_OK | W_OK) == -1)
+		snprintf(error, POSTMAP_ERROR_SIZE, "%.256s: %s", file,
+		    errno == ENOENT ? "missing: run \"odmrctl table\""
+				    : strerror(errno));
+	else
+		return true;
+	return false;
 }
 
 static bool
@@ -89,9 +109,7 @@ find_type(struct postmap *map)
 	map->type = type_of(map->table);
 	if (map->type != NULL)
 		map->path = map->table + strlen(map->type->name) + 1;
-	return map->type != NULL ||
-	    complain(map,
-		"must be lmdb:/PATH, hash:/PATH, btree:/PATH or cdb:/PATH");
+	return map->type != NULL || complain(map, "%s", wanted);
 }
 
 /* ---- running it ---------------------------------------------------------- */

@@ -30,6 +30,8 @@ struct postmap {
 
 /* The file of a table. False: it is of no type that can be written. */
 bool postmap_file(const char *table, char path[PATH_MAX]);
+/* Is it there, and may this user write to it? If not, one line in `error`. */
+bool postmap_is_ours(const char *table, char error[POSTMAP_ERROR_SIZE]);
 
 /* False: it is of no type that can be written, or cannot be locked. */
 bool postmap_begin(struct postmap *);

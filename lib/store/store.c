@@ -64,6 +64,13 @@ store_init(struct store *store)
 	return STORE_OK;
 }
 
+enum store_result
+store_check(struct store *store)
+{
+	return file_is_ours(store) && base_ready(store) ? STORE_OK
+							: STORE_FAILED;
+}
+
 /* IMMEDIATE: the wait for other writers is here, not in the middle. */
 enum store_result
 store_begin(struct store *store)

@@ -46,6 +46,10 @@ enum store_result store_init(struct store *store);
 /* The file alone, not yet opened: what of it takes root. */
 enum store_result store_prepare(struct store *store);
 
+/* Could a daemon use it that this user runs: is it there, of the right schema,
+ * and to be written to? For a reader, nothing changes. */
+enum store_result store_check(struct store *);
+
 /* One transaction; calls between are all done or none. */
 enum store_result store_begin(struct store *store);
 enum store_result store_commit(struct store *store);

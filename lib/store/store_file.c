@@ -157,3 +157,27 @@ file_prepare(struct store *store)
 		base_complain(store, "%s", fault);
 	return fault == NULL;
 }
+
+/* SQLite would read on where it cannot write, and say of the directory that the
+ * database is read-only. */
+bool
+file_is_ours(struct store *store)
+{
+	const char *database = store->conf->database;
+	char *copy = strdup(database);
+	const char *directory = copy != NULL ? dirname(copy) : ".";
+	bool ok = true;
+
+	if (access(directory, F_OK) == 0 &&
+	    access(directory, W_OK | X_OK) == -1) {
+		base_complain(
+		    store, "directory %.255s: %s", directory, strerror(errno));
+		ok = false;
+	} else if (access(database, F_OK) == 0 &&
+	    access(database, R_OK | W_OK) == -1) {
+		base_complain(store, "%s", strerror(errno));
+		ok = false;
+	}
+	free(copy);
+	return ok;
+}

@@ -68,6 +68,9 @@ bool base_vet(struct store *, int version);
 /* Creates the database's file, and its directory, where they are missing, and
  * as root gives the file owner, group and mode. */
 bool file_prepare(struct store *);
+/* May this user write to it, and to its directory? True as well where it is
+ * missing. */
+bool file_is_ours(struct store *);
 
 /* ---- store_tag.c ---- */
 

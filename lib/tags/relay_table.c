@@ -13,9 +13,11 @@ enum { VALUE_SIZE = 512 };
 /* Entries on their way into a text. */
 struct entries {
 	FILE *out;
-	bool failed;        /* out of memory */
-	const char *domain; /* of this one alone; NULL: of all */
-	bool gone;          /* there is none, and its keys are all there is */
+	bool failed; /* out of memory */
+	/* Of these alone; NULL: of all. */
+	const char *const *domains;
+	size_t count;
+	FILE *gone; /* the keys of those of them that there are not */
 };
 
 typedef enum store_result entries_source(struct store *, struct entries *);
@@ -127,32 +129,35 @@ put_queue(const struct queue_name *row, void *arg)
 
 /* The keys that it would have, one a line. */
 static void
-put_keys(struct entries *entries)
+put_keys(struct entries *entries, const char *domain)
 {
 	struct spelling spelling;
 
-	fprintf(entries->out, "%s\n", entries->domain);
-	if (!find_spelling(entries, &spelling, entries->domain))
+	fprintf(entries->gone, "%s\n", domain);
+	if (!find_spelling(entries, &spelling, domain))
 		return;
 	for (int i = COMPOSED; i <= DECOMPOSED; i++)
 		if (spelling.keys[i] != NULL)
-			fprintf(entries->out, "%s\n", spelling.keys[i]);
+			fprintf(entries->gone, "%s\n", spelling.keys[i]);
 	spelling_free(&spelling);
 }
 
 static enum store_result
 find_domains(struct store *store, struct entries *entries)
 {
-	enum store_result result;
+	enum store_result result = STORE_OK;
 
-	if (entries->domain == NULL)
+	if (entries->domains == NULL)
 		return store_domain_each(store, put_domain, entries);
-	result = store_domain_get(store, entries->domain, put_domain, entries);
-	if (result != STORE_NONE)
-		return result;
-	entries->gone = true;
-	put_keys(entries);
-	return STORE_OK;
+	for (size_t i = 0; result == STORE_OK && i < entries->count; i++) {
+		result = store_domain_get(
+		    store, entries->domains[i], put_domain, entries);
+		if (result == STORE_NONE) {
+			put_keys(entries, entries->domains[i]);
+			result = STORE_OK;
+		}
+	}
+	return result;
 }
 
 static enum store_result
@@ -275,31 +280,44 @@ treat(struct table *table, enum deed deed, bool *agrees)
 	return ok;
 }
 
-/* One domain of the table. */
 static bool
-update(struct table *table, const char *domain)
+change(struct table *table, const char *put, const char *gone)
 {
-	struct entries entries = { .domain = domain };
-	char *text;
-	bool ok = find(table, &entries, &text);
+	return (put[0] == '\0' || postmap_put(&table->map, put)) &&
+	    (gone[0] == '\0' || postmap_remove(&table->map, gone));
+}
 
-	if (ok)
-		ok = entries.gone ? postmap_remove(&table->map, text)
-				  : postmap_put(&table->map, text);
-	free(text);
+/* The entries of these domains. */
+static bool
+update(struct table *table, const char *const *domains, size_t count)
+{
+	struct entries entries = { .domains = domains, .count = count };
+	char *put = NULL, *gone = NULL;
+	size_t len;
+	bool ok;
+
+	entries.gone = open_memstream(&gone, &len);
+	if (entries.gone == NULL)
+		return fail(table, "out of memory");
+	ok = find(table, &entries, &put);
+	if (fclose(entries.gone) != 0)
+		ok = fail(table, "out of memory");
+	ok = ok && change(table, put, gone);
+	free(put);
+	free(gone);
 	return ok;
 }
 
-/* Under the table's lock. `domain`: of that alone, where that can be. */
+/* Under the table's lock. `domains`: of these alone, where that can be. */
 static bool
-do_table(struct table table, enum deed deed, const char *domain, bool *agrees,
-    char error[POSTMAP_ERROR_SIZE])
+do_table(struct table table, enum deed deed, const char *const *domains,
+    size_t count, bool *agrees, char error[POSTMAP_ERROR_SIZE])
 {
 	bool ok = postmap_begin(&table.map);
 
 	if (ok) {
-		ok = domain != NULL && postmap_is_open_to_change(&table.map)
-		    ? update(&table, domain)
+		ok = domains != NULL && postmap_is_open_to_change(&table.map)
+		    ? update(&table, domains, count)
 		    : treat(&table, deed, agrees);
 		postmap_end(&table.map);
 	}
@@ -313,18 +331,19 @@ do_both(const struct conf *conf, struct store *store, enum deed deed,
     bool *agree, char error[POSTMAP_ERROR_SIZE])
 {
 	*agree = true;
-	return do_table(domain_table(conf, store), deed, NULL, agree, error) &&
-	    do_table(etrn_table(conf, store), deed, NULL, agree, error);
+	return do_table(
+		   domain_table(conf, store), deed, NULL, 0, agree, error) &&
+	    do_table(etrn_table(conf, store), deed, NULL, 0, agree, error);
 }
 
 bool
 relay_table_update(const struct conf *conf, struct store *store,
-    const char *domain, char error[POSTMAP_ERROR_SIZE])
+    const char *const *domains, size_t count, char error[POSTMAP_ERROR_SIZE])
 {
 	bool agrees = false;
 
 	return do_table(
-	    domain_table(conf, store), WRITE, domain, &agrees, error);
+	    domain_table(conf, store), WRITE, domains, count, &agrees, error);
 }
 
 bool
@@ -333,7 +352,8 @@ relay_table_update_etrn(const struct conf *conf, struct store *store,
 {
 	bool agrees = false;
 
-	return do_table(etrn_table(conf, store), WRITE, NULL, &agrees, error);
+	return do_table(
+	    etrn_table(conf, store), WRITE, NULL, 0, &agrees, error);
 }
 
 bool

@@ -17,10 +17,10 @@
 #include "lib/postfix/postmap.h"
 #include "lib/store/store.h"
 
-/* After this domain was added, changed or removed. These give false with one
+/* After these domains were added, changed or removed. These give false with one
  * line in `error`; to repeat them, or relay_table_write(), does the rest. */
-bool relay_table_update(const struct conf *, struct store *, const char *domain,
-    char error[POSTMAP_ERROR_SIZE]);
+bool relay_table_update(const struct conf *, struct store *,
+    const char *const *domains, size_t count, char error[POSTMAP_ERROR_SIZE]);
 /* After a name of a queue or a domain in UTF-8 came or went: the second one as
  * a whole. */
 bool relay_table_update_etrn(

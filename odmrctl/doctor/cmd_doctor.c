@@ -29,22 +29,27 @@ static const struct {
 	{ check_database_file, false },
 	{ check_database, true },
 	{ check_tables, true },
+	{ check_twice, false },
 	{ check_settings, false },
 	{ check_etrn, false },
 	{ check_milter_settings, false },
 	{ check_milter_answer, false },
+	{ check_filters, false },
 	{ check_domains, true },
+	{ check_recipients, true },
 	{ check_accounts, true },
 	{ check_loops, true },
 	{ check_certificate, false },
 	{ check_daemon, false },
+	{ check_programs, false },
+	{ check_firewall, false },
 	{ check_tags, true },
 };
 
 /* ---- what the checks call ------------------------------------------------ */
 
-static const char *__attribute__((format(printf, 2, 0)))
-keep(struct doctor *doctor, const char *fmt, va_list ap)
+const char *
+doctor_keep(struct doctor *doctor, const char *fmt, va_list ap)
 {
 	struct text *kept = must(malloc(sizeof(*kept)));
 
@@ -61,7 +66,7 @@ doctor_text(struct doctor *doctor, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	text = keep(doctor, fmt, ap);
+	text = doctor_keep(doctor, fmt, ap);
 	va_end(ap);
 	return text;
 }
@@ -75,7 +80,7 @@ doctor_find(struct doctor *doctor, enum finding finding, const char *where,
 	va_list ap;
 
 	va_start(ap, fmt);
-	what = keep(doctor, fmt, ap);
+	what = doctor_keep(doctor, fmt, ap);
 	va_end(ap);
 	STAILQ_FOREACH(found, &doctor->found, entry)
 	if (found->finding == finding && strcmp(found->where, where) == 0 &&
@@ -106,76 +111,6 @@ doctor_is_unseen(struct doctor *doctor, const char *path)
 	if (unseen)
 		doctor_unseen(doctor, path);
 	return unseen;
-}
-
-/* Of a name that an operator has chosen. */
-const char *
-doctor_word(struct doctor *doctor, const char *name)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "@%+=:,./_-";
-	const char *word = "", *rest = name, *quote;
-
-	if (name[0] != '\0' && name[strspn(name, plain)] == '\0')
-		return name;
-	for (; (quote = strchr(rest, '\'')) != NULL; rest = quote + 1)
-		word = doctor_text(
-		    doctor, "%s%.*s'\\''", word, (int)(quote - rest), rest);
-	return doctor_text(doctor, "'%s%s'", word, rest);
-}
-
-const char *
-doctor_odmrctl(struct doctor *doctor, const char *fmt, ...)
-{
-	const char *path = doctor->ctx->conf_path, *command;
-	va_list ap;
-
-	va_start(ap, fmt);
-	command = keep(doctor, fmt, ap);
-	va_end(ap);
-	if (strcmp(path, CONF_DEFAULT_PATH) == 0)
-		return doctor_text(doctor, "odmrctl %s", command);
-	return doctor_text(
-	    doctor, "odmrctl -c %s %s", doctor_word(doctor, path), command);
-}
-
-const char *
-doctor_edit(struct doctor *doctor, const char *path, const char *fmt, ...)
-{
-	const char *what;
-	va_list ap;
-
-	va_start(ap, fmt);
-	what = keep(doctor, fmt, ap);
-	va_end(ap);
-	return doctor_text(doctor, "$EDITOR %s # %s",
-	    path != NULL ? path : doctor->ctx->conf_path, what);
-}
-
-const char *
-doctor_option_c(struct doctor *doctor)
-{
-	const char *directory = doctor->conf->postfix_config_directory;
-
-	if (strcmp(directory, "/etc/postfix") == 0)
-		return "";
-	return doctor_text(doctor, " -c %s", directory);
-}
-
-const char *
-doctor_cure(struct doctor *doctor, const char *name, const char *value)
-{
-	return doctor_text(doctor, "postconf%s -e '%s = %s'",
-	    doctor_option_c(doctor), name, value);
-}
-
-const char *
-doctor_cure_of(struct doctor *doctor, const struct service *service,
-    const char *name, const char *value)
-{
-	return doctor_text(doctor, "postconf%s -P '%s/%s/%s=%s'",
-	    doctor_option_c(doctor), service->name, service->type, name, value);
 }
 
 /* ---- the command --------------------------------------------------------- */
@@ -229,6 +164,18 @@ run_checks(struct doctor *doctor)
 	}
 }
 
+/* As ssh takes it, and as no option of it. */
+static bool
+is_host(const char *text)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				      "@%:._-";
+
+	return text[0] != '\0' && text[0] != '-' &&
+	    text[strspn(text, allowed)] == '\0';
+}
+
 int
 cmd_doctor(struct context *ctx, const struct arguments *args)
 {
@@ -236,6 +183,10 @@ cmd_doctor(struct context *ctx, const struct arguments *args)
 	struct postfix postfix = { 0 };
 	int code = EX_OK;
 
+	if (args->from != NULL && !is_host(args->from))
+		return complain(
+		    EX_USAGE, "--from %s: is no name of a host", args->from);
+	doctor.from = args->from;
 	signal(SIGPIPE, SIG_IGN);
 	STAILQ_INIT(&doctor.found);
 	doctor.store = must(store_new_reader(&ctx->conf, BUSY_MS));

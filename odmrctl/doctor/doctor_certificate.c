@@ -170,7 +170,7 @@ check_certificate(struct doctor *doctor)
 
 	if (doctor->conf->allow_plaintext_auth)
 		doctor_find(doctor, PLAINTEXT_AUTH, conf,
-		    doctor_edit(doctor, NULL, "allow_plaintext_auth = no"),
+		    doctor_set(doctor, "allow_plaintext_auth", "no"),
 		    "allow_plaintext_auth = yes");
 	if (path[0] == '\0') {
 		doctor_find(doctor, NO_TLS, conf,

@@ -155,9 +155,25 @@ check_control(struct doctor *doctor)
 		doctor_unseen(doctor, path);
 	else if (fd >= 0)
 		close(fd);
-	else if (process_of_file_runs(doctor->conf->pid_file, "odmrd"))
+	else if (process_of_file(doctor->conf->pid_file, "odmrd"))
 		doctor_find(doctor, CONTROL_SILENT, path,
 		    "systemctl restart odmrd", "%s", error);
+}
+
+/* Postfix has a copy, and warns where the two differ. */
+static const char *
+name_port(struct doctor *doctor)
+{
+	static const char line[] =
+	    "printf 'odmr\\t\\t366/tcp\\n' >> /etc/services";
+	const char *copy = doctor->postfix == NULL
+	    ? ""
+	    : doctor_text(doctor, "%s/etc/services",
+		  postfix_setting(doctor->postfix, "queue_directory"));
+
+	return access(copy, F_OK) == -1
+	    ? line
+	    : doctor_text(doctor, "%s && cp /etc/services %s", line, copy);
 }
 
 void
@@ -172,6 +188,5 @@ check_daemon(struct doctor *doctor)
 	if (standard &&
 	    (named == NULL || ntohs((in_port_t)named->s_port) != ODMR_PORT))
 		doctor_find(doctor, PORT_NAME, "/etc/services",
-		    "printf 'odmr\\t\\t366/tcp\\n' >> /etc/services",
-		    "has no line \"odmr 366/tcp\"");
+		    name_port(doctor), "has no line \"odmr 366/tcp\"");
 }

@@ -92,15 +92,23 @@ check_database_file(struct doctor *doctor)
 	check_exposed(doctor, doctor_text(doctor, "%s-wal", path));
 }
 
+/* init upgrades an old one, and cannot help one that is damaged. */
 void
 check_database(struct doctor *doctor)
 {
+	const char *path = doctor->conf->database, *error;
+
 	if (doctor->store == NULL ||
 	    store_account_get(doctor->store, "", NULL, NULL) != STORE_FAILED)
 		return;
-	doctor_find(doctor, DATABASE_UNUSABLE, doctor->conf->database,
-	    doctor_odmrctl(
-		doctor, "init # or bring the database back from a backup"),
-	    "%s", store_error(doctor->store));
+	error = store_error(doctor->store);
+	doctor_find(doctor, DATABASE_UNUSABLE, path,
+	    strstr(error, ": run ") != NULL
+		? doctor_odmrctl(doctor, "init")
+		: doctor_text(doctor,
+		      "sqlite3 %s 'PRAGMA integrity_check' # and bring it back "
+		      "from a backup, or install the release that wrote it",
+		      path),
+	    "%s", error);
 	store_free(&doctor->store);
 }

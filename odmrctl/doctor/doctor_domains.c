@@ -5,18 +5,41 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "doctor.h"
 #include "roster.h"
 
-static void
-complain_failed(struct doctor *doctor, const char *setting, const char *error)
+/* Its source may be there, and was not made into a table; or the type is one of
+ * a package; or else it has to go. */
+static const char *
+mend_table(struct doctor *doctor, const char *setting, const char *table)
 {
+	const char *colon = strchr(table, ':'), *list;
+	const char *type = colon == NULL
+	    ? ""
+	    : doctor_text(doctor, "%.*s", (int)(colon - table), table);
+
+	if (colon != NULL && !postfix_has_table(doctor->postfix, type))
+		return doctor_text(doctor, "apt-get install postfix-%s", type);
+	if (colon != NULL && colon[1] == '/' && access(colon + 1, R_OK) == 0)
+		return doctor_text(doctor, "postmap%s %s",
+		    doctor_option_c(doctor), doctor_word(doctor, table));
+	list = doctor_list_with(doctor, setting, table);
+	return postfix_lists(list, table)
+	    ? doctor_cure(doctor, setting, doctor_less(doctor, list, table))
+	    : doctor_edit(doctor, doctor->main_cf, "%s: %s", setting, table);
+}
+
+void
+doctor_map_failed(
+    struct doctor *doctor, const struct roster *roster, const char *setting)
+{
+	const char *table = doctor_text(doctor, "%s", roster->table);
+
 	doctor_find(doctor, LOOKUP_FAILED, doctor->main_cf,
-	    doctor_text(doctor, "postmap -c %s -q example.org %s",
-		doctor->conf->postfix_config_directory,
-		postfix_setting(doctor->postfix, setting)),
-	    "%s: %s", setting, error);
+	    mend_table(doctor, setting, table), "%s: %s: %s", setting, table,
+	    roster->error);
 }
 
 static bool
@@ -29,7 +52,7 @@ match(struct doctor *doctor, struct roster *roster, const char *setting)
 	if (roster_match(
 		roster, postfix_setting(doctor->postfix, setting), parents))
 		return true;
-	complain_failed(doctor, setting, roster->error);
+	doctor_map_failed(doctor, roster, setting);
 	return false;
 }
 
@@ -37,7 +60,7 @@ match(struct doctor *doctor, struct roster *roster, const char *setting)
 static const char *
 with_table(struct doctor *doctor, const char *setting)
 {
-	const char *value = postfix_setting(doctor->postfix, setting);
+	const char *value = postfix_unexpanded(doctor->postfix, setting);
 
 	return doctor_cure(doctor, setting,
 	    doctor_text(doctor, "%s%s%s", value, value[0] != '\0' ? ", " : "",
@@ -57,6 +80,18 @@ check_listed(struct doctor *doctor, struct roster *roster, const char *setting,
 			    roster->entries[i].name, setting);
 }
 
+/* By a word of the list, or by something that only a person can change. */
+static const char *
+take_out(struct doctor *doctor, const char *setting, const char *name)
+{
+	const char *list = doctor_list_with(doctor, setting, name);
+
+	return postfix_lists(list, name)
+	    ? doctor_cure(doctor, setting, doctor_less(doctor, list, name))
+	    : doctor_edit(
+		  doctor, doctor->main_cf, "take %s out of %s", name, setting);
+}
+
 static void
 check_unlisted(
     struct doctor *doctor, struct roster *roster, const char *setting)
@@ -66,11 +101,23 @@ check_unlisted(
 	for (size_t i = 0; i < roster->count; i++)
 		if (roster->entries[i].listed)
 			doctor_find(doctor, LOCAL_DOMAIN, doctor->main_cf,
-			    doctor_edit(doctor, doctor->main_cf,
-				"take %s out of %s", roster->entries[i].name,
-				setting),
+			    take_out(doctor, setting, roster->entries[i].name),
 			    "%s: is in %s as well", roster->entries[i].name,
 			    setting);
+}
+
+/* The first table that has the domain decides. */
+static const char *
+ours_first(struct doctor *doctor)
+{
+	static const char name[] = "transport_maps";
+	const char *ours = doctor->conf->domain_table;
+	const char *rest =
+	    doctor_less(doctor, doctor_list_with(doctor, name, ours), ours);
+
+	return doctor_cure(doctor, name,
+	    doctor_text(
+		doctor, "%s%s%s", ours, rest[0] != '\0' ? ", " : "", rest));
 }
 
 static void
@@ -86,8 +133,7 @@ check_transport(struct doctor *doctor, const struct entry *entry)
 	else if (domain_mode_is_carried(entry->mode) &&
 	    strcmp(entry->answer, wanted) != 0)
 		doctor_find(doctor, WRONG_TRANSPORT, doctor->main_cf,
-		    doctor_edit(doctor, doctor->main_cf,
-			"transport_maps: %s first", doctor->conf->domain_table),
+		    ours_first(doctor),
 		    "%s: transport_maps has \"%s\" for it, not \"%s\"",
 		    entry->name, entry->answer, wanted);
 }
@@ -97,7 +143,7 @@ check_transports(struct doctor *doctor, struct roster *roster)
 {
 	if (!roster_lookup(
 		roster, postfix_setting(doctor->postfix, "transport_maps"))) {
-		complain_failed(doctor, "transport_maps", roster->error);
+		doctor_map_failed(doctor, roster, "transport_maps");
 		return;
 	}
 	for (size_t i = 0; i < roster->count; i++)

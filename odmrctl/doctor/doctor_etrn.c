@@ -89,7 +89,8 @@ check_program(struct doctor *doctor, const struct service *policy)
 	if (path != NULL && stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    (st.st_mode & S_IXUSR) != 0 && !policy->chroot)
 		return;
-	doctor_find(doctor, ETRN_PROGRAM, doctor->master_cf, CURE_MASTER_CF,
+	doctor_find(doctor, ETRN_PROGRAM, doctor->master_cf,
+	    doctor_cure_policy(doctor, policy->name),
 	    policy->chroot ? "service %s: is chrooted, where %s does not work"
 			   : "service %s: argv=%s is no program",
 	    policy->name, path != NULL ? path : "");
@@ -105,19 +106,35 @@ check_policy(struct doctor *doctor, const char *name)
 
 	if (policy == NULL || strcmp(policy->command, "spawn") != 0) {
 		doctor_find(doctor, ETRN_SERVICE, doctor->master_cf,
-		    CURE_MASTER_CF, "no service \"%s unix\" that runs spawn",
-		    name);
+		    doctor_cure_policy(doctor, name),
+		    "no service \"%s unix\" that runs spawn", name);
 		return;
 	}
 	user = attribute(doctor, policy, "user=");
 	if (user == NULL || strncmp(user, doctor->conf->user, len) != 0 ||
 	    (user[len] != '\0' && user[len] != ':'))
 		doctor_find(doctor, ETRN_USER, doctor->master_cf,
-		    doctor_edit(doctor, doctor->master_cf, "user=%s:%s",
-			doctor->conf->user, doctor->conf->flush_group),
+		    doctor_cure_policy(doctor, name),
 		    "service %s: user=%s, the databases belong to %s", name,
 		    user != NULL ? user : "", doctor->conf->user);
 	check_program(doctor, policy);
+}
+
+/* What the service has of its own has to go, for main.cf to count. */
+static const char *
+close_etrn(struct doctor *doctor, const struct service *smtpd)
+{
+	static const char name[] = "smtpd_etrn_restrictions";
+	const char *cure = doctor_cure(doctor, name, CLOSED), *service;
+	bool asked =
+	    read_restrictions(doctor, postfix_setting(doctor->postfix, name),
+		&service) == ASKED;
+
+	if (postfix_override(doctor->postfix, smtpd, name) == NULL)
+		return cure;
+	return doctor_text(doctor, "postconf%s -PX %s/%s/%s%s%s",
+	    doctor_option_c(doctor), smtpd->name, smtpd->type, name,
+	    asked ? "" : " && ", asked ? "" : cure);
 }
 
 static void
@@ -133,7 +150,7 @@ check_smtpd(struct doctor *doctor, const struct service *smtpd)
 		break;
 	case REFUSED:
 		doctor_find(doctor, ETRN_UNASKED, doctor->main_cf,
-		    doctor_cure(doctor, "smtpd_etrn_restrictions", CLOSED),
+		    close_etrn(doctor, smtpd),
 		    "service %s: smtpd_etrn_restrictions = %s", smtpd->name,
 		    value);
 		break;
@@ -141,7 +158,7 @@ check_smtpd(struct doctor *doctor, const struct service *smtpd)
 		if (refused_before(doctor, smtpd))
 			break;
 		doctor_find(doctor, ETRN_OPEN, doctor->main_cf,
-		    doctor_cure(doctor, "smtpd_etrn_restrictions", CLOSED),
+		    close_etrn(doctor, smtpd),
 		    "service %s: smtpd_etrn_restrictions = %s", smtpd->name,
 		    value[0] != '\0' ? value : "(empty)");
 		break;

@@ -44,6 +44,15 @@ check_conf(struct doctor *doctor)
 		    "user %s may not read it", doctor->conf->user);
 }
 
+static const char *
+group_of(struct doctor *doctor, const char *user)
+{
+	const struct passwd *pw = getpwnam(user);
+	const struct group *gr = pw != NULL ? getgrgid(pw->pw_gid) : NULL;
+
+	return doctor_text(doctor, "%s", gr != NULL ? gr->gr_name : user);
+}
+
 static void
 check_key(struct doctor *doctor)
 {
@@ -62,8 +71,27 @@ check_key(struct doctor *doctor)
 		doctor_find(doctor, KEY_UNREADABLE, path,
 		    doctor_text(doctor,
 			"chgrp %s %s && chmod g+r %s # and its directory: g+x",
-			conf->user, path, path),
+			group_of(doctor, conf->user), path, path),
 		    "user %s may not read it", conf->user);
+}
+
+/* The one that Postfix has, if it is not this one. */
+static const char *
+use_program(struct doctor *doctor, const char *setting)
+{
+	const char *name =
+	    doctor_text(doctor, "%.*s", (int)strcspn(setting, "_"), setting);
+	const char *path = doctor_text(doctor, "%s/%s",
+	    doctor->postfix != NULL
+		? postfix_setting(doctor->postfix, "command_directory")
+		: "/usr/sbin",
+	    name);
+
+	return access_as_denied(
+		   doctor->conf->user, doctor->conf->flush_group, path, X_OK) ||
+		access(path, X_OK) == -1
+	    ? doctor_edit(doctor, NULL, "%s", setting)
+	    : doctor_set(doctor, setting, path);
 }
 
 static void
@@ -79,8 +107,7 @@ check_program(struct doctor *doctor, const char *setting, const char *path)
 		    doctor_text(doctor, "user %s may not run it", conf->user);
 	if (fault != NULL)
 		doctor_find(doctor, PROGRAM_MISSING, path,
-		    doctor_edit(doctor, NULL, "%s", setting), "%s: %s", setting,
-		    fault);
+		    use_program(doctor, setting), "%s: %s", setting, fault);
 }
 
 static bool
@@ -93,26 +120,78 @@ note_line(void *arg, const char *line, size_t len, const char *cursor)
 	return false;
 }
 
-/* Read as who runs doctor: odmr-reconcile.service brings the group that user
- * lacks. */
-static void
-check_journal(struct doctor *doctor)
+/* Does the journal have what Postfix writes? *why: why not. Read as who runs
+ * doctor: odmr-reconcile.service brings the group that user lacks. */
+static bool
+is_in_journal(struct doctor *doctor, const char **why)
 {
-	const char *why = "it has nothing that Postfix wrote";
 	bool found = false;
 	const struct mail_journal_reader reader = { .line = note_line,
 		.arg = &found };
 
-	if (mail_journal_read(&reader, doctor->conf->postfix_user, "", &why) ||
-	    geteuid() == 0) {
-		if (!found)
-			doctor_find(doctor, MAIL_LOG_UNREADABLE, "journal",
-			    doctor_edit(doctor, NULL, "mail_log"), "%s", why);
-	} else
+	*why = "it has nothing that Postfix wrote";
+	return mail_journal_read(
+		   &reader, doctor->conf->postfix_user, "", why) &&
+	    found;
+}
+
+/* To where Postfix's log is, as far as that can be known. */
+static const char *
+use_other_log(struct doctor *doctor)
+{
+	const char *why;
+
+	return is_in_journal(doctor, &why)
+	    ? doctor_set(doctor, "mail_log", "journal")
+	    : doctor_edit(doctor, NULL, "mail_log = where Postfix's log is");
+}
+
+static void
+check_journal(struct doctor *doctor)
+{
+	const char *why;
+
+	if (is_in_journal(doctor, &why))
+		return;
+	if (geteuid() == 0)
+		doctor_find(doctor, MAIL_LOG_UNREADABLE, "journal",
+		    doctor_edit(
+			doctor, NULL, "mail_log = the file of Postfix's log"),
+		    "%s", why);
+	else
 		doctor_unseen(doctor, "journal");
 }
 
-/* The cure is for logs as syslogd and logrotate keep them. */
+/* A group that may read the log stays with it when it is rotated. Postfix's own
+ * file (maillog_file) is root's alone, each time anew: then the journal is
+ * better, where there is one. */
+static const char *
+open_log(struct doctor *doctor, const char *path)
+{
+	const char *user = doctor->conf->user, *group = NULL;
+	const struct group *gr;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_gid != 0 &&
+	    (st.st_mode & S_IRGRP) != 0) {
+		gr = getgrgid(st.st_gid);
+		group = gr != NULL ? gr->gr_name : NULL;
+	}
+	if (group != NULL)
+		return doctor_text(doctor, "usermod -aG %s %s", group, user);
+	if (doctor->postfix != NULL &&
+	    strcmp(postfix_setting(doctor->postfix, "maillog_file"), path) ==
+		0 &&
+	    access("/run/systemd/journal/socket", F_OK) == 0)
+		return doctor_text(doctor, "%s && %s",
+		    doctor_cure(doctor, "maillog_file", ""),
+		    doctor_set(doctor, "mail_log", "journal"));
+	return doctor_text(doctor,
+	    "setfacl -m u:%s:r %s # package acl; x on its directories; and "
+	    "again in logrotate's postrotate",
+	    user, path);
+}
+
 static void
 check_mail_log(struct doctor *doctor)
 {
@@ -127,15 +206,10 @@ check_mail_log(struct doctor *doctor)
 		return;
 	else if (access(path, F_OK) == -1)
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
-		    doctor_edit(doctor, NULL, "mail_log"), "%s",
-		    strerror(errno));
+		    use_other_log(doctor), "%s", strerror(errno));
 	else if (access_as_denied(user, NULL, path, R_OK))
 		doctor_find(doctor, MAIL_LOG_UNREADABLE, path,
-		    doctor_text(doctor,
-			"setfacl -m u:%s:r %s # package acl; and x on its "
-			"directories",
-			user, path),
-		    "user %s may not read it", user);
+		    open_log(doctor, path), "user %s may not read it", user);
 }
 
 void
@@ -219,14 +293,14 @@ check_place(struct doctor *doctor)
 	wanted = realpath(doctor_text(doctor, "%s/odmr", queue), NULL);
 	if (wanted == NULL || strcmp(wanted, real) != 0)
 		doctor_find(doctor, SOCKET_PLACE, doctor->ctx->conf_path,
-		    doctor_edit(
-			doctor, NULL, "socket_directory = %s/odmr", queue),
+		    doctor_set(doctor, "socket_directory",
+			doctor_text(doctor, "%s/odmr", queue)),
 		    "socket_directory = %s, Postfix looks in %s/odmr", path,
 		    queue);
 	else if (leaves_jail(doctor, real))
 		doctor_find(doctor, SOCKET_JAIL, path,
-		    doctor_text(doctor, "postconf -c %s -F odmr/unix/chroot=n",
-			doctor->conf->postfix_config_directory),
+		    doctor_text(doctor, "postconf%s -F odmr/unix/chroot=n",
+			doctor_option_c(doctor)),
 		    "service odmr is chrooted, and %s/odmr leads to %s", queue,
 		    doctor_text(doctor, "%s", real));
 	free(wanted);
@@ -249,7 +323,7 @@ check_sockets(struct doctor *doctor)
 	if (fault != NULL)
 		doctor_find(doctor, SOCKET_DIRECTORY, path,
 		    doctor_text(doctor, "install -d -m 2750 -o %s -g %s %s",
-			conf->user, conf->postfix_user, path),
+			conf->user, group_of(doctor, conf->postfix_user), path),
 		    "%s", fault);
 	check_place(doctor);
 }

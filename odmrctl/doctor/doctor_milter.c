@@ -3,124 +3,62 @@
  * odmrctl doctor: how Postfix calls the milter, and whether it answers.
  */
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "doctor.h"
 #include "lib/connect.h"
 #include "lib/endpoint.h"
+#include "milters.h"
 
 enum { TIMEOUT_MOST = 60, ANSWER_SECONDS = 5 };
 
-#define SHIPPED                                                                \
-	"{ unix:odmr/milter, default_action=accept, "                          \
-	"connect_timeout=5s, command_timeout=10s, "                            \
-	"content_timeout=10s }"
-
-/* One of smtpd_milters: "unix:path" or "{ unix:path, name=value, ... }". */
-struct mention {
-	const char *address;
-	const char *options; /* "" outside of braces */
-};
-
-/* A setting of this milter, or the general one. */
-static const char *
-option(struct doctor *doctor, const struct mention *mention, const char *name,
-    const char *general)
+/* Where the service has a list of its own, what is wrong is in master.cf. */
+static void
+tell(struct doctor *doctor, enum finding finding, const struct service *smtpd,
+    const char *what)
 {
-	const char *list = mention->options, *word;
-	size_t len, name_len = strlen(name);
+	bool own =
+	    postfix_override(doctor->postfix, smtpd, "smtpd_milters") != NULL;
 
-	while ((len = postfix_word(&list, &word)) > 0)
-		if (len > name_len && word[name_len] == '=' &&
-		    memcmp(word, name, name_len) == 0)
-			return doctor_text(doctor, "%.*s",
-			    (int)(len - name_len - 1), word + name_len + 1);
-	return postfix_setting(doctor->postfix, general);
-}
-
-static struct mention
-read_mention(struct doctor *doctor, const char *word, size_t len)
-{
-	const char *rest, *address;
-	size_t n;
-
-	if (word[0] != '{')
-		return (struct mention) {
-			doctor_text(doctor, "%.*s", (int)len, word), ""
-		};
-	rest = doctor_text(doctor, "%.*s", (int)len - 2, word + 1);
-	n = postfix_word(&rest, &address);
-	return (struct mention) { doctor_text(doctor, "%.*s", (int)n, address),
-		rest };
-}
-
-/* Both name a socket, in their own ways. */
-static bool
-is_ours(struct doctor *doctor, const char *address)
-{
-	const char *queue = postfix_setting(doctor->postfix, "queue_directory");
-	struct endpoint socket;
-	const char *ours =
-	    endpoint_socket(&socket, doctor->conf->milter_socket);
-
-	if (strncmp(address, "inet:", 5) == 0)
-		return ours == NULL &&
-		    strcmp(strrchr(address, ':') + 1, socket.port) == 0;
-	if (strncmp(address, "unix:", 5) != 0 || ours == NULL)
-		return false;
-	address += strlen("unix:");
-	if (address[0] != '/')
-		address = doctor_text(doctor, "%s/%s", queue, address);
-	return strcmp(address, ours) == 0;
-}
-
-static bool
-find_ours(struct doctor *doctor, const char *list, struct mention *found)
-{
-	const char *word;
-	size_t len;
-
-	while ((len = postfix_word(&list, &word)) > 0) {
-		*found = read_mention(doctor, word, len);
-		if (is_ours(doctor, found->address))
-			return true;
-	}
-	return false;
+	doctor_find(doctor, finding, own ? doctor->master_cf : doctor->main_cf,
+	    milters_cure(doctor, smtpd, "smtpd_milters"), "%s%s%s%s",
+	    own ? "service " : "", own ? smtpd->name : "", own ? ": " : "",
+	    what);
 }
 
 static void
-check_action(struct doctor *doctor, const struct mention *mention)
+check_action(struct doctor *doctor, const struct service *smtpd,
+    const struct mention *mention)
 {
-	const char *action =
-	    option(doctor, mention, "default_action", "milter_default_action");
+	const char *action = milters_option(
+	    doctor, mention, "default_action", "milter_default_action");
 
 	if (strcmp(action, "accept") != 0)
-		doctor_find(doctor, MILTER_ACTION, doctor->main_cf,
-		    doctor_cure(doctor, "smtpd_milters", SHIPPED),
-		    "smtpd_milters: default_action of %s is %s",
-		    mention->address, action);
+		tell(doctor, MILTER_ACTION, smtpd,
+		    doctor_text(doctor,
+			"smtpd_milters: default_action of %s is %s",
+			mention->address, action));
 }
 
 static void
-check_timeouts(struct doctor *doctor, const struct mention *mention)
+check_timeouts(struct doctor *doctor, const struct service *smtpd,
+    const struct mention *mention)
 {
 	static const char *const names[] = { "connect_timeout",
 		"command_timeout", "content_timeout" };
 	const char *value;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		value = option(doctor, mention, names[i],
+		value = milters_option(doctor, mention, names[i],
 		    doctor_text(doctor, "milter_%s", names[i]));
 		if (postfix_seconds(value, 's') > TIMEOUT_MOST)
-			doctor_find(doctor, MILTER_TIMEOUT, doctor->main_cf,
-			    doctor_cure(doctor, "smtpd_milters", SHIPPED),
-			    "smtpd_milters: %s of %s is %s", names[i],
-			    mention->address, value);
+			tell(doctor, MILTER_TIMEOUT, smtpd,
+			    doctor_text(doctor, "smtpd_milters: %s of %s is %s",
+				names[i], mention->address, value));
 	}
 }
 
@@ -148,56 +86,72 @@ check_chroot(struct doctor *doctor, const struct service *smtpd,
 {
 	if (smtpd->chroot && strncmp(mention->address, "unix:/", 6) == 0)
 		doctor_find(doctor, MILTER_CHROOT, doctor->main_cf,
-		    doctor_cure(doctor, "smtpd_milters", SHIPPED),
+		    milters_cure(doctor, smtpd, "smtpd_milters"),
 		    "service %s is chrooted, the milter is at %s", smtpd->name,
 		    mention->address);
 }
 
-/* A service for mail that has been through the milter may be without. */
-static bool
+/* The first smtpd without our milter; NULL: one at least has it. Others may be
+ * without: a service for mail that has been through the milter. */
+static const struct service *
 check_smtpds(struct doctor *doctor)
 {
+	const struct service *without = NULL;
 	struct mention mention;
 	bool any = false;
 
 	for (const struct service *one = doctor->postfix->services; one != NULL;
 	     one = one->next) {
-		if (strcmp(one->command, "smtpd") != 0 ||
-		    !find_ours(doctor,
+		if (strcmp(one->command, "smtpd") != 0)
+			continue;
+		if (!milters_find_ours(doctor,
 			postfix_setting_of(
 			    doctor->postfix, one, "smtpd_milters"),
-			&mention))
+			&mention)) {
+			without = one;
 			continue;
-		if (!any) {
-			check_action(doctor, &mention);
-			check_timeouts(doctor, &mention);
 		}
+		check_action(doctor, one, &mention);
+		check_timeouts(doctor, one, &mention);
 		check_chroot(doctor, one, &mention);
 		any = true;
 	}
-	return any;
+	return any ? NULL : without;
+}
+
+/* Where there is no list at all, both are to be the same one. */
+static void
+check_local(struct doctor *doctor)
+{
+	static const char name[] = "non_smtpd_milters";
+	const char *value = postfix_setting(doctor->postfix, name);
+	struct mention mention;
+
+	if (!milters_find_ours(doctor, value, &mention))
+		doctor_find(doctor, MILTER_LOCAL, doctor->main_cf,
+		    value[0] == '\0'
+			? doctor_cure(doctor, name, "$smtpd_milters")
+			: milters_cure(doctor, NULL, name),
+		    "%s has no %s: \"%s\"", name, doctor->conf->milter_socket,
+		    value);
 }
 
 void
 check_milter_settings(struct doctor *doctor)
 {
-	struct mention mention;
-	const char *local;
+	const struct service *without;
 
 	if (doctor->postfix == NULL)
 		return;
-	local = postfix_setting(doctor->postfix, "non_smtpd_milters");
-	if (!check_smtpds(doctor))
-		doctor_find(doctor, MILTER_MISSING, doctor->main_cf,
-		    doctor_cure(doctor, "smtpd_milters", SHIPPED),
-		    "smtpd_milters has no %s: \"%s\"",
-		    doctor->conf->milter_socket,
-		    postfix_setting(doctor->postfix, "smtpd_milters"));
-	else if (!find_ours(doctor, local, &mention))
-		doctor_find(doctor, MILTER_LOCAL, doctor->main_cf,
-		    doctor_cure(doctor, "non_smtpd_milters", "$smtpd_milters"),
-		    "non_smtpd_milters has no %s: \"%s\"",
-		    doctor->conf->milter_socket, local);
+	without = check_smtpds(doctor);
+	if (without != NULL)
+		tell(doctor, MILTER_MISSING, without,
+		    doctor_text(doctor, "smtpd_milters has no %s: \"%s\"",
+			doctor->conf->milter_socket,
+			postfix_setting_of(
+			    doctor->postfix, without, "smtpd_milters")));
+	else
+		check_local(doctor);
 	check_macros(doctor);
 }
 
@@ -245,6 +199,31 @@ check_socket(struct doctor *doctor)
 		    "milter_socket: %s", address);
 }
 
+/* What Postfix may not, root may: the milter answers doctor all the same. A
+ * directory that Postfix may not search is what check_sockets tells. */
+static void
+check_rights(struct doctor *doctor)
+{
+	const struct conf *conf = doctor->conf;
+	struct endpoint socket;
+	const char *path = endpoint_socket(&socket, conf->milter_socket);
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+	struct stat st;
+
+	if (slash == NULL || stat(path, &st) == -1 ||
+	    access_as_denied(conf->postfix_user, NULL,
+		doctor_text(doctor, "%.*s", (int)(slash - path) + 1, path),
+		X_OK) ||
+	    !access_as_denied(conf->postfix_user, NULL, path, W_OK))
+		return;
+	doctor_find(doctor, MILTER_FORBIDDEN, path,
+	    doctor_text(doctor, "chgrp %s %s && chmod g+rw %s",
+		conf->postfix_user, path, path),
+	    "belongs to group %u, mode %04o: user %s may not connect",
+	    (unsigned)st.st_gid, (unsigned)st.st_mode & 07777,
+	    conf->postfix_user);
+}
+
 /* ---- the running milter -------------------------------------------------- */
 
 /* Option negotiation, which is how each connection of Postfix begins: version
@@ -274,6 +253,7 @@ check_milter_answer(struct doctor *doctor)
 	int fd;
 
 	check_socket(doctor);
+	check_rights(doctor);
 	fd = connect_socket(address, ANSWER_SECONDS, error);
 	if (fd == CONNECT_FORBIDDEN) {
 		doctor_unseen(doctor, address);

@@ -14,7 +14,8 @@ struct setting {
 	const char *name;
 	bool (*wrong)(const char *value, const struct setting *);
 	const char *than; /* what `wrong` compares with */
-	const char *cure; /* the value that it should have */
+	/* The value that it should have; NULL: its own without what is wrong */
+	const char *cure;
 };
 
 /* ---- what can be wrong --------------------------------------------------- */
@@ -77,6 +78,46 @@ has_subdomains(const char *value, const struct setting *setting)
 	    postfix_lists(value, "fast_flush_domains");
 }
 
+/* ---- what is mended within a list ---------------------------------------- */
+
+static const char *
+without_subdomains(struct doctor *doctor, const struct setting *setting)
+{
+	return doctor_less(doctor,
+	    doctor_less(doctor, postfix_setting(doctor->postfix, setting->name),
+		"relay_domains"),
+	    "fast_flush_domains");
+}
+
+/* As the table that proxymap(8) would open. */
+static const char *
+without_proxy(struct doctor *doctor, const struct setting *setting)
+{
+	const char *rest = postfix_setting(doctor->postfix, setting->name);
+	const char *made = "", *found;
+	const size_t len = strlen(setting->than);
+
+	for (; (found = strstr(rest, setting->than)) != NULL;
+	     rest = found + len)
+		made = doctor_text(
+		    doctor, "%s%.*s", made, (int)(found - rest), rest);
+	return doctor_text(doctor, "%s%s", made, rest);
+}
+
+static const char *
+mended(struct doctor *doctor, const struct setting *setting)
+{
+	if (setting->cure != NULL)
+		return setting->cure;
+	if (setting->wrong == has_subdomains)
+		return without_subdomains(doctor, setting);
+	if (setting->wrong == contains)
+		return without_proxy(doctor, setting);
+	return doctor_less(doctor,
+	    doctor_list_with(doctor, setting->name, setting->than),
+	    setting->than);
+}
+
 /* ---- the tables ---------------------------------------------------------- */
 
 /* clang-format off */
@@ -85,14 +126,10 @@ static const struct setting waiting[] = {
 	{ QUEUE_LIFETIME, "maximal_queue_lifetime", is_shorter, "7d", "7d" },
 	{ BOUNCE_LIFETIME, "bounce_queue_lifetime", is_shorter, "7d", "7d" },
 	{ DELAY_NOTICES, "delay_warning_time", is_longer, "0h", "0h" },
-	{ SUBDOMAINS, "parent_domain_matches_subdomains", has_subdomains, NULL,
-	    "debug_peer_list, mynetworks, permit_mx_backup_networks, "
-	    "qmqpd_authorized_clients, smtpd_access_maps" },
+	{ SUBDOMAINS, "parent_domain_matches_subdomains", has_subdomains, NULL, NULL },
 	{ FLUSH_REFRESH, "fast_flush_refresh_time", is_shorter, "1h", "12h" },
-	{ PROXIED_FLUSH, "fast_flush_domains", contains, "proxy:",
-	    "lmdb:/var/lib/odmr/domains, lmdb:/var/lib/odmr/etrn_names, "
-	    "regexp:{{ /^_(at|ip)\\./ etrn }}" },
-	{ ODMR_DEFERRED, "defer_transports", lists, "odmr", "" },
+	{ PROXIED_FLUSH, "fast_flush_domains", contains, "proxy:", NULL },
+	{ ODMR_DEFERRED, "defer_transports", lists, "odmr", NULL },
 };
 
 /* Of the transport in main.cf. */
@@ -122,7 +159,7 @@ static void
 check_table(struct doctor *doctor, const struct service *service,
     const struct setting *setting, size_t count)
 {
-	const char *value;
+	const char *value, *cure;
 
 	for (; count-- > 0; setting++) {
 		value = service == NULL
@@ -131,14 +168,15 @@ check_table(struct doctor *doctor, const struct service *service,
 			  doctor->postfix, service, setting->name);
 		if (!setting->wrong(value, setting))
 			continue;
+		cure = mended(doctor, setting);
 		if (service == NULL)
 			doctor_find(doctor, setting->finding, doctor->main_cf,
-			    doctor_cure(doctor, setting->name, setting->cure),
-			    "%s = %s", setting->name, value);
+			    doctor_cure(doctor, setting->name, cure), "%s = %s",
+			    setting->name, value);
 		else
 			doctor_find(doctor, setting->finding, doctor->master_cf,
 			    doctor_cure_of(
-				doctor, service, setting->name, setting->cure),
+				doctor, service, setting->name, cure),
 			    "service %s: %s = %s", service->name, setting->name,
 			    value);
 	}
@@ -154,14 +192,15 @@ static void
 check_users(struct doctor *doctor, const char *name)
 {
 	const char *value = postfix_setting(doctor->postfix, name);
+	const char *own = postfix_unexpanded(doctor->postfix, name);
 
 	if (postfix_lists(value, doctor->conf->user) ||
 	    strchr(value, ':') != NULL || strchr(value, '/') != NULL)
 		return;
 	doctor_find(doctor, QUEUE_USERS, doctor->main_cf,
 	    doctor_cure(doctor, name,
-		doctor_text(doctor, "%s%s%s", value,
-		    value[0] != '\0' ? ", " : "", doctor->conf->user)),
+		doctor_text(doctor, "%s%s%s", own, own[0] != '\0' ? ", " : "",
+		    doctor->conf->user)),
 	    "%s has no user %s: \"%s\"", name, doctor->conf->user, value);
 }
 
@@ -182,20 +221,22 @@ check_concurrency(struct doctor *doctor, const struct service *odmr)
 	long most = strcmp(odmr->maxproc, "-") == 0
 	    ? number(doctor, "default_process_limit")
 	    : atol(odmr->maxproc);
+	const bool low = limit != 0 && limit <= 20;
+	const long wanted = low ? 200 : limit;
 
-	if (limit != 0 && limit <= 20)
+	if (low)
 		doctor_find(doctor, CONCURRENCY, doctor->main_cf,
 		    doctor_cure(doctor, name, "200"), "%s = %ld", name, limit);
-	else if (initial < limit)
+	if (initial < wanted)
 		doctor_find(doctor, INITIAL_CONCURRENCY, doctor->main_cf,
 		    doctor_cure(
-			doctor, first, doctor_text(doctor, "%ld", limit)),
+			doctor, first, doctor_text(doctor, "%ld", wanted)),
 		    "%s = %ld, %s = %ld", first, initial, name, limit);
-	if (most != 0 && most < limit)
+	if (most != 0 && most < wanted)
 		doctor_find(doctor, MAXPROC, doctor->master_cf,
-		    doctor_text(doctor, "postconf -c %s -F '%s/%s/%s=%ld'",
-			doctor->conf->postfix_config_directory, odmr->name,
-			odmr->type, "process_limit", limit * 5),
+		    doctor_text(doctor, "postconf%s -F '%s/%s/%s=%ld'",
+			doctor_option_c(doctor), odmr->name, odmr->type,
+			"process_limit", wanted * 5),
 		    "service odmr: maxproc is %ld, %s = %ld", most, name,
 		    limit);
 }
@@ -210,15 +251,15 @@ check_odmr(struct doctor *doctor)
 
 	if (odmr == NULL) {
 		doctor_find(doctor, ODMR_MISSING, doctor->master_cf,
-		    CURE_MASTER_CF, "no service \"odmr unix\"");
+		    doctor_cure_odmr(doctor), "no service \"odmr unix\"");
 		return;
 	}
 	check_concurrency(doctor, odmr);
 	check_table(doctor, NULL, TABLE(transport));
 	if (strcmp(odmr->command, "lmtp") != 0)
 		doctor_find(doctor, ODMR_COMMAND, doctor->master_cf,
-		    CURE_MASTER_CF, "service odmr runs \"%s\", not lmtp",
-		    odmr->command);
+		    doctor_cure_odmr(doctor),
+		    "service odmr runs \"%s\", not lmtp", odmr->command);
 	else
 		check_table(doctor, odmr, TABLE(lmtp));
 }
@@ -232,9 +273,8 @@ check_flush(struct doctor *doctor)
 	if (postfix_service(doctor->postfix, name, "unix") == NULL)
 		doctor_find(doctor, FLUSH_MISSING, doctor->master_cf,
 		    doctor_text(doctor,
-			"postconf -c %s -M '%s/unix=%s unix n - y 1000? 0 "
-			"flush'",
-			doctor->conf->postfix_config_directory, name, name),
+			"postconf%s -M '%s/unix=%s unix n - y 1000? 0 flush'",
+			doctor_option_c(doctor), name, name),
 		    "no service \"%s unix\"", name);
 }
 

@@ -20,6 +20,9 @@
 #include "roster.h"
 #include "lib/store/store_reconcile.h"
 
+/* Which check_twice tells. */
+#define SET_AGAIN "overriding earlier entry"
+
 enum { RECONCILED_WITHIN = 1800 };
 
 /* Beside the roster's entries. */
@@ -71,7 +74,7 @@ count_queue(struct doctor *doctor, struct count *count)
 		    doctor_text(doctor, "%s -c %s -j", conf->postqueue_path,
 			conf->postfix_config_directory),
 		    "%s", error);
-	else if (error[0] != '\0')
+	else if (error[0] != '\0' && strstr(error, SET_AGAIN) == NULL)
 		doctor_find(doctor, POSTQUEUE_WARNS, conf->postqueue_path,
 		    doctor_text(doctor, "$EDITOR %s", doctor->main_cf), "%s",
 		    error);
@@ -142,7 +145,9 @@ on_status(const struct domain_status *status, void *arg)
 	if (status->apart > 0)
 		doctor_find(doctor, SET_APART_MAIL,
 		    doctor_text(doctor, "%s", status->domain.name),
-		    doctor_odmrctl(doctor, "queue %s", status->domain.name),
+		    doctor_odmrctl(doctor,
+			"queue %s # then release or delete each",
+			status->domain.name),
 		    "sessions with the customer's server broke at %" PRId64
 		    " of its messages, each time",
 		    status->apart);

@@ -8,7 +8,6 @@
 
 #include "doctor.h"
 #include "odmrctl/json.h"
-#include "odmrctl/table.h"
 
 enum { WIDTH = 80 };
 
@@ -48,6 +47,8 @@ shell_word(const char *text)
 	for (; text[i] != '\0' && (quoted || text[i] != ' '); i++)
 		if (text[i] == '\'')
 			quoted = !quoted;
+		else if (!quoted && text[i] == '\\' && text[i + 1] != '\0')
+			i++;
 	return i;
 }
 
@@ -59,7 +60,6 @@ print_words(FILE *out, const char *text, word_length *length, const char *first,
 {
 	size_t column = strlen(first), len;
 	bool begun = false;
-	char *word;
 
 	fputs(first, out);
 	for (; *(text += strspn(text, " \n")) != '\0'; text += len) {
@@ -71,9 +71,7 @@ print_words(FILE *out, const char *text, word_length *length, const char *first,
 			putc(' ', out);
 			column++;
 		}
-		word = must(strndup(text, len));
-		table_text(out, word);
-		free(word);
+		fwrite(text, 1, len, out);
 		column += len;
 		begun = true;
 	}
@@ -86,13 +84,40 @@ print_text(FILE *out, const char *text)
 	print_words(out, text, plain_word, INDENT, "\n" INDENT, WIDTH);
 }
 
-/* As it can be pasted: broken between the shell's words only. */
+/* Behind the words of the shell; NULL: there is none. */
+static const char *
+find_comment(const char *text)
+{
+	size_t len;
+
+	for (; *(text += strspn(text, " ")) != '\0'; text += len) {
+		if (*text == '#')
+			return text;
+		len = shell_word(text);
+	}
+	return NULL;
+}
+
+/* As it can be pasted: broken between the shell's words only, and a comment has
+ * lines of its own where it is too long. */
 static void
 print_cure(FILE *out, const char *text)
 {
 	static const char between[] = " \\\n" INDENT INDENT;
+	const char *comment = find_comment(text);
+	char *command;
 
-	print_words(out, text, shell_word, INDENT "% ", between, WIDTH - 2);
+	if (comment == NULL ||
+	    strlen(INDENT "% ") + strlen(text) <= WIDTH - 2) {
+		print_words(
+		    out, text, shell_word, INDENT "% ", between, WIDTH - 2);
+		return;
+	}
+	command = must(strndup(text, (size_t)(comment - text)));
+	print_words(out, command, shell_word, INDENT "% ", between, WIDTH - 2);
+	free(command);
+	print_words(out, comment + 1, plain_word, INDENT INDENT "# ",
+	    "\n" INDENT INDENT "# ", WIDTH);
 }
 
 static void

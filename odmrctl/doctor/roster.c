@@ -45,8 +45,9 @@ add(const struct domain *domain, void *arg)
 enum store_result
 roster_load(struct roster *roster, const struct doctor *doctor)
 {
-	*roster = (struct roster) { .postfix = doctor->postfix,
-		.conf = doctor->conf };
+	*roster = (struct roster) {
+		.postfix = doctor->postfix, .conf = doctor->conf, .prefix = ""
+	};
 	return store_domain_each(doctor->store, add, roster);
 }
 
@@ -131,7 +132,7 @@ take_answers(struct roster *roster, char *text, bool listed)
 		if (tab == NULL)
 			continue;
 		*tab = '\0';
-		entry = roster_find(roster, line);
+		entry = roster_find(roster, line + strlen(roster->prefix));
 		if (entry != NULL && listed)
 			entry->listed = true;
 		else if (entry != NULL && entry->answer == NULL)
@@ -146,7 +147,8 @@ write_names(const struct roster *roster)
 	int fd = memfd_create("domains", MFD_CLOEXEC);
 
 	for (size_t i = 0; fd != -1 && i < roster->count; i++)
-		if (dprintf(fd, "%s\n", roster->entries[i].name) < 0)
+		if (dprintf(fd, "%s%s\n", roster->prefix,
+			roster->entries[i].name) < 0)
 			err(EX_OSERR, "out of memory");
 	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1)
 		err(EX_OSERR, "memfd");
@@ -171,33 +173,50 @@ take_up_rights(const struct conf *conf, const char *table)
 		rights_take_up();
 }
 
+/* postmap OPTION for the table, with the names as its input where it wants
+ * some. The caller frees `*text`. */
 static bool
-ask_table(struct roster *roster, const char *table, bool listed)
+run_postmap(
+    struct roster *roster, const char *table, const char *option, char **text)
 {
 	const struct conf *conf = roster->conf;
 	const char *name = without_proxy(table);
-	char path[PATH_MAX], *text;
+	char path[PATH_MAX];
+	const bool asks = strcmp(option, "-q") == 0;
 	const char *const argv[] = { path, "-c", conf->postfix_config_directory,
-		"-q", "-", name, NULL };
+		option, asks ? "-" : name, asks ? name : NULL, NULL };
 	/* 1: it knows none of them. */
-	const struct program query = {
+	const struct program postmap = {
 		.argv = argv,
-		.input = write_names(roster),
+		.input = asks ? write_names(roster) : 0,
 		.seconds = SECONDS,
-		.also = 1,
+		.also = asks,
 	};
 	bool ok;
 
 	snprintf(path, sizeof(path), "%s/postmap",
 	    postfix_setting(roster->postfix, "command_directory"));
 	take_up_rights(conf, name);
-	ok =
-	    program_output(&query, &text, roster->error, sizeof(roster->error));
+	ok = program_output(
+	    &postmap, text, roster->error, sizeof(roster->error));
 	rights_lay_off_again(conf);
-	close(query.input);
+	if (asks)
+		close(postmap.input);
+	if (!ok)
+		snprintf(roster->table, sizeof(roster->table), "%s", table);
+	must(*text);
+	return ok;
+}
+
+static bool
+ask_table(struct roster *roster, const char *table, bool listed)
+{
+	char *text;
+	bool ok = run_postmap(roster, table, "-q", &text);
+
 	if (ok)
 		take_answers(roster, text, listed);
-	free(must(text));
+	free(text);
 	return ok;
 }
 
@@ -220,6 +239,55 @@ roster_lookup(struct roster *roster, const char *tables)
 		free(table);
 	}
 	return ok;
+}
+
+bool
+roster_lookup_at(struct roster *roster, const char *tables)
+{
+	bool ok;
+
+	roster->prefix = "@";
+	ok = roster_lookup(roster, tables);
+	roster->prefix = "";
+	return ok;
+}
+
+/* "KEY TAB VALUE" lines. */
+static void
+take_addresses(struct roster *roster, char *text)
+{
+	struct entry *entry;
+	char *line, *at;
+
+	while ((line = strsep(&text, "\n")) != NULL) {
+		line[strcspn(line, "\t")] = '\0';
+		at = strrchr(line, '@');
+		entry = at != NULL ? roster_find(roster, at + 1) : NULL;
+		if (entry != NULL)
+			entry->listed = true;
+	}
+}
+
+void
+roster_match_addresses(
+    struct roster *roster, const char *tables, const char **unknown)
+{
+	const char *word;
+	char *table, *text;
+	size_t len;
+
+	*unknown = NULL;
+	for (size_t i = 0; i < roster->count; i++)
+		roster->entries[i].listed = false;
+	while ((len = postfix_word(&tables, &word)) > 0) {
+		table = must(strndup(word, len));
+		if (run_postmap(roster, table, "-s", &text))
+			take_addresses(roster, text);
+		else
+			*unknown = roster->table;
+		free(text);
+		free(table);
+	}
 }
 
 /* ---- lists --------------------------------------------------------------- */
@@ -262,9 +330,11 @@ match_file(struct roster *roster, const char *path, int depth)
 	file = fopen(path, "re");
 	rights_lay_off_again(roster->conf);
 	ok = file != NULL && depth < NESTING_MAX;
-	if (!ok)
-		snprintf(roster->error, sizeof(roster->error),
-		    "%.200s: cannot be read", path);
+	if (!ok) {
+		snprintf(roster->table, sizeof(roster->table), "%s", path);
+		snprintf(
+		    roster->error, sizeof(roster->error), "cannot be read");
+	}
 	while (ok && fgets(line, sizeof(line), file) != NULL)
 		if (line[0] != '#')
 			ok = match_list(roster, line, depth + 1);

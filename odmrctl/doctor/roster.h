@@ -9,6 +9,8 @@
 #include "odmrctl/postfix.h"
 #include "lib/store/store.h"
 
+enum { ROSTER_TABLE_SIZE = 1024 };
+
 struct entry {
 	char *name, *nexthop, *socket;
 	enum domain_mode mode;
@@ -23,8 +25,10 @@ struct roster {
 	/* roster.c's */
 	const struct postfix *postfix;
 	const struct conf *conf;
+	const char *prefix; /* of what is looked up */
 	bool parents;
 	char error[POSTFIX_ERROR_SIZE];
+	char table[ROSTER_TABLE_SIZE]; /* that `error` is about */
 };
 
 struct doctor;
@@ -45,5 +49,16 @@ struct entry *roster_find(const struct roster *, const char *name);
  */
 bool roster_match(struct roster *, const char *list, bool parents);
 bool roster_lookup(struct roster *, const char *tables);
+/* The same for "@DOMAIN". */
+bool roster_lookup_at(struct roster *, const char *tables);
+/* Sets `listed` for the domains of which the tables have any address. Those
+ * that cannot be listed are left out: `*unknown` is the last of these, in
+ * `table`, or NULL. */
+void roster_match_addresses(
+    struct roster *, const char *tables, const char **unknown);
+
+/* What was looked up for this setting could not be. */
+void doctor_map_failed(
+    struct doctor *, const struct roster *, const char *setting);
 
 #endif

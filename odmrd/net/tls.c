@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "lib/log.h"
 #include "tls.h"
 
 /* A chain of four large certificates, which nobody looks at but for the first.
@@ -16,24 +22,103 @@ struct tls {
 	SSL_CTX *ctx;
 };
 
+/* The first is what happened, the later ones who passed it on. */
 static const char *
 openssl_fault(void)
 {
-	const char *text = ERR_reason_error_string(ERR_peek_last_error());
+	const char *text = ERR_reason_error_string(ERR_peek_error());
 
 	return text != NULL ? text : "unknown OpenSSL error";
 }
 
-/* The name of the file that could not be used, or NULL if all is well. */
+/* NULL, or why the file cannot be read: OpenSSL only knows that it cannot. */
 static const char *
-load(SSL_CTX *ctx, const char *cert_file, const char *key_file)
+file_fault(const char *path)
 {
-	if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
-		return cert_file;
-	if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-	    SSL_CTX_check_private_key(ctx) != 1)
-		return key_file;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd == -1)
+		return strerror(errno);
+	close(fd);
 	return NULL;
+}
+
+/* NULL, or what is wrong with the certificate. */
+static const char *
+load_certificate(SSL_CTX *ctx, const char *path)
+{
+	const char *fault = file_fault(path);
+
+	if (fault == NULL && SSL_CTX_use_certificate_chain_file(ctx, path) != 1)
+		fault = openssl_fault();
+	return fault;
+}
+
+/* NULL, or what is wrong with its key. Of a file without one OpenSSL says
+ * nothing that helps; that it is another's, it says well. */
+static const char *
+load_key(SSL_CTX *ctx, const char *path)
+{
+	const char *fault = file_fault(path);
+
+	if (fault != NULL)
+		return fault;
+	if (SSL_CTX_use_PrivateKey_file(ctx, path, SSL_FILETYPE_PEM) != 1 &&
+	    ERR_GET_LIB(ERR_peek_error()) != ERR_LIB_X509)
+		return "no key in PEM without a password";
+	return SSL_CTX_check_private_key(ctx) == 1 ? NULL : openssl_fault();
+}
+
+static bool
+load(SSL_CTX *ctx, const char *cert_file, const char *key_file, char *error,
+    size_t size)
+{
+	const char *fault;
+
+	/* OpenSSL would ask the terminal, at a reload as well. */
+	SSL_CTX_set_default_passwd_cb_userdata(ctx, (void *)(uintptr_t) "");
+	fault = load_certificate(ctx, cert_file);
+	if (fault != NULL) {
+		snprintf(
+		    error, size, "tls_cert_file: %s: %s", cert_file, fault);
+		return false;
+	}
+	fault = load_key(ctx, key_file[0] != '\0' ? key_file : cert_file);
+	if (fault == NULL)
+		return true;
+	if (key_file[0] != '\0')
+		snprintf(error, size, "tls_key_file: %s: %s", key_file, fault);
+	else
+		snprintf(error, size,
+		    "tls_cert_file: %s: %s (tls_key_file is not set)",
+		    cert_file, fault);
+	return false;
+}
+
+static void
+warn_of_date(const char *path, const char *what, const ASN1_TIME *when)
+{
+	char day[sizeof("2026-12-31T23:59:59Z")] = "";
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(when, &tm) == 1)
+		strftime(day, sizeof(day), "%FT%TZ", &tm);
+	log_warning(
+	    NULL, "tls_cert_file: %s: the certificate %s %s", path, what, day);
+}
+
+/* It is served all the same: many a customer's program does not look. */
+static void
+check_dates(const SSL_CTX *ctx, const char *path)
+{
+	const X509 *cert = SSL_CTX_get0_certificate(ctx);
+	const ASN1_TIME *from = X509_get0_notBefore(cert);
+	const ASN1_TIME *to = X509_get0_notAfter(cert);
+
+	if (X509_cmp_current_time(to) < 0)
+		warn_of_date(path, "has expired at", to);
+	else if (X509_cmp_current_time(from) > 0)
+		warn_of_date(path, "is not valid before", from);
 }
 
 /* A certificate means something here if its fingerprint is registered: who
@@ -73,7 +158,6 @@ struct tls *
 tls_new(const char *cert_file, const char *key_file, char *error, size_t size)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
-	const char *bad;
 
 	ERR_clear_error();
 	if (tls != NULL)
@@ -83,13 +167,11 @@ tls_new(const char *cert_file, const char *key_file, char *error, size_t size)
 		tls_free(&tls);
 		return NULL;
 	}
-	bad = load(
-	    tls->ctx, cert_file, key_file[0] != '\0' ? key_file : cert_file);
-	if (bad != NULL) {
-		snprintf(error, size, "%s: %s", bad, openssl_fault());
+	if (!load(tls->ctx, cert_file, key_file, error, size)) {
 		tls_free(&tls);
 		return NULL;
 	}
+	check_dates(tls->ctx, cert_file);
 	set_policy(tls->ctx);
 	return tls;
 }

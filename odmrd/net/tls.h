@@ -16,7 +16,9 @@ struct tls;
 
 enum tls_side { TLS_SERVER, TLS_CLIENT };
 
-/* NULL on failure, with one line in `error`. */
+/* The certificate and, where `key_file` is not "", its key from there. NULL on
+ * failure, with one line in `error` that begins with the setting to blame. A
+ * certificate that is out of date is taken, and the log says so. */
 struct tls *tls_new(
     const char *cert_file, const char *key_file, char *error, size_t size);
 /* To be the client: encrypts, and believes any certificate. */

@@ -44,7 +44,7 @@ def is_answered(line):
 
 
 needs_no_sanitizer = pytest.mark.skipif(
-    SANITIZED, reason="what is preloaded comes before the sanitizer")
+    SANITIZED, reason="a sanitizer comes before what is preloaded")
 
 
 @needs_no_sanitizer

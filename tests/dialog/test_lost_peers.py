@@ -235,6 +235,7 @@ def test_postfix_drops_before_the_body_is_read_and_the_customer_hears_nothing(
 
 def test_postfix_drops_in_a_large_body_and_chunking_goes_on(daemon, collect):
     daemon.tag("Q1", "example.org")
+    daemon.tag("Q2", "example.org")
     customer = collect("chunking")
     postfix, other = daemon.postfix(), daemon.postfix()
     postfix.envelope("Q1", [A])

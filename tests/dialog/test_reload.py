@@ -25,13 +25,18 @@ def serial(daemon):
                           stdout=subprocess.PIPE).stdout
 
 
-def make_certificate(daemon):
+def make_certificate(daemon, days=2):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
          "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
          "/CN=relay.test", "-addext", "subjectAltName=IP:127.0.0.1",
          "-keyout", daemon.dir / "server.key", "-out",
          daemon.dir / "server.pem"], check=True, capture_output=True)
+    if days < 0:
+        subprocess.run(
+            ["openssl", "x509", "-in", daemon.dir / "server.pem", "-signkey",
+             daemon.dir / "server.key", "-days", str(days), "-out",
+             daemon.dir / "server.pem"], check=True, capture_output=True)
 
 
 def test_new_settings_count_and_sessions_stay(make_daemon):
@@ -69,15 +74,43 @@ def test_bad_certificate_leaves_the_old_one(make_daemon):
     old = serial(daemon)
     shutil.copy(daemon.dir / "odmr.conf", daemon.dir / "server.pem")
     hang_up(daemon)
-    daemon.wait_for_log("tls_cert_file:", "the old certificate stays")
+    daemon.wait_for_log("error: reload failed, the old certificate stays: "
+                        f"tls_cert_file: {daemon.dir}/server.pem: ")
     assert serial(daemon) == old
+    assert not daemon.logged("reloaded")
+
+
+def test_bad_key_is_named_and_leaves_the_old_one_and_the_settings(make_daemon):
+    daemon = make_daemon()
+    old = serial(daemon)
+    (daemon.dir / "server.key").unlink()
+    rewrite(daemon, myhostname="new.test")
+    hang_up(daemon)
+    daemon.wait_for_log("error: reload failed, the old certificate stays: "
+                        f"tls_key_file: {daemon.dir}/server.key: No such file "
+                        "or directory")
+    assert serial(daemon) == old
+    assert not daemon.logged("reloaded")
+    daemon.connect().expect("220 relay.test ...")
+
+
+def test_certificate_out_of_date_is_taken_with_a_warning(make_daemon):
+    daemon = make_daemon()
+    old = serial(daemon)
+    make_certificate(daemon, days=-1)
+    hang_up(daemon)
+    daemon.wait_for_log(f"warning: tls_cert_file: {daemon.dir}/server.pem: "
+                        "the certificate has expired at ")
+    daemon.wait_for_log("reloaded")
+    assert serial(daemon) != old
 
 
 def test_bad_configuration_leaves_the_old_one(make_daemon):
     daemon = make_daemon()
     rewrite(daemon, myhostname="new.test", no_such_name="x")
     hang_up(daemon)
-    daemon.wait_for_log("no_such_name", "the old configuration stays")
+    daemon.wait_for_log("reload failed, the old configuration stays: ",
+                        "no_such_name")
     daemon.connect().expect("220 relay.test ...")
 
 

@@ -511,9 +511,13 @@ def test_bare_cr_and_lf_are_refused_and_never_passed(
 ])
 def test_t_refuses_what_is_no_submission_server(template, tmp_path, server,
                                                 fault):
+    (tmp_path / "odmr").mkdir()
+
     def check(submission):
         write_conf(tmp_path, 1, 2, submission=submission,
-                   submission_server=server,
+                   submission_server=server, database=template / "odmr.db",
+                   domain_table=f"lmdb:{template}/domains",
+                   etrn_table=f"lmdb:{template}/etrn_names",
                    tls_cert_file=template / "server.pem",
                    tls_key_file=template / "server.key")
         return subprocess.run(

@@ -42,11 +42,43 @@ def test_unit_is_hardened(unit):
     assert float(exposure[1]) <= EXPOSURE_MAX, said
 
 
-@pytest.mark.parametrize("unit", ["odmrd.service", "odmr-milter.service"])
-def test_daemon_is_started_again_however_often_it_dies(unit):
+@pytest.mark.parametrize("unit, pause", [
+    ("odmrd.service", 1), ("odmr-milter.service", 1), ("odmr-probe.service", 5)])
+def test_daemon_is_started_again_however_often_it_dies(unit, pause):
     lines = (CONF / unit).read_text().splitlines()
     assert "StartLimitIntervalSec=0" in lines[:lines.index("[Service]")]
-    assert {"Restart=on-failure", "RestartSec=1s"} <= set(lines)
+    assert {"Restart=on-failure", f"RestartSec={pause}s"} <= set(lines)
+
+
+@pytest.mark.parametrize("unit", [
+    "odmrd.service", "odmr-milter.service", "odmr-probe.service"])
+def test_daemon_with_a_wrong_configuration_is_not_started_again(unit, tmp_path):
+    """By the exit statuses that it has then."""
+    text = (CONF / unit).read_text()
+    kept_down = re.search("^RestartPreventExitStatus=(.*)$", text,
+                          re.MULTILINE)[1].split()
+    program, *words = re.search("^ExecStart=(.*)$", text,
+                                re.MULTILINE)[1].split()
+    conf = tmp_path / "odmr.conf"
+    conf.write_text("nonsense = 1\n")
+    words = [str(conf) if word == "/etc/odmr/odmr.conf" else word
+             for word in words]
+    for arguments in (words, [*words, "--nonsense"]):
+        done = subprocess.run([BUILD / Path(program).name, *arguments], timeout=60,
+                              stderr=subprocess.DEVNULL, check=False)
+        assert str(done.returncode) in kept_down, arguments
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_missing_directory_is_for_the_program_to_complain_of(unit):
+    paths = re.search("^ReadWritePaths=(.*)$", (CONF / unit).read_text(),
+                      re.MULTILINE)[1].split()
+    assert paths and all(path.startswith("-/") for path in paths)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_log_of_a_unit_is_where_postfix_has_its_own(unit):
+    assert "SyslogFacility=mail" in (CONF / unit).read_text().splitlines()
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -129,18 +161,18 @@ def test_mail_log_alone_is_readable_as_the_page_says_also_once_it_is_rotated():
     assert readable == ["mail.log", "mail.log.1"]
 
 
-needs_libsystemd = pytest.mark.skipif(
-    subprocess.run(["pkg-config", "--exists", "libsystemd"],
-                   check=False).returncode != 0, reason="needs libsystemd")
+@pytest.fixture
+def notify_socket(tmp_path):
+    return str(tmp_path / "notify")
 
 
 @pytest.fixture
-def manager(tmp_path, monkeypatch):
+def manager(notify_socket, tmp_path, monkeypatch):
     """What a daemon tells its service manager: a function that waits for the
     next message."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(str(tmp_path / "notify"))
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        sock.bind(notify_socket.replace("@", "\0"))
+        monkeypatch.setenv("NOTIFY_SOCKET", notify_socket)
         tmp_path.chmod(0o755)
 
         def wait(seconds=20):
@@ -149,7 +181,6 @@ def manager(tmp_path, monkeypatch):
         yield wait
 
 
-@needs_libsystemd
 def test_service_manager_hears_when_odmrd_answers_reloads_and_stops(
         make_daemon, manager):
     odmrd = make_daemon()
@@ -189,7 +220,6 @@ postfix_user = {getpass.getuser()}
         milter.wait()
 
 
-@needs_libsystemd
 def test_service_manager_hears_when_the_milter_answers_and_stops(
         tmp_path, manager, start_milter):
     milter = start_milter()
@@ -200,7 +230,41 @@ def test_service_manager_hears_when_the_milter_answers_and_stops(
     assert milter.wait(20) == 0
 
 
-@needs_libsystemd
+@pytest.mark.parametrize("notify_socket", [f"@odmr-test-{os.getpid()}"],
+                         ids=["abstract"])
+def test_service_manager_hears_over_an_abstract_socket(
+        make_daemon, manager, notify_socket):
+    odmrd = make_daemon()
+    assert manager() == "READY=1"
+    odmrd.terminate()
+    assert manager() == "STOPPING=1"
+    odmrd.wait_for_exit()
+
+
+@pytest.mark.parametrize("notify_socket", [
+    "", "relative", "vsock:2:1234", "@", "/" + "x" * 107])
+def test_service_manager_of_another_kind_is_left_alone(
+        notify_socket, make_daemon, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", notify_socket)
+    odmrd = make_daemon()
+    odmrd.greeted()
+    odmrd.terminate()
+    odmrd.wait_for_exit()
+
+
+def test_watchdog_of_another_process_hears_nothing(
+        make_daemon, manager, monkeypatch):
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    odmrd = make_daemon()
+    assert manager() == "READY=1"
+    with pytest.raises(TimeoutError):
+        manager(1)
+    odmrd.terminate()
+    assert manager() == "STOPPING=1"
+    odmrd.wait_for_exit()
+
+
 def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
         make_daemon, manager, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
@@ -208,9 +272,9 @@ def test_watchdog_hears_from_odmrd_as_long_as_it_wants_to(
     assert [manager() for _ in range(4)] == ["READY=1"] + ["WATCHDOG=1"] * 3
     odmrd.terminate()
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
+    odmrd.wait_for_exit()
 
 
-@needs_libsystemd
 def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "100000")
     milter = start_milter()
@@ -219,7 +283,6 @@ def test_watchdog_hears_from_the_milter(manager, start_milter, monkeypatch):
     wait_for(lambda: manager() == "STOPPING=1", 20, "the end")
 
 
-@needs_libsystemd
 def test_watchdog_hears_nothing_while_libmilter_is_jammed(
         tmp_path, manager, start_milter, monkeypatch):
     """By connections that say nothing and take all file descriptors."""

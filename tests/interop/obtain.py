@@ -3,7 +3,7 @@
 """Gets the mail servers that cannot be installed beside Postfix: their packages
 are unpacked into build/interop/, and what npm has is installed there.
 
-    obtain.py check|interop
+    obtain.py test|interop
 
 What is there already is not got again. Without npm its servers are left out,
 and that is said. Exit status: 0, 1 (something could not be had)."""

@@ -193,12 +193,12 @@ def test_no_order_of_eight_bits_reaches_the_terminal(ctl):
     assert json.loads(shown)["accounts"][0]["login"] == "b\u00fc\u009b"
 
 
-@pytest.mark.parametrize("line", ["frobnicate", "--help"])
+@pytest.mark.parametrize("line", ["frobnicate", "--frobnicate"])
 def test_what_is_no_command_is_not_lost_above_a_long_list(ctl, line):
     done = ctl.run(line)
     assert done.returncode == os.EX_USAGE
     assert done.stdout == b""
-    assert b"-h shows all" in done.stderr
+    assert b"--help shows all" in done.stderr
     assert len(done.stderr.splitlines()) <= 2
 
 
@@ -409,7 +409,8 @@ def test_domain_show_tells_who_may_collect_it(customer):
 def test_removed_domain_leaves_grants_and_says_what_mail_stays(customer):
     customer.add_tag("4Q1", "a.example")
     said = customer.ok("domain", "remove", "a.example")
-    assert said.endswith("of a.example stay in the Postfix queue: 1\n")
+    assert "of a.example stay in the Postfix queue: 1\n" in said
+    assert "returns them to their" in said
     assert "a.example" not in customer.ok("account", "show", "tessa")
     customer.ok("domain", "add", "a.example")
     assert "tessa" not in customer.ok("domain", "show", "a.example")

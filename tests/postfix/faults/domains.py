@@ -31,6 +31,18 @@ def relayhost(p):
     p.main("relayhost", f"[localhost]:{p.sandbox.port}")
 
 
+def probed_by_class(p):
+    p.main("smtpd_restriction_classes", "strict")
+    p.main("strict", "reject_unknown_sender_domain reject_unverified_recipient")
+    p.main("smtpd_sender_restrictions", "strict")
+
+
+def probed_by_service(p):
+    p.postconf("-MX", "discard/unix")
+    p.master(f"{p.sandbox.port}/inet", "smtpd_relay_restrictions",
+             "permit_mynetworks,reject_unverified_recipient")
+
+
 FAULTS = [
     ("not_relayed", "not-relayed", main("relay_domains", "a.test, h.test")),
     ("not_relayed_file", "not-relayed",
@@ -54,12 +66,25 @@ FAULTS = [
     ("hold_leaks", "wrong-transport",
      lambda p: p.main("transport_maps", "inline:{h.test=smtp:[127.0.0.1]}, "
                       f"lmdb:{p.lib}/domains")),
+    ("no_recipient", "no-recipient",
+     main("relay_recipient_maps", "inline:{joe@b.test=OK, @h.test=OK}")),
+    ("recipients_unknown", "recipients-unknown",
+     main("relay_recipient_maps", "regexp:{{/^joe@b/ OK}}")),
+    ("probed", "recipient-probed",
+     main("smtpd_recipient_restrictions",
+          "permit_mynetworks, reject_unverified_recipient, permit")),
+    ("probed_by_class", "recipient-probed", probed_by_class),
+    ("probed_by_one_service", "recipient-probed", probed_by_service),
     ("mydestination", "local-domain", local("mydestination")),
     ("mailboxes", "local-domain", local("virtual_mailbox_domains")),
     ("aliases", "local-domain", local("virtual_alias_domains")),
     ("no_table", "map-failed",
      lambda p: p.main("relay_domains", f"hash:{p.directory}/none, "
                       f"lmdb:{p.lib}/domains")),
+    ("table_not_made", "map-failed",
+     lambda p: ((p.directory / "list").write_text("c.test x\n"),
+                p.main("relay_domains", f"hash:{p.directory}/list, "
+                       f"lmdb:{p.lib}/domains"))),
     ("disabled", "no-account",
      lambda p: p.sql(p.database, "UPDATE account SET disabled = 1")),
     ("nothing_granted", "no-domain",
@@ -79,9 +104,9 @@ FAULTS = [
     ("reconciled_long_ago", "reconcile-late",
      lambda p: (make_old(p), p.sql(
          p.database, "UPDATE reconciled SET began = began - 1810"))),
-    ("set_twice", "postqueue-warns",
-     lambda p: p.edit(p.postfix / "main.cf", lambda text: text +
-                      "\nrelayhost = [a.example]\nrelayhost =\n")),
+    ("postqueue_warns", "postqueue-warns",
+     lambda p: p.programs(postqueue="echo postqueue: warning: this and that >&2; "
+                          'exec /usr/sbin/postqueue "$@"')),
     ("queue", "queue-unreadable",
      lambda p: p.programs(postqueue="echo 'mail system is down' >&2; exit 69")),
 ]

@@ -17,11 +17,28 @@ def policy(what, instead):
     return break_it
 
 
+def beside(text, *, before=False):
+    """What somebody has put at an end of main.cf."""
+    def break_it(p):
+        p.edit(p.postfix / "main.cf", lambda there:
+               f"{text}\n{there}" if before else f"{there}\n{text}\n")
+    return break_it
+
+
+def default_concurrency(p):
+    p.postconf("-X", "odmr_destination_concurrency_limit",
+               "odmr_initial_destination_concurrency")
+
+
 FAULTS = [
     ("no_main_cf", "postfix-unreadable",
      lambda p: (p.postfix / "main.cf").unlink()),
     ("postconf_fails", "postfix-unreadable",
      lambda p: p.programs(postconf="exit 1")),
+    ("set_twice", "set-twice", beside("relayhost = [a.example]\nrelayhost =")),
+    ("set_before", "set-twice",
+     beside("relay_domains = c.test,\n# a comment\n  d.test", before=True)),
+    ("set_after", "set-twice not-relayed", beside("relay_domains = c.test")),
     ("short_ids", "short-queue-ids", main("enable_long_queue_ids", "no")),
     ("lifetime_5d", "queue-lifetime", main("maximal_queue_lifetime", "5d")),
     ("lifetime_in_hours", "queue-lifetime",
@@ -46,6 +63,8 @@ FAULTS = [
      odmr("lmtp_connection_cache_on_demand", "no")),
     ("concurrency", "concurrency",
      main("odmr_destination_concurrency_limit", "20")),
+    ("default_concurrency", "concurrency initial-concurrency",
+     default_concurrency),
     ("slow_start", "initial-concurrency",
      main("odmr_initial_destination_concurrency", "5")),
     ("maxproc", "maxproc",
