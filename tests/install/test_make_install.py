@@ -99,8 +99,17 @@ def test_uninstall_leaves_configuration_and_what_others_installed(installed):
 
 
 def test_installed_configuration_is_one(installed):
-    subprocess.run([BUILD / "odmr-milter", "-t", "-c",
-                    installed / "etc/odmr/odmr.conf"], check=True, timeout=20)
+    """Whatever is missing here besides."""
+    conf = installed / "etc/odmr/odmr.conf"
+    done = subprocess.run([BUILD / "odmr-milter", "-t", "-c", conf],
+                          stderr=subprocess.PIPE, text=True, timeout=20,
+                          check=False)
+    assert f"{conf}:" not in done.stderr
+    conf.write_text(conf.read_text() + "nonsense = yes\n")
+    done = subprocess.run([BUILD / "odmr-milter", "-t", "-c", conf],
+                          stderr=subprocess.PIPE, text=True, timeout=20,
+                          check=False)
+    assert f"{conf}:" in done.stderr
 
 
 @pytest.mark.skipif(
