@@ -229,7 +229,7 @@ SHARED   := \
     $(foreach file,main.cf master.cf odmr.cron,\
 	postfix-conf/$(file):$(DOCDIR)/postfix-conf/$(file))
 # What the operator changes: never replaced, never removed.
-CONFS    := $(foreach file,odmr.conf etrn_filter etrn_utf8,\
+CONFS    := $(foreach file,odmr.conf etrn_filter etrn_flush etrn_utf8,\
 	postfix-conf/$(file):$(CONFDIR)/$(file))
 
 target    = $(DESTDIR)$(lastword $(subst :, ,$(1)))

@@ -135,7 +135,7 @@ start(const struct conf *conf, bool foreground)
 		fatal(
 		    EX_OSERR, "cannot leave the terminal: %s", strerror(errno));
 	server_init();
-	if (!tagger_start(conf) || !server_start())
+	if (!tagger_start(conf) || !server_start(conf->milter_socket))
 		fatal(EX_OSERR, "cannot start: %s", strerror(errno));
 	if (!pid_file_write(pid_fd))
 		fatal(EX_CANTCREAT, "milter_pid_file: %s: %s",

@@ -23,6 +23,9 @@ enum {
 	SILENCE_SECONDS = 7200,
 	/* A header field; Postfix has header_size_limit = 102400. */
 	PACKET_MOST = 128 << 10,
+	/* Five seconds at most. */
+	PAUSE_MS = 10,
+	PAUSES_MOST = 500,
 };
 
 static sigset_t signals;
@@ -83,8 +86,21 @@ serve(void *arg)
 	return NULL;
 }
 
+/* A signal that libmilter gets before it is at its work is a fault to it. */
+static void
+await_libmilter(const char *name)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
+	unsigned before = filter_closed();
+
+	if (!socket_knock(name))
+		return;
+	for (int i = 0; i < PAUSES_MOST && filter_closed() == before; i++)
+		nanosleep(&pause, NULL);
+}
+
 bool
-server_start(void)
+server_start(const char *name)
 {
 	pthread_t thread;
 
@@ -95,6 +111,7 @@ server_start(void)
 	if (pthread_create(&thread, NULL, serve, NULL) != 0)
 		return false;
 	pthread_detach(thread);
+	await_libmilter(name);
 	return true;
 }
 

@@ -30,9 +30,9 @@
 
 /* The signals, before any thread is started, so that none gets them. */
 void server_init(void);
-/* Serves the socket (socket.h) from now on. False: no thread. */
-bool server_start(void);
-/* `name` is the socket's. Returns when SIGTERM or SIGINT comes; calls `reload`
+/* Serves the socket (socket.h) from now on; `name` is its. False: no thread. */
+bool server_start(const char *name);
+/* Returns when SIGTERM or SIGINT comes; calls `reload`
  * at SIGUSR1. False: libmilter cannot go on, and the log says why. */
 bool server_run(const char *name, void (*reload)(void *arg), void *arg);
 

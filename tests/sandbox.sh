@@ -310,7 +310,7 @@ configure() {
 	write_env || return 1
 	read_env
 	make_directories && make_certificates && write_odmr_conf || return 1
-	cp "$TREE"/postfix-conf/etrn_{filter,utf8} "$DIR/etc/odmr" || return 1
+	cp "$TREE"/postfix-conf/etrn_{filter,flush,utf8} "$DIR/etc/odmr" || return 1
 	write_policy_program || return 1
 	write_main_cf >"$POSTFIX_CONFIG/main.cf" &&
 	    write_master_cf >"$POSTFIX_CONFIG/master.cf" &&

@@ -25,7 +25,7 @@ const struct wish wishes[] = {
 	{ "transport_maps", WISH_FIRST, "%d", NULL },
 	{ "fast_flush_domains", WISH_LAST, "%d", "$relay_domains" },
 	{ "fast_flush_domains", WISH_LAST, "%e", "$relay_domains" },
-	{ "fast_flush_domains", WISH_LAST, "regexp:{{ /^_(at|ip)\\./ etrn }}",
+	{ "fast_flush_domains", WISH_LAST, "regexp:%c/etrn_flush",
 	    "$relay_domains" },
 	{ "parent_domain_matches_subdomains", WISH_ABSENT, "relay_domains",
 	    NULL },

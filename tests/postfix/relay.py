@@ -4,9 +4,11 @@ master.cf in a directory of their own, with what a test adds. Its postfix(1) is
 a script that writes down what it was called for, unless a test wants the real
 one."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -64,7 +66,7 @@ class Relay:
             shutil.copy(BUILD / name, self.directory / "sbin")
         self.program("postconf", POSTCONF)
         self.program("postfix", POSTFIX.format(self.directory))
-        for name in "etrn_filter", "etrn_utf8":
+        for name in "etrn_filter", "etrn_flush", "etrn_utf8":
             shutil.copy(TREE / "postfix-conf" / name, self.directory / "odmr")
         self.conf = self.directory / "odmr/odmr.conf"
         self.conf.write_text(
@@ -79,10 +81,15 @@ class Relay:
         self.odmrctl("init", check=True)
 
     def remove(self):
-        """With the copies that a setup has left who was killed."""
-        for path in Path("/tmp").glob("odmr-setup.*/main.cf"):
-            if str(self.directory) in path.read_text():
-                shutil.rmtree(path.parent)
+        """With the copies that a setup has left who was killed. An empty one
+        tells not whose it is: it goes when it is too old to be of use."""
+        for path in Path("/tmp").glob("odmr-setup.*"):
+            main = path / "main.cf"
+            with contextlib.suppress(OSError):
+                if main.exists() and str(self.directory) in main.read_text():
+                    shutil.rmtree(path)
+                elif path.stat().st_mtime < time.time() - 60:
+                    path.rmdir()
         shutil.rmtree(self.directory)
 
     def program(self, name, script):

@@ -14,7 +14,7 @@ from relay import Relay
 
 DOMAINS = "lmdb:DIR/lib/domains"
 NAMES = "lmdb:DIR/lib/etrn_names"
-REGEXP = r"regexp:{{ /^_(at|ip)\./ etrn }}"
+REGEXP = "regexp:DIR/odmr/etrn_flush"
 MILTER = ("{ unix:odmr/milter, default_action=accept, connect_timeout=5s, "
           "command_timeout=10s, content_timeout=10s }")
 POLICY = ("check_policy_service { unix:private/etrn-policy, { default_action "

@@ -179,8 +179,8 @@ FAULTS = {
 
 def copy_tree(to):
     to.mkdir()
-    for name in ("Makefile", "lib", "odmrd", "odmrctl", "etrn-trigger", "sql",
-                 "tests"):
+    for name in ("Makefile", "VERSION", "lib", "odmrd", "odmrctl",
+                 "etrn-trigger", "sql", "tests"):
         source = TREE / name
         if source.is_dir():
             shutil.copytree(source, to / name)
