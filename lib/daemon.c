@@ -127,9 +127,8 @@ daemon_ask(const struct conf *conf, const char *command, daemon_line *visit,
 	snprintf(name, sizeof(name), "unix:%s", conf->control_socket);
 	fd = connect_socket(name, SECONDS, fault);
 	if (fd < 0)
-		return process_of_file(conf->pid_file, "odmrd")
-		    ? DAEMON_SILENT
-		    : DAEMON_AWAY;
+		return process_of_file(conf->pid_file, "odmrd") ? DAEMON_SILENT
+								: DAEMON_AWAY;
 	if (say(fd, command))
 		answer = hear(fd, visit, arg, fault);
 	else

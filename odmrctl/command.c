@@ -176,10 +176,10 @@ set_argument(struct arguments *args, const struct rule *rule)
 static int
 option_named(const char *name, int *which)
 {
-	*which = 0;
-	while (strcmp(rules[*which].option.name, name) != 0)
-		++*which;
-	return rules[*which].option.val;
+	for (*which = 0; rules[*which].option.name != NULL; ++*which)
+		if (strcmp(rules[*which].option.name, name) == 0)
+			return rules[*which].option.val;
+	return '?';
 }
 
 static bool
@@ -192,8 +192,8 @@ take_options(const struct command *command, int argc, char **argv,
 	for (int i = 0; i < OPTIONS_MAX && rules[i].option.name != NULL; i++)
 		options[i] = rules[i].option;
 	optind = 0; /* makes glibc start anew */
-	while ((option = getopt_long(argc, argv, "c:", options, &which)) !=
-	    -1) {
+	while (
+	    (option = getopt_long(argc, argv, "c:", options, &which)) != -1) {
 		if (option == 'c')
 			option = option_named("config", &which);
 		if (option == '?')

@@ -90,11 +90,11 @@ parse(struct atrn *atrn, const char *args)
 
 /* By name; of one name, in their order. */
 static int
-compare(const void *a, const void *b)
+compare(const void *a, const void *b, void *arg)
 {
-	const struct wanted *x = *(struct wanted *const *)a;
-	const struct wanted *y = *(struct wanted *const *)b;
-	int order = strcmp(x->name, y->name);
+	const struct wanted *wanted = arg;
+	size_t x = *(const size_t *)a, y = *(const size_t *)b;
+	int order = strcmp(wanted[x].name, wanted[y].name);
 
 	return order != 0 ? order : (x > y) - (x < y);
 }
@@ -103,21 +103,23 @@ compare(const void *a, const void *b)
 static bool
 drop_repeated(struct atrn *atrn)
 {
-	struct wanted **sorted = calloc(atrn->count + 1, sizeof(*sorted));
+	size_t *sorted = calloc(atrn->count + 1, sizeof(*sorted));
+	struct wanted *wanted = atrn->wanted;
 	size_t kept = 0;
 
 	if (sorted == NULL)
 		return false;
 	for (size_t i = 0; i < atrn->count; i++)
-		sorted[i] = &atrn->wanted[i];
-	qsort(sorted, atrn->count, sizeof(*sorted), compare);
+		sorted[i] = i;
+	qsort_r(sorted, atrn->count, sizeof(*sorted), compare, wanted);
 	for (size_t i = atrn->count; i-- > 1;)
-		if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
-			sorted[i]->name[0] = '\0';
+		if (strcmp(wanted[sorted[i]].name,
+			wanted[sorted[i - 1]].name) == 0)
+			wanted[sorted[i]].name[0] = '\0';
 	free(sorted);
 	for (size_t i = 0; i < atrn->count; i++)
-		if (atrn->wanted[i].name[0] != '\0')
-			atrn->wanted[kept++] = atrn->wanted[i];
+		if (wanted[i].name[0] != '\0')
+			wanted[kept++] = wanted[i];
 	atrn->count = kept;
 	return true;
 }

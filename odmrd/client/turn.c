@@ -8,7 +8,7 @@
 #include "client.h"
 #include "turn.h"
 
-/* CLAIM_MS: of one turn of the loop, for a new socket may cost a millisecond. */
+/* CLAIM_MS: of one turn of the loop: a new socket may cost a millisecond. */
 enum { LOOK_MS = 200, CLAIM_MS = 10 };
 
 struct turn {
@@ -158,8 +158,8 @@ claim(struct turn *turn)
 	    spent < CLAIM_MS && !loop_is_spent(server->loop)) {
 		const struct wanted *next = &turn->wanted[turn->claimed++];
 
-		result = registry_claim(server->registry, turn->customer,
-		    next->name, next->socket);
+		result = registry_claim(
+		    server->registry, turn->customer, next->name, next->socket);
 		spent = loop_now_ms() - began;
 	}
 	loop_spend(server->loop, spent);

@@ -111,7 +111,7 @@ struct customer {
 	/* Hear of `ready`, and of the end; or NULL. */
 	void (*begun)(struct customer *customer);
 	void (*ended)(struct customer *customer);
-	void *keeper; /* theirs */
+	void *keeper;     /* theirs */
 	int64_t began;    /* wall clock, for status */
 	int64_t began_ms; /* monotonic, for the log */
 };

@@ -728,7 +728,8 @@ main(void)
 		TEST(guess_outlives_its_connection),
 		TEST(networks_take_turns_to_be_hashed_for),
 		TEST(who_is_known_is_hashed_for_before_strangers),
-		TEST(known_addresses_of_one_account_make_no_other_ones_strangers),
+		TEST(
+		    known_addresses_of_one_account_make_no_other_ones_strangers),
 		TEST(addresses_are_known_for_a_month),
 		TEST(failures_in_one_56_and_in_one_48_count_together_too),
 		TEST(login_is_slowed_up_to_a_bound_and_never_barred),
