@@ -19,6 +19,7 @@ dispatch(
 		why = hello_greeting(c, reply);
 		break;
 	case EXPECT_EHLO:
+	case EXPECT_EHLO_TLS:
 		why = hello_ehlo(c, reply);
 		break;
 	case EXPECT_HELO:
@@ -166,8 +167,8 @@ on_reply_line(struct customer *c, const char *line, size_t len)
 		customer_broken(c, "bad-reply");
 		return;
 	}
-	if (!first && len > 4 && owed != NULL && owed->what == EXPECT_EHLO &&
-	    c->reply.code == 250)
+	if (!first && len > 4 && owed != NULL && c->reply.code == 250 &&
+	    (owed->what == EXPECT_EHLO || owed->what == EXPECT_EHLO_TLS))
 		hello_learn(c, line + 4);
 	if (len < 4 || line[3] == ' ')
 		on_reply(c);

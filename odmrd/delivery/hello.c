@@ -76,12 +76,11 @@ be_ready(struct customer *c)
 }
 
 static void
-send_ehlo(struct customer *c)
+send_ehlo(struct customer *c, enum expect reply)
 {
 	c->caps = 0;
-	customer_set_state(c, CUSTOMER_EHLO);
 	link_printf(c->link, "EHLO %s\r\n", c->server->conf->myhostname);
-	reply_queue_put(&c->owed, EXPECT_EHLO, NULL, 0);
+	reply_queue_put(&c->owed, reply, NULL, 0);
 }
 
 /* RFC 5321 3.2: an old server is greeted the old way. */
@@ -101,8 +100,10 @@ say_hello(struct customer *c)
 	c->unasked = c->helo || avoids(c, AVOID_EHLO);
 	if (c->unasked)
 		send_helo(c);
-	else
-		send_ehlo(c);
+	else {
+		customer_set_state(c, CUSTOMER_EHLO);
+		send_ehlo(c, EXPECT_EHLO);
+	}
 }
 
 /* A mail guard that masks the banner does not let EHLO through, either. */
@@ -219,7 +220,8 @@ void
 hello_secured(struct customer *c)
 {
 	reply_queue_take(&c->owed);
-	send_ehlo(c);
+	/* TLS works when this is answered, and no sooner. */
+	send_ehlo(c, EXPECT_EHLO_TLS);
 }
 
 /* ---- EHLO and HELO ------------------------------------------------------- */

@@ -114,6 +114,7 @@ must_wait(const struct customer *c)
 	case EXPECT_HELO:
 	case EXPECT_STARTTLS:
 	case EXPECT_TLS:
+	case EXPECT_EHLO_TLS:
 	case EXPECT_DATA:
 	case EXPECT_DOT:
 	case EXPECT_NOOP:

@@ -8,7 +8,8 @@
 enum {
 	QUIT_MS = 60000,
 	NOOP_MS = 30000,
-	TLS_MS = 10000, /* fetchmail does not let TLS through at all */
+	TLS_MS = 10000,      /* fetchmail does not let TLS through at all, */
+	EHLO_TLS_MS = 30000, /* ... or by chance the handshake alone */
 	SIZE_MIN = 16,
 };
 
@@ -112,6 +113,8 @@ time_for(enum expect what, const struct conf *conf)
 	case EXPECT_STARTTLS:
 	case EXPECT_TLS:
 		return ms < TLS_MS ? ms : TLS_MS;
+	case EXPECT_EHLO_TLS:
+		return ms < EHLO_TLS_MS ? ms : EHLO_TLS_MS;
 	default:
 		return ms;
 	}

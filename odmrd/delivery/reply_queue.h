@@ -21,7 +21,8 @@ enum expect {
 	EXPECT_EHLO,
 	EXPECT_HELO,
 	EXPECT_STARTTLS,
-	EXPECT_TLS, /* the end of the handshake, which is no reply */
+	EXPECT_TLS,      /* the end of the handshake, which is no reply */
+	EXPECT_EHLO_TLS, /* to the first command within TLS */
 	EXPECT_RSET,
 	EXPECT_MAIL,
 	EXPECT_RCPT,

@@ -15,8 +15,10 @@ OFFERS = ["PIPELINING", "STARTTLS"]
 class TlsCustomer(Customer):
     """One whose server offers STARTTLS; `broken` ones then talk nonsense."""
 
-    def __init__(self, line, directory, broken=False, reply="220 go", **more):
+    def __init__(self, line, directory, broken=False, reply="220 go",
+                 deaf=False, **more):
         self.directory, self.nonsense, self.reply = directory, broken, reply
+        self.deaf = deaf  # to what is said within TLS
         self.secure = False
         super().__init__(line, "pipelining", offers=OFFERS, **more)
 
@@ -35,6 +37,9 @@ class TlsCustomer(Customer):
                                                  server_side=True)
             self.secure = True
             self.usual["EHLO"] = "250-customer.test\r\n250 DSN"
+            if self.deaf:
+                self.line.line()
+                return False
         return True
 
 
@@ -110,6 +115,21 @@ def test_after_a_failed_handshake_the_next_session_goes_without(make_daemon):
         ["250 2.0.0 taken"]
     customer.join()
     assert "STARTTLS" not in customer.commands
+
+
+def test_server_that_is_deaf_within_tls_is_spoken_to_without(make_daemon):
+    """As behind fetchmail, where the handshake comes through by chance."""
+    daemon = make_daemon(customer_timeout="2s")
+    daemon.tag("Q1", "example.org")
+    collect(daemon, deaf=True).join()
+    daemon.ended("timeout", delivered=0)
+    daemon.wait_for_log("workaround: no-tls account=alice",
+                        "TLS with the customer's server failed")
+    customer = collect(daemon)
+    assert daemon.postfix().deliver("Q1", ["r0@example.org"], BODY) == \
+        ["250 2.0.0 taken"]
+    customer.join()
+    assert not customer.secure
 
 
 def test_require_tries_again_after_a_failed_handshake(make_daemon):
