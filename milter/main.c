@@ -34,8 +34,6 @@
 #include "socket.h"
 #include "tagger.h"
 
-enum { BUSY_MS = 5000 };
-
 static void
 load(struct conf *conf, const char *path)
 {
@@ -70,22 +68,6 @@ become_user(const struct conf *conf, gid_t group)
 		fatal(EX_OSERR, "%s", error);
 }
 
-static bool
-database_is_usable(const struct conf *conf, char error[SOCKET_ERROR_SIZE])
-{
-	struct store *store = store_new_reader(conf, BUSY_MS);
-	bool usable;
-
-	snprintf(error, SOCKET_ERROR_SIZE, "out of memory");
-	if (store == NULL)
-		return false;
-	usable = store_check(store) == STORE_OK;
-	if (!usable)
-		snprintf(error, SOCKET_ERROR_SIZE, "%s", store_error(store));
-	store_free(&store);
-	return usable;
-}
-
 /* -t: would it start, and could it write its tags, as the user that it becomes?
  * Returns if so, as this user. */
 static void
@@ -103,7 +85,7 @@ check(const struct conf *conf, const char *path)
 		fatal(EX_CONFIG, "%s: %s", path, strerror(errno));
 	if (!socket_place_check(conf->milter_socket, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
-	if (!database_is_usable(conf, error))
+	if (!store_is_usable(conf, error, sizeof(error)))
 		fatal(EX_UNAVAILABLE, "database: %s", error);
 }
 
@@ -129,7 +111,7 @@ start(const struct conf *conf, bool foreground)
 	    !socket_open(conf->milter_socket, group, error))
 		fatal(EX_UNAVAILABLE, "%s", error);
 	/* Tags wait for it in memory: who starts the milter reads why. */
-	if (!database_is_usable(conf, error))
+	if (!store_is_usable(conf, error, sizeof(error)))
 		log_error(NULL, "database: %s", error);
 	if (!foreground && daemon(0, logs_to_stderr(conf)) == -1)
 		fatal(

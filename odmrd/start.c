@@ -18,7 +18,7 @@
 #include "odmrd/client/submission/submission.h"
 #include "start.h"
 
-enum { ERROR_SIZE = 512, BUSY_MS = 5000 };
+enum { ERROR_SIZE = 512 };
 
 bool
 start_load_tls(
@@ -103,28 +103,12 @@ start_check_sockets(const struct conf *conf)
 		    conf->socket_directory, strerror(errno));
 }
 
-static bool
-is_usable(const struct conf *conf, char error[ERROR_SIZE])
-{
-	struct store *store = store_new_reader(conf, BUSY_MS);
-	bool usable;
-
-	snprintf(error, ERROR_SIZE, "out of memory");
-	if (store == NULL)
-		return false;
-	usable = store_check(store) == STORE_OK;
-	if (!usable)
-		snprintf(error, ERROR_SIZE, "%s", store_error(store));
-	store_free(&store);
-	return usable;
-}
-
 void
 start_look_at_database(const struct conf *conf)
 {
 	char error[ERROR_SIZE];
 
-	if (!is_usable(conf, error))
+	if (!store_is_usable(conf, error, sizeof(error)))
 		log_error(NULL, "database: %s", error);
 }
 
@@ -135,7 +119,7 @@ check_database(const struct conf *conf)
 {
 	char error[ERROR_SIZE];
 
-	if (!is_usable(conf, error))
+	if (!store_is_usable(conf, error, sizeof(error)))
 		fatal(EX_UNAVAILABLE, "database: %s", error);
 }
 

@@ -5,10 +5,13 @@
  * store_*.c has one of the things that are kept in it.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema.h"
 #include "store_internal.h"
+
+enum { USABLE_MS = 5000 };
 
 struct store *
 store_new(const struct conf *conf, int busy_ms)
@@ -64,11 +67,21 @@ store_init(struct store *store)
 	return STORE_OK;
 }
 
-enum store_result
-store_check(struct store *store)
+bool
+store_is_usable(const struct conf *conf, char *error, size_t size)
 {
-	return file_is_ours(store) && base_ready(store) ? STORE_OK
-							: STORE_FAILED;
+	struct store *store = store_new_reader(conf, USABLE_MS);
+	bool usable;
+
+	if (store == NULL) {
+		snprintf(error, size, "out of memory");
+		return false;
+	}
+	usable = file_is_ours(store) && base_ready(store);
+	if (!usable)
+		snprintf(error, size, "%s", store_error(store));
+	store_free(&store);
+	return usable;
 }
 
 /* IMMEDIATE: the wait for other writers is here, not in the middle. */

@@ -47,8 +47,8 @@ enum store_result store_init(struct store *store);
 enum store_result store_prepare(struct store *store);
 
 /* Could a daemon use it that this user runs: is it there, of the right schema,
- * and to be written to? For a reader, nothing changes. */
-enum store_result store_check(struct store *);
+ * and to be written to? Nothing changes. False: one line in `error`. */
+bool store_is_usable(const struct conf *conf, char *error, size_t size);
 
 /* One transaction; calls between are all done or none. */
 enum store_result store_begin(struct store *store);
