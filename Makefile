@@ -101,7 +101,7 @@ UNIT_test_peers   := $(addprefix odmrd/client/,peers.c crowd.c guess.c \
 UNIT_test_settle  := $(addprefix odmrd/jobs/,settle.c settle_note.c \
 		     history.c workaround_name.c) \
 		     odmrd/delivery/transaction.c odmrd/net/budget.c
-UNIT_test_worker  := odmrd/jobs/worker.c
+UNIT_test_worker  := odmrd/jobs/worker.c odmrd/net/loop.c
 UNIT_test_intake  := odmrd/net/intake.c
 UNIT_test_refusal := odmrd/delivery/refusal.c
 UNIT_test_listener := $(addprefix odmrd/net/,listener.c loop.c)

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from clinic import Patient
 from lone_milter import Milter
 from odmr.customer import Customer
 from party import Party
@@ -99,3 +100,11 @@ def stopped():
 def milter(stopped):
     stopped.start()
     return stopped
+
+
+@pytest.fixture
+def patient(provider):
+    """What doctor looks at, of the file's `provider`."""
+    made = Patient(provider)
+    yield made
+    made.remove()

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from clinic import Patient, paste
+from clinic import paste
 from faults import domains, files, milter, postfix, service
 from faults.files import jail
 from faults.service import free_port
@@ -55,13 +55,6 @@ def provider(sandbox):
         sandbox.wait_until_held("a.test", 3)
         sandbox.wait_until_held("b.test", 1)
         yield sandbox
-
-
-@pytest.fixture
-def patient(provider):
-    made = Patient(provider)
-    yield made
-    made.remove()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from clinic import Patient, paste
+from clinic import paste
 from faults import domains, files, service
 from odmr.wait import wait_for
 
@@ -27,13 +27,6 @@ def provider(sandbox):
     for name, mode in ("b.test", "backup"), ("h.test", "hold"):
         sandbox.add_domain(name, mode, "[192.0.2.1]")
     return sandbox
-
-
-@pytest.fixture
-def patient(provider):
-    made = Patient(provider)
-    yield made
-    made.remove()
 
 
 @pytest.fixture

@@ -571,10 +571,23 @@ networks_take_turns_to_be_hashed_for(void **state)
 	assert_string_equal(turns, "mmm12n1");
 }
 
+/* Eight guesses of a stranger, "s", and then eight from `address`, "k". */
+static void
+hash_behind_a_stranger(const char *address, struct guess *guesses[16])
+{
+	struct guest *known = must_admit(address);
+	struct guest *stranger = must_admit("192.0.2.2");
+
+	for (int i = 0; i < 8; i++)
+		guesses[i] = hash(stranger, "s");
+	for (int i = 8; i < 16; i++)
+		guesses[i] = hash(known, "k");
+}
+
 static void
 who_is_known_is_hashed_for_before_strangers(void **state)
 {
-	struct guest *known = must_admit("192.0.2.1"), *stranger;
+	struct guest *known = must_admit("192.0.2.1");
 	struct guess *guesses[16];
 
 	(void)state;
@@ -582,12 +595,7 @@ who_is_known_is_hashed_for_before_strangers(void **state)
 	guest_is_known(known, 1);
 	leave(known);
 	/* It is the address that is remembered. */
-	known = must_admit("192.0.2.1");
-	stranger = must_admit("192.0.2.2");
-	for (int i = 0; i < 8; i++)
-		guesses[i] = hash(stranger, "s");
-	for (int i = 8; i < 16; i++)
-		guesses[i] = hash(known, "k");
+	hash_behind_a_stranger("192.0.2.1", guesses);
 	for (int i = 0; i < 2; i++)
 		guess_end(guesses[i]);
 	for (int i = 8; i < 12; i++)
@@ -602,7 +610,7 @@ who_is_known_is_hashed_for_before_strangers(void **state)
 static void
 known_addresses_of_one_account_make_no_other_ones_strangers(void **state)
 {
-	struct guest *known = must_admit("192.0.2.1"), *stranger, *other;
+	struct guest *known = must_admit("192.0.2.1"), *other;
 	struct guess *guesses[16];
 	char address[INET_ADDRSTRLEN];
 
@@ -617,12 +625,7 @@ known_addresses_of_one_account_make_no_other_ones_strangers(void **state)
 		guest_is_known(other, 1);
 		leave(other);
 	}
-	known = must_admit("192.0.2.1");
-	stranger = must_admit("192.0.2.2");
-	for (int i = 0; i < 8; i++)
-		guesses[i] = hash(stranger, "s");
-	for (int i = 8; i < 16; i++)
-		guesses[i] = hash(known, "k");
+	hash_behind_a_stranger("192.0.2.1", guesses);
 	guess_end(guesses[0]);
 	guess_end(guesses[1]);
 	assert_string_equal(turns + 2, "ks");

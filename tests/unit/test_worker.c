@@ -17,35 +17,6 @@ static sem_t begun, go_on, over;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char order[32];
 
-/* ---- the loop, which nothing here waits for */
-
-struct wakeup {
-	loop_call *call;
-	void *arg;
-};
-
-static struct wakeup wakeup;
-
-struct wakeup *
-wakeup_new(struct loop *loop, loop_call *call, void *arg)
-{
-	assert_null(loop);
-	wakeup = (struct wakeup) { call, arg };
-	return &wakeup;
-}
-
-void
-wakeup_ring(struct wakeup *w)
-{
-	assert_ptr_equal(w, &wakeup);
-}
-
-void
-wakeup_free(struct wakeup **w)
-{
-	*w = NULL;
-}
-
 /* ---- jobs */
 
 static void
@@ -106,7 +77,8 @@ static void
 account_has_one_job_at_a_time_and_others_go_before_its_next(void **arg)
 {
 	struct fixture *f = *arg;
-	struct worker *worker = worker_new(NULL, &f->conf, THREADS);
+	struct loop *loop = loop_new();
+	struct worker *worker = worker_new(loop, &f->conf, THREADS);
 	struct task tasks[] = { task('a', 1, slow), task('b', 1, quick),
 		task('c', 1, quick), task('x', 2, quick), task('y', 0, quick) };
 	enum { COUNT = sizeof(tasks) / sizeof(tasks[0]) };
@@ -127,13 +99,15 @@ account_has_one_job_at_a_time_and_others_go_before_its_next(void **arg)
 		wait_for(&over);
 	assert_string_equal(order, "axybc");
 	worker_free(&worker);
+	loop_free(&loop);
 }
 
 static void
 jobs_of_nobody_need_not_wait_for_each_other(void **arg)
 {
 	struct fixture *f = *arg;
-	struct worker *worker = worker_new(NULL, &f->conf, THREADS);
+	struct loop *loop = loop_new();
+	struct worker *worker = worker_new(loop, &f->conf, THREADS);
 	struct task first = task('a', 0, slow), second = task('b', 0, slow);
 
 	worker_submit(worker, &first.job);
@@ -143,6 +117,7 @@ jobs_of_nobody_need_not_wait_for_each_other(void **arg)
 	for (int i = 0; i < 2; i++)
 		sem_post(&go_on);
 	worker_free(&worker);
+	loop_free(&loop);
 }
 
 int
